@@ -1,0 +1,72 @@
+package function
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The kinds of failure that callers tell apart with errors.Is.
+var (
+	// ErrNotFound: the function, replica, secret, namespace or image does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: it exists already, or its state does not allow the act.
+	ErrConflict = errors.New("conflict")
+	// ErrInvalid: the caller asked for something that can never work as written.
+	ErrInvalid = errors.New("invalid")
+	// ErrNoReplica: no replica could be made ready to take the call.
+	ErrNoReplica = errors.New("no replica")
+	// ErrUnavailable: the engine, a registry or the store cannot be reached now.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// Failure is an error whose text was written for the person who called: it is
+// safe to send over the wire. An error that is not a Failure is for the log.
+type Failure struct {
+	// Kind is one of the sentinels above.
+	Kind error
+	// Text says what is wrong and, where possible, what to do about it.
+	Text string
+	// Cause is what lay beneath; nil when the Text is all there is. Its text is
+	// not part of Error.
+	Cause error
+	// RetryAfter is how long the caller should wait; zero means unknown.
+	RetryAfter time.Duration
+}
+
+// Error returns the Text.
+func (f *Failure) Error() string { return f.Text }
+
+// Unwrap yields the Kind and the Cause to errors.Is and errors.As.
+func (f *Failure) Unwrap() []error {
+	if f.Cause == nil {
+		return []error{f.Kind}
+	}
+	return []error{f.Kind, f.Cause}
+}
+
+// Invalid is the ErrInvalid for one field of a request; format says what is
+// wrong with it and what is allowed.
+func Invalid(field, format string, args ...any) error {
+	return &Failure{Kind: ErrInvalid, Text: field + ": " + fmt.Sprintf(format, args...)}
+}
+
+// NotFound is an ErrNotFound with a text for the caller.
+func NotFound(format string, args ...any) error {
+	return &Failure{Kind: ErrNotFound, Text: fmt.Sprintf(format, args...)}
+}
+
+// Conflict is an ErrConflict with a text for the caller.
+func Conflict(format string, args ...any) error {
+	return &Failure{Kind: ErrConflict, Text: fmt.Sprintf(format, args...)}
+}
+
+// Unavailable is an ErrUnavailable with a text for the caller.
+func Unavailable(cause error, format string, args ...any) error {
+	return &Failure{Kind: ErrUnavailable, Cause: cause, Text: fmt.Sprintf(format, args...)}
+}
+
+// UnknownFunction is the ErrNotFound for a function that is not deployed.
+func UnknownFunction(n Name) error {
+	return NotFound("function %q is not deployed in namespace %q", n.Name, n.Namespace)
+}

@@ -1,0 +1,134 @@
+package function
+
+import (
+	"net/netip"
+	"time"
+)
+
+// State is what the engine says of a replica's container.
+type State int
+
+// The states, in the order of a replica's life. Created is the zero value.
+const (
+	Created State = iota
+	Running
+	Paused
+	Exited
+)
+
+// String returns the engine's own word for the state.
+func (s State) String() string {
+	return [...]string{"created", "running", "paused", "exited"}[s]
+}
+
+// Replica is one container of a function, as the engine last described it.
+type Replica struct {
+	// ID is the engine's identifier of the container.
+	ID string
+	// Instance is the container's name, "figlet.openfaas-fn.3f9c2a".
+	Instance string
+	Function Name
+	// Revision is the deployment that the container was made from.
+	Revision uint64
+	// Address is where the function listens; invalid unless the replica runs.
+	Address netip.AddrPort
+	State   State
+	// CreatedAt is when the container was made, to the second.
+	CreatedAt time.Time
+}
+
+// Event says that something happened to the replicas of a function, so that they
+// should be listed again.
+type Event struct {
+	Function Name
+	// Died is the ID of a replica that has just stopped, before any list shows it;
+	// empty when lists show what happened.
+	Died string
+}
+
+// Load is what the resolver knows of one function at one moment.
+type Load struct {
+	// Ready is the number of replicas that run and answer now.
+	Ready int
+	// Asleep is the number of replicas that are frozen, and answer when called.
+	Asleep int
+	// InFlight is the number of invocations that hold a replica.
+	InFlight int
+	// Waiting is the number of callers held because no replica is ready.
+	Waiting int
+	// Invocations is the number of invocations since the provider started.
+	Invocations uint64
+}
+
+// Status is a function with what is true of it now.
+type Status struct {
+	Function
+	Load
+	// Reason says why fewer replicas answer than should; empty when all is well.
+	Reason string
+}
+
+// Available returns how many of the replicas that should be there answer now, the
+// frozen ones among them included: they answer when called. Frozen spares beyond
+// them do not count.
+func (s Status) Available() int {
+	return s.Ready + min(s.Asleep, max(0, s.Replicas-s.Ready))
+}
+
+// Usage is what all replicas of a function consume together.
+type Usage struct {
+	// Millicores is processor time in thousandths of a core.
+	Millicores float64
+	// MemoryBytes is resident memory without the page cache that can be dropped.
+	MemoryBytes float64
+}
+
+// PostMortem is what remains of a replica that stopped by itself.
+type PostMortem struct {
+	ExitCode int
+	// OutOfMemory is set when the kernel stopped it for its memory limit.
+	OutOfMemory bool
+	// LastLines are the last lines it wrote, oldest first.
+	LastLines []string
+}
+
+// Note is one line about a function that the provider itself wrote: it appears
+// among the function's logs.
+type Note struct {
+	Time time.Time
+	Text string
+}
+
+// LogLine is one line that a replica wrote.
+type LogLine struct {
+	Instance string
+	Time     time.Time
+	Text     string
+}
+
+// LogQuery selects lines of a function's logs.
+type LogQuery struct {
+	// Instance limits the lines to one container; empty means all.
+	Instance string
+	// Since drops older lines; the zero time keeps all.
+	Since time.Time
+	// Tail keeps this many of the newest lines; zero or less keeps all.
+	Tail int
+	// Follow goes on with lines as they are written, of new replicas too.
+	Follow bool
+}
+
+// Namespace is a place where functions and secrets live.
+type Namespace struct {
+	Name        string            `json:"name"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// Secret is a value that functions read from a file. Its value appears in no
+// list, label, log or inspect output.
+type Secret struct {
+	Name      string
+	Namespace string
+	Value     []byte
+}

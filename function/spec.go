@@ -1,0 +1,272 @@
+package function
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The labels a container carries beside the user's own. A deployment that sets
+// one of the reserved ones is refused, because they say whose container it is.
+const (
+	LabelFunction  = "com.openfaas.function"
+	LabelNamespace = "com.openfaas.namespace"
+	LabelRevision  = "com.openfaas.revision"
+	LabelSpec      = "com.openfaas.spec"
+	LabelProvider  = "com.openfaas.provider"
+	LabelRole      = "com.openfaas.role"
+	// LabelHolder is the container whose network namespace a replica joined, and
+	// LabelAddress the IP address that it has there; both are empty on a replica
+	// with a namespace of its own.
+	LabelHolder  = "com.openfaas.holder"
+	LabelAddress = "com.openfaas.address"
+	// LabelFaaS is what faas-netes adds to every function; tools select by it.
+	LabelFaaS = "faas_function"
+)
+
+// The annotations that change how a function is run.
+const (
+	// AnnotationCapabilities names Linux capabilities to give back, separated by
+	// commas: "NET_BIND_SERVICE,CHOWN". All others stay dropped.
+	AnnotationCapabilities = "com.openfaas.capabilities"
+	// AnnotationHealthPath is requested to find out whether a replica is ready;
+	// without it /_/health is.
+	AnnotationHealthPath = "com.openfaas.health.http.path"
+)
+
+// Spec is what somebody asked to be run, field for field as OpenFaaS's
+// FunctionDeployment carries it, kept verbatim so that what was sent comes back.
+// A Spec that has been stored is shared between goroutines and never modified.
+type Spec struct {
+	Name                   string            `json:"service"`
+	Namespace              string            `json:"namespace,omitempty"`
+	Image                  string            `json:"image"`
+	EnvProcess             string            `json:"envProcess,omitempty"`
+	EnvVars                map[string]string `json:"envVars,omitempty"`
+	Constraints            []string          `json:"constraints,omitempty"`
+	Secrets                []string          `json:"secrets,omitempty"`
+	Labels                 map[string]string `json:"labels,omitempty"`
+	Annotations            map[string]string `json:"annotations,omitempty"`
+	Limits                 *Resources        `json:"limits,omitempty"`
+	Requests               *Resources        `json:"requests,omitempty"`
+	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty"`
+}
+
+// Resources are amounts as the user wrote them; Memory and CPU parse them.
+// An empty text means no limit, or no reservation.
+type Resources struct {
+	Memory    string `json:"memory,omitempty"`
+	CPU       string `json:"cpu,omitempty"`
+	NvidiaGPU string `json:"nvidia.com/gpu,omitempty"`
+	AMDGPU    string `json:"amd.com/gpu,omitempty"`
+	IntelGPU  string `json:"intel.com/gpu,omitempty"`
+}
+
+// Function is a Spec that was accepted, with what the provider decided about it.
+type Function struct {
+	Spec
+	// Revision numbers accepted deployments; it grows across all functions and is
+	// never used twice, so a function that is deleted and deployed again does not
+	// mistake its old containers for new ones.
+	Revision uint64 `json:"revision"`
+	// Replicas is how many should run.
+	Replicas int `json:"replicas"`
+	// ImageID is the image that the reference meant when this revision was
+	// deployed; empty until that is known.
+	ImageID string `json:"imageID,omitempty"`
+	// CreatedAt is when the function was first deployed.
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// ID returns the name that identifies the function.
+func (s Spec) ID() Name { return Name{Name: s.Name, Namespace: s.Namespace} }
+
+// Equal reports whether two specs ask for the same thing.
+func (s Spec) Equal(other Spec) bool { return reflect.DeepEqual(s.canonical(), other.canonical()) }
+
+// canonical folds the spellings of "nothing" together: nil and empty are equal.
+func (s Spec) canonical() Spec {
+	for _, m := range []*map[string]string{&s.EnvVars, &s.Labels, &s.Annotations} {
+		if len(*m) == 0 {
+			*m = nil
+		}
+	}
+	for _, l := range []*[]string{&s.Constraints, &s.Secrets} {
+		if len(*l) == 0 {
+			*l = nil
+		}
+	}
+	for _, r := range []**Resources{&s.Limits, &s.Requests} {
+		if *r != nil && **r == (Resources{}) {
+			*r = nil
+		}
+	}
+	return s
+}
+
+// Validate checks every field that can be judged without asking the engine, and
+// reports the first that is wrong as an ErrInvalid that names it.
+func (s Spec) Validate() error {
+	checks := []func() error{
+		s.ID().Validate,
+		s.validateImage,
+		s.validateEnv,
+		s.validateSecrets,
+		s.validateLabels,
+		s.validateAnnotations,
+		func() error { _, err := s.CallPolicy(); return err },
+		s.validateConstraints,
+		func() error { return s.Limits.validate("limits") },
+		func() error { return s.Requests.validate("requests") },
+		s.validateRequestsFitLimits,
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Spec) validateImage() error {
+	if s.Image == "" {
+		return Invalid("image", "missing: want a reference such as %q", "ghcr.io/openfaas/figlet:latest")
+	}
+	return nil
+}
+
+func (s Spec) validateEnv() error {
+	if strings.ContainsRune(s.EnvProcess, 0) {
+		return Invalid("envProcess", "contains a NUL byte")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.EnvVars)) {
+		if err := validateEnvName(name); err != nil {
+			return err
+		}
+		if strings.ContainsRune(s.EnvVars[name], 0) {
+			return Invalid(fmt.Sprintf("envVars[%q]", name), "the value contains a NUL byte")
+		}
+	}
+	return nil
+}
+
+func (s Spec) validateSecrets() error {
+	for i, name := range s.Secrets {
+		if ValidateSecretName(name) != nil {
+			return Invalid(fmt.Sprintf("secrets[%d]", i), "%q is not a secret name: want lower-case letters, digits, dashes and dots", name)
+		}
+		if slices.Contains(s.Secrets[:i], name) {
+			return Invalid(fmt.Sprintf("secrets[%d]", i), "%q is listed twice", name)
+		}
+	}
+	return nil
+}
+
+func (s Spec) validateLabels() error {
+	reserved := []string{LabelFunction, LabelNamespace, LabelRevision, LabelSpec, LabelProvider, LabelRole, LabelHolder, LabelAddress}
+	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+		field := fmt.Sprintf("labels[%q]", key)
+		switch {
+		case key == "":
+			return Invalid("labels", "a label has no name")
+		case strings.ContainsRune(key, 0) || strings.ContainsRune(s.Labels[key], 0):
+			return Invalid(field, "contains a NUL byte")
+		case slices.Contains(reserved, key):
+			return Invalid(field, "is set by the provider: choose another name")
+		case key == LabelFaaS && s.Labels[key] != s.Name:
+			return Invalid(field, "%q: may only repeat the function's name, %q", s.Labels[key], s.Name)
+		}
+	}
+	return nil
+}
+
+func (s Spec) validateAnnotations() error {
+	for key := range s.Annotations {
+		if key == "" {
+			return Invalid("annotations", "an annotation has no name")
+		}
+	}
+	if path, ok := s.Annotations[AnnotationHealthPath]; ok && !strings.HasPrefix(path, "/") {
+		return Invalid(fmt.Sprintf("annotations[%q]", AnnotationHealthPath), "%q: want a path that begins with /", path)
+	}
+	return s.validateCapabilities()
+}
+
+func (s Spec) validateCapabilities() error {
+	for _, name := range s.Capabilities() {
+		if !slices.Contains(grantable(), strings.TrimPrefix(name, "CAP_")) {
+			return Invalid(fmt.Sprintf("annotations[%q]", AnnotationCapabilities), "%q cannot be given to a function: allowed are %s", name, strings.Join(grantable(), ", "))
+		}
+	}
+	return nil
+}
+
+// Capabilities returns what the function asks back of the dropped capabilities,
+// upper-case as Linux spells them.
+func (s Spec) Capabilities() []string {
+	var names []string
+	for name := range strings.SplitSeq(s.Annotations[AnnotationCapabilities], ",") {
+		if name = strings.ToUpper(strings.TrimSpace(name)); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// grantable lists the capabilities that Docker itself gives a container by
+// default; none of them reaches beyond the container.
+func grantable() []string {
+	return []string{
+		"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+		"NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+	}
+}
+
+func (s Spec) validateConstraints() error {
+	for i, text := range s.Constraints {
+		if _, err := ParseConstraint(text); err != nil {
+			return Invalid(fmt.Sprintf("constraints[%d]", i), "%q: want key=value, key==value or key!=value", text)
+		}
+	}
+	return nil
+}
+
+func (s Spec) validateRequestsFitLimits() error {
+	if s.Requests == nil || s.Limits == nil || s.Requests.Memory == "" || s.Limits.Memory == "" {
+		return nil
+	}
+	request, _ := ParseMemory(s.Requests.Memory)
+	limit, _ := ParseMemory(s.Limits.Memory)
+	if request > limit {
+		return Invalid("requests.memory", "%q is more than limits.memory, %q", s.Requests.Memory, s.Limits.Memory)
+	}
+	return nil
+}
+
+func (r *Resources) validate(field string) error {
+	if r == nil {
+		return nil
+	}
+	if r.Memory != "" {
+		if _, err := ParseMemory(r.Memory); err != nil {
+			return Invalid(field+".memory", "%q: want an amount such as 128Mi, 1Gi, 128m or 512mb", r.Memory)
+		}
+	}
+	if r.CPU != "" {
+		if _, err := ParseCPU(r.CPU); err != nil {
+			return Invalid(field+".cpu", "%q: want an amount such as 100m, 0.5 or 2", r.CPU)
+		}
+	}
+	for key, text := range map[string]string{"nvidia.com/gpu": r.NvidiaGPU, "amd.com/gpu": r.AMDGPU, "intel.com/gpu": r.IntelGPU} {
+		if text == "" {
+			continue
+		}
+		if _, err := ParseGPUs(text); err != nil {
+			return Invalid(field+"."+key, "%q: want a whole number from 1 to 64, or all", text)
+		}
+	}
+	return nil
+}
