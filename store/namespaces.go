@@ -1,0 +1,131 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"faas-docker/function"
+)
+
+// Namespaces returns all namespaces sorted by name; the default one is always
+// among them. The slice is the caller's.
+func (s *Store) Namespaces() []function.Namespace {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(s.namespaces), func(a, b function.Namespace) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+// Namespace returns one namespace; one that does not exist is an ErrNotFound.
+func (s *Store) Namespace(name string) (function.Namespace, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n, exists := s.namespaces[name]
+	if !exists {
+		return function.Namespace{}, unknownNamespace(name)
+	}
+	return n, nil
+}
+
+// CreateNamespace stores a namespace; one that exists is an ErrConflict.
+func (s *Store) CreateNamespace(n function.Namespace) error {
+	if err := function.ValidateNamespace(n.Name); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if _, exists := s.namespaces[n.Name]; exists {
+		return function.Conflict("namespace %q exists already", n.Name)
+	}
+	return s.putNamespace(n)
+}
+
+// UpdateNamespace replaces the labels and annotations of a namespace; one that
+// does not exist is an ErrNotFound.
+func (s *Store) UpdateNamespace(n function.Namespace) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if _, exists := s.namespaces[n.Name]; !exists {
+		return unknownNamespace(n.Name)
+	}
+	return s.putNamespace(n)
+}
+
+// DeleteNamespace forgets a namespace together with its secrets. It is an
+// ErrNotFound if the namespace does not exist, and an ErrConflict if functions
+// live in it or it is the default one.
+func (s *Store) DeleteNamespace(name string) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.mayDeleteNamespace(name); err != nil {
+		return err
+	}
+	if err := s.commit(func(tx *bbolt.Tx) error { return s.eraseNamespace(tx, name) }); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.namespaces, name)
+	delete(s.secrets, name)
+	return nil
+}
+
+func (s *Store) mayDeleteNamespace(name string) error {
+	if _, exists := s.namespaces[name]; !exists {
+		return unknownNamespace(name)
+	}
+	if name == s.defaultNamespace {
+		return function.Conflict("namespace %q is the default one and cannot be deleted: delete its functions and secrets instead", name)
+	}
+	if count := len(s.collectFunctions(name)); count > 0 {
+		return function.Conflict("functions still live in namespace %q (%d): delete them first", name, count)
+	}
+	return nil
+}
+
+func (s *Store) eraseNamespace(tx *bbolt.Tx, name string) error {
+	for secret := range s.secrets[name] {
+		if err := tx.Bucket([]byte(secretsBucket)).Delete([]byte(joinKey(name, secret))); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket([]byte(namespaceBucket)).Delete([]byte(name))
+}
+
+// putNamespace makes n durable, then shows it to readers. The caller holds writing.
+func (s *Store) putNamespace(n function.Namespace) error {
+	var stored function.Namespace
+	err := s.commit(func(tx *bbolt.Tx) (err error) {
+		stored, err = putRecord(tx, namespaceBucket, n.Name, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.namespaces[stored.Name] = stored
+	return nil
+}
+
+func (s *Store) loadNamespaces(tx *bbolt.Tx) error {
+	key := func(n function.Namespace) string { return n.Name }
+	return eachRecord(tx, namespaceBucket, key, func(n function.Namespace) { s.namespaces[n.Name] = n })
+}
+
+// needNamespace is for what is about to be put into a namespace. The caller
+// holds writing.
+func (s *Store) needNamespace(name string) error {
+	if _, exists := s.namespaces[name]; exists {
+		return nil
+	}
+	return function.NotFound("namespace %q does not exist: create it first, for example with: faas-cli namespace create %s", name, name)
+}
+
+func unknownNamespace(name string) error {
+	return function.NotFound("namespace %q does not exist", name)
+}

@@ -1,0 +1,78 @@
+// Package store remembers what should run: functions with their replica
+// counts, namespaces and secrets, in one bbolt file.
+//
+// Reads are answered from memory. A change is synced to the file before memory
+// shows it and before the call returns, so what was acknowledged survives the
+// process being killed. Secret values stay in the file.
+package store
+
+import (
+	"fmt"
+	"sync"
+
+	"go.etcd.io/bbolt"
+
+	"faas-docker/function"
+)
+
+// Store is the open file and its content. All methods are safe for concurrent
+// use. Functions and namespaces that it returns share their maps and slices
+// with every other reader: they must not be modified.
+type Store struct {
+	defaultNamespace string
+	db               *bbolt.DB
+	fresh            bool
+
+	// writing serialises changes; it is held across the sync of the file.
+	writing sync.Mutex
+
+	// mu protects the maps below and is never held across I/O, so readers do not
+	// wait for the disk. They change with writing and mu both held, hence whoever
+	// holds writing may read them without mu.
+	mu         sync.RWMutex
+	functions  map[function.Name]function.Function
+	namespaces map[string]function.Namespace
+	// secrets holds names only: namespace, then secret.
+	secrets map[string]map[string]struct{}
+}
+
+// Open reads the file at path, making it (mode 0600) and its folder (mode 0700)
+// when they are missing, and makes sure that defaultNamespace exists. Only one
+// Store can have the file open: a second one gives up after about a second. A
+// record that cannot be read fails Open, because leaving it out would stop a
+// function or lose a secret without a word. The caller must Close the Store.
+func Open(path, defaultNamespace string) (*Store, error) {
+	if err := function.ValidateNamespace(defaultNamespace); err != nil {
+		return nil, fmt.Errorf("default namespace: %w", err)
+	}
+	db, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", path, err)
+	}
+	s := &Store{
+		defaultNamespace: defaultNamespace,
+		db:               db,
+		functions:        map[function.Name]function.Function{},
+		namespaces:       map[string]function.Namespace{},
+		secrets:          map[string]map[string]struct{}{},
+	}
+	if err := s.prepare(); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("store %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close waits for a change under way and releases the file. Later changes, and
+// reads of secret values, are an ErrUnavailable. Closing twice does no harm.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// Fresh reports whether, when Open returned, nothing had ever been stored: the
+// file is new, or its first owner was stopped before storing anything. The
+// answer stays the same for the life of the Store.
+func (s *Store) Fresh() bool { return s.fresh }
