@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types/system"
+
+	"faas-docker/function"
+)
+
+// machineAge is how long what the engine said of its machine is believed. It
+// changes only with a new daemon.json and a restart.
+const machineAge = time.Minute
+
+// machine is what /info says, as far as we need it.
+type machine struct {
+	cpus      int
+	memory    int64 // bytes
+	logDriver string
+	facts     map[string]string
+}
+
+// machineCache remembers the machine; the zero value knows nothing.
+type machineCache struct {
+	mu    sync.Mutex // protects the fields below, and is not held across I/O
+	known machine
+	asked time.Time
+}
+
+// Facts returns what constraints are judged by: the engine's labels and the
+// machine's name, system and architecture. The caller owns the map. It is at
+// most a minute old.
+func (e *Engine) Facts(ctx context.Context) (map[string]string, error) {
+	m, err := e.inspectMachine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return maps.Clone(m.facts), nil
+}
+
+// Capacity returns how many processors and how much memory the engine has.
+func (e *Engine) Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error) {
+	m, err := e.inspectMachine(ctx)
+	return m.cpus, m.memory, err
+}
+
+// Check reports, as an ErrInvalid that names the field, what only the engine can
+// judge of a spec: whether the image is a reference, whether this machine meets
+// the constraints, and whether Docker can hand out the GPUs.
+func (e *Engine) Check(ctx context.Context, spec function.Spec) error {
+	if _, err := parseImage(spec.Image); err != nil {
+		return err
+	}
+	if err := checkGPUs(spec); err != nil {
+		return err
+	}
+	if len(spec.Constraints) == 0 {
+		return nil
+	}
+	m, err := e.inspectMachine(ctx)
+	if err != nil {
+		return err
+	}
+	return checkConstraints(spec.Constraints, m.facts)
+}
+
+func (e *Engine) inspectMachine(ctx context.Context) (machine, error) {
+	e.machine.mu.Lock()
+	known, asked := e.machine.known, e.machine.asked
+	e.machine.mu.Unlock()
+	if !asked.IsZero() && time.Since(asked) < machineAge {
+		return known, nil
+	}
+	info, err := e.docker.Info(ctx)
+	if err != nil {
+		return machine{}, e.explain("ask for the engine's capacity", err)
+	}
+	known = machine{cpus: info.NCPU, memory: info.MemTotal, logDriver: info.LoggingDriver, facts: factsOf(info)}
+	e.machine.mu.Lock()
+	defer e.machine.mu.Unlock()
+	e.machine.known, e.machine.asked = known, time.Now()
+	return known, nil
+}
+
+// factsOf lists each fact under the names that Swarm and Kubernetes give it. One
+// machine is its own manager.
+func factsOf(info system.Info) map[string]string {
+	arch := canonicalArch(info.Architecture)
+	facts := map[string]string{
+		"node.id":                info.ID,
+		"node.hostname":          info.Name,
+		"node.role":              "manager",
+		"node.platform.os":       info.OSType,
+		"node.platform.arch":     arch,
+		"kubernetes.io/hostname": info.Name,
+		"kubernetes.io/os":       info.OSType,
+		"kubernetes.io/arch":     arch,
+	}
+	for _, label := range info.Labels {
+		key, value, _ := strings.Cut(label, "=")
+		for _, prefix := range []string{"", "node.labels.", "engine.labels."} {
+			if _, taken := facts[prefix+key]; !taken {
+				facts[prefix+key] = value
+			}
+		}
+	}
+	return facts
+}
+
+func checkConstraints(constraints []string, facts map[string]string) error {
+	for i, text := range constraints {
+		field := fmt.Sprintf("constraints[%d]", i)
+		c, err := function.ParseConstraint(text)
+		if err != nil {
+			return function.Invalid(field, "%q: want key=value, key==value or key!=value", text)
+		}
+		if strings.HasSuffix(c.Key, "arch") {
+			c.Value = canonicalArch(c.Value)
+		}
+		if c.Allows(facts) {
+			continue
+		}
+		has, known := facts[c.Key]
+		if known {
+			return function.Invalid(field, "%q: on this machine %s is %q", text, c.Key, has)
+		}
+		return function.Invalid(field, "%q: this machine has no label %q: labels are set in Docker's daemon.json, as in {\"labels\": [\"%s=%s\"]}",
+			text, c.Key, labelOf(c.Key), c.Value)
+	}
+	return nil
+}
+
+// labelOf is the engine label behind a constraint's key.
+func labelOf(key string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(key, "node.labels."), "engine.labels.")
+}
+
+// canonicalArch spells an architecture as Go and image indexes do; the kernel,
+// and so Swarm, has names of its own.
+func canonicalArch(arch string) string {
+	switch arch {
+	case "x86_64", "x86-64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	case "armv6l", "armv7l", "armhf":
+		return "arm"
+	case "i386", "i686":
+		return "386"
+	}
+	return arch
+}
+
+// checkGPUs refuses what no version of Docker has a driver for. Whether the
+// driver of another vendor is installed shows only when a container starts.
+func checkGPUs(spec function.Spec) error {
+	for field, r := range map[string]*function.Resources{"limits": spec.Limits, "requests": spec.Requests} {
+		if r != nil && r.IntelGPU != "" {
+			return function.Invalid(field+".intel.com/gpu", "Docker cannot hand out Intel GPUs: nvidia.com/gpu and amd.com/gpu are known")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+
+	"faas-docker/function"
+)
+
+const (
+	// minMemory is the least that Docker accepts as a limit; the suites of other
+	// providers deploy less, which Kubernetes accepts.
+	minMemory = 6 << 20
+	// minNanoCPUs is the least that Docker accepts as a limit.
+	minNanoCPUs = 1e7
+	// maxCPUShares is what the kernel silently lowers larger weights to.
+	maxCPUShares = 1 << 18
+	// pidsLimit stops a fork bomb long before the machine runs out of processes,
+	// and is out of the way of watchdogs that fork once for each request, and of
+	// runtimes with a thread for each.
+	pidsLimit = 1024
+)
+
+// secretsPath is where functions of OpenFaaS read their secrets.
+const secretsPath = "/var/openfaas/secrets"
+
+// host is what a container's configuration depends on beside the function.
+type host struct {
+	// network is the name of the network that functions live on.
+	network string
+	// cpus is how many the engine has.
+	cpus int
+	// logDriver is what the engine uses for containers that name none.
+	logDriver string
+	// holder is whose network namespace the container joins. The zero holder
+	// means one of its own.
+	holder holder
+}
+
+// containerConfig returns what Docker is asked to create for one replica.
+func containerConfig(f function.Function, h host) (*container.Config, *container.HostConfig) {
+	config := &container.Config{
+		Image:  f.ImageID,
+		Env:    environment(f.Spec),
+		Labels: encodeLabels(f, h.network),
+	}
+	hostConfig := &container.HostConfig{
+		NetworkMode:    container.NetworkMode(h.network),
+		SecurityOpt:    []string{"no-new-privileges"},
+		CapDrop:        []string{"ALL"},
+		CapAdd:         f.Capabilities(),
+		ReadonlyRootfs: f.ReadOnlyRootFilesystem,
+		Resources:      resources(f.Spec, h.cpus),
+		LogConfig:      logConfig(h.logDriver),
+		Mounts:         mounts(f, h.network),
+		// Replicas that stop are replaced, not restarted: Docker's own back-off
+		// would compete with ours.
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+	}
+	if f.ReadOnlyRootFilesystem {
+		// Watchdogs keep a lock file in /tmp. Docker would add noexec; runtimes that
+		// unpack native libraries there need it executable, as in Kubernetes.
+		hostConfig.Tmpfs = map[string]string{"/tmp": "rw,exec,nosuid,nodev,mode=1777"}
+	}
+	if !h.holder.isZero() {
+		hostConfig.NetworkMode = container.NetworkMode("container:" + h.holder.id)
+		// Docker knows no address of a container in another's namespace.
+		config.Labels[function.LabelHolder] = h.holder.id
+		config.Labels[function.LabelAddress] = h.holder.address.String()
+	}
+	return config, hostConfig
+}
+
+// environment lists each variable once, sorted. What the provider sets wins,
+// because which of two equal names counts depends on the function's language.
+func environment(spec function.Spec) []string {
+	variables := maps.Clone(spec.EnvVars)
+	if variables == nil {
+		variables = map[string]string{}
+	}
+	if spec.EnvProcess != "" {
+		variables["fprocess"] = spec.EnvProcess
+	}
+	variables["OPENFAAS_NAME"] = spec.Name
+	variables["OPENFAAS_NAMESPACE"] = spec.Namespace
+	list := make([]string, 0, len(variables))
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		list = append(list, name+"="+variables[name])
+	}
+	return list
+}
+
+func mounts(f function.Function, network string) []mount.Mount {
+	if len(f.Secrets) == 0 {
+		return nil
+	}
+	return []mount.Mount{secretsMount(f, network, true)}
+}
+
+func secretsMount(f function.Function, network string, readOnly bool) mount.Mount {
+	return mount.Mount{
+		Type:     mount.TypeVolume,
+		Source:   secretsVolume(f, network),
+		Target:   secretsPath,
+		ReadOnly: readOnly,
+		// What the image has at this path must not be copied among the secrets.
+		VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+	}
+}
+
+// logConfig bounds what a chatty function writes to disk, where the engine would
+// keep everything. Whoever chose another driver chose its options too.
+func logConfig(driver string) container.LogConfig {
+	if driver != "json-file" {
+		return container.LogConfig{}
+	}
+	return container.LogConfig{Type: driver, Config: map[string]string{"max-size": "10m", "max-file": "3"}}
+}
+
+// resources reads amounts that Spec.Validate has accepted; one that does not
+// parse counts as absent.
+func resources(spec function.Spec, cpus int) container.Resources {
+	limits, requests := amounts(spec.Limits), amounts(spec.Requests)
+	pids := int64(pidsLimit)
+	granted := container.Resources{PidsLimit: &pids, DeviceRequests: gpus(spec)}
+	if limits.memory > 0 {
+		granted.Memory = max(limits.memory, minMemory)
+		granted.MemorySwap = granted.Memory
+	}
+	if requests.memory > 0 {
+		granted.MemoryReservation = max(requests.memory, minMemory)
+	}
+	if granted.Memory > 0 {
+		granted.MemoryReservation = min(granted.MemoryReservation, granted.Memory)
+	}
+	if limits.nanoCPUs > 0 {
+		granted.NanoCPUs = min(max(limits.nanoCPUs, minNanoCPUs), int64(cpus)*1e9)
+	}
+	if requests.nanoCPUs > 0 {
+		// 2 is the least weight there is; zero would mean the default, 1024.
+		granted.CPUShares = min(max(2, requests.nanoCPUs*1024/1e9), maxCPUShares)
+	}
+	return granted
+}
+
+type parsedAmounts struct {
+	memory   int64 // bytes
+	nanoCPUs int64
+}
+
+func amounts(r *function.Resources) parsedAmounts {
+	var parsed parsedAmounts
+	if r == nil {
+		return parsed
+	}
+	parsed.memory, _ = function.ParseMemory(r.Memory)
+	parsed.nanoCPUs, _ = function.ParseCPU(r.CPU)
+	return parsed
+}
+
+// gpus asks the engine's device drivers for what the limits say, or where they
+// say nothing the requests: a GPU is never shared, so the two mean the same.
+func gpus(spec function.Spec) []container.DeviceRequest {
+	var wanted []container.DeviceRequest
+	for _, vendor := range []struct {
+		driver string
+		text   func(*function.Resources) string
+	}{
+		{"nvidia", func(r *function.Resources) string { return r.NvidiaGPU }},
+		{"amd", func(r *function.Resources) string { return r.AMDGPU }},
+	} {
+		count := 0
+		for _, r := range []*function.Resources{spec.Limits, spec.Requests} {
+			if r != nil && count == 0 {
+				count, _ = function.ParseGPUs(vendor.text(r))
+			}
+		}
+		if count == 0 {
+			continue
+		}
+		wanted = append(wanted, container.DeviceRequest{Driver: vendor.driver, Count: count, Capabilities: [][]string{{"gpu"}}})
+	}
+	return wanted
+}

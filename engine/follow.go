@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"faas-docker/function"
+)
+
+// follower follows the logs of one function for one caller.
+type follower struct {
+	engine *Engine
+	name   function.Name
+	query  function.LogQuery
+	// lines leads from the goroutine of each container to the caller's.
+	lines chan function.LogLine
+	// bell holds a token when the function's containers have changed.
+	bell chan struct{}
+
+	mu sync.Mutex // protects the fields below
+	// read is how far each known container was read, while no goroutine reads it.
+	read map[string]position
+	// active has the containers that a goroutine reads.
+	active map[string]bool
+}
+
+func (e *Engine) followLogs(ctx context.Context, name function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
+	f := &follower{
+		engine: e, name: name, query: q,
+		lines:  make(chan function.LogLine),
+		bell:   make(chan struct{}, 1),
+		active: map[string]bool{},
+	}
+	running, cancel := context.WithCancel(ctx)
+	group, running := errgroup.WithContext(running)
+	err := f.run(running, group, emit)
+	cancel()
+	if broken := group.Wait(); err == nil {
+		err = broken
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// run emits until ctx ends or emit fails. It subscribes before it lists, so that
+// no replica starts unseen.
+func (f *follower) run(ctx context.Context, group *errgroup.Group, emit func(function.LogLine) error) error {
+	subscribed := make(chan struct{})
+	group.Go(func() error {
+		return f.engine.Events(ctx, func() { close(subscribed) }, func(event function.Event) { f.ring(event.Function) })
+	})
+	select {
+	case <-subscribed:
+	case <-ctx.Done():
+		return nil
+	}
+	replicas, err := f.engine.loggedReplicas(ctx, f.name, f.query)
+	if err != nil {
+		return err
+	}
+	if f.read, err = f.engine.emitPast(ctx, replicas, f.query, emit); err != nil {
+		return err
+	}
+	f.ring(f.name)
+	group.Go(func() error { return f.watch(ctx, group) })
+	for {
+		select {
+		case line := <-f.lines:
+			if err := emit(line); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (f *follower) ring(name function.Name) {
+	if name != f.name {
+		return
+	}
+	select {
+	case f.bell <- struct{}{}:
+	default: // it rings already, and the list will show this change too
+	}
+}
+
+// watch follows containers as they appear.
+func (f *follower) watch(ctx context.Context, group *errgroup.Group) error {
+	for {
+		select {
+		case <-f.bell:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		replicas, err := f.engine.loggedReplicas(ctx, f.name, f.query)
+		if err != nil {
+			return err
+		}
+		for _, replica := range replicas {
+			if from, wanted := f.claim(replica); wanted {
+				group.Go(func() error { return f.follow(ctx, replica, from) })
+			}
+		}
+	}
+}
+
+// claim decides whether a container is to be read now, and from where. One that
+// is known and has stopped was read to its end.
+func (f *follower) claim(replica function.Replica) (from position, wanted bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from, known := f.read[replica.ID]
+	if f.active[replica.ID] || (known && replica.State == function.Exited) {
+		return nil, false
+	}
+	f.active[replica.ID] = true
+	return from, true
+}
+
+// follow reads one container until it stops.
+func (f *follower) follow(ctx context.Context, replica function.Replica, from position) error {
+	part := logRange{since: from.since(f.query.Since), follow: true}
+	log, err := f.engine.openLog(ctx, replica, part)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	r := newLineReader(log, replica.Instance, from)
+	for {
+		line, err := r.next()
+		if err != nil {
+			break
+		}
+		if !f.send(ctx, line) {
+			return ctx.Err()
+		}
+	}
+	for _, line := range r.rest() {
+		if !f.send(ctx, line) {
+			return ctx.Err()
+		}
+	}
+	if !endOfLog(r.ended) {
+		f.engine.logger.Debug("log cut off", "replica", replica.Instance, "err", r.ended)
+	}
+	f.release(replica, r.position())
+	return nil
+}
+
+func (f *follower) send(ctx context.Context, line function.LogLine) bool {
+	select {
+	case f.lines <- line:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (f *follower) release(replica function.Replica, read position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.active, replica.ID)
+	f.read[replica.ID] = read
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"faas-docker/function"
+)
+
+func labelled(revision uint64, labels map[string]string) function.Function {
+	return function.Function{
+		Spec:     function.Spec{Name: "figlet", Namespace: "dev", Image: "figlet:1", Labels: labels, Secrets: []string{"a"}},
+		Revision: revision,
+	}
+}
+
+func TestLabels_ComeBackAsTheyWent(t *testing.T) {
+	t.Parallel()
+	f := labelled(1<<63+5, map[string]string{"team": "web", "quote": `"\`})
+	labels := encodeLabels(f, "net")
+	owner, err := decodeIdentity(labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := decodeSpec(labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner.name != f.ID() || owner.revision != f.Revision || !spec.Equal(f.Spec) {
+		t.Errorf("got %+v, %+v, want those of %+v", owner, spec, f)
+	}
+	if labels["team"] != "web" || labels[function.LabelFaaS] != "figlet" {
+		t.Errorf("got %v, want the user's labels and faas_function", labels)
+	}
+}
+
+func TestLabels_OfTheUserCannotForgeOurs(t *testing.T) {
+	t.Parallel()
+	labels := encodeLabels(labelled(3, map[string]string{
+		function.LabelFunction: "other", function.LabelProvider: "other", function.LabelRole: roleSecrets, function.LabelRevision: "9",
+	}), "net")
+	owner, err := decodeIdentity(labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner.name.Name != "figlet" || owner.revision != 3 || labels[function.LabelProvider] != "net" || labels[function.LabelRole] != roleFunction {
+		t.Errorf("got %v, want our own labels", labels)
+	}
+}
+
+func TestDecodeIdentity_RefusesWhatWeDidNotWrite(t *testing.T) {
+	t.Parallel()
+	for name, labels := range map[string]map[string]string{
+		"nothing":      nil,
+		"no revision":  {function.LabelFunction: "a", function.LabelNamespace: "b"},
+		"bad revision": {function.LabelFunction: "a", function.LabelNamespace: "b", function.LabelRevision: "-1"},
+		"bad name":     {function.LabelFunction: "../a", function.LabelNamespace: "b", function.LabelRevision: "1"},
+		"no namespace": {function.LabelFunction: "a", function.LabelRevision: "1"},
+	} {
+		if owner, err := decodeIdentity(labels); err == nil {
+			t.Errorf("%s: got %+v, want an error", name, owner)
+		}
+	}
+}
+
+func TestMerge_DescribesTheHighestRevision(t *testing.T) {
+	t.Parallel()
+	summary := func(revision uint64, state container.ContainerState, created int64) container.Summary {
+		return container.Summary{
+			Labels: encodeLabels(labelled(revision, nil), "net"), State: state, Created: created, ImageID: "sha256:" + string(rune('0'+revision)),
+		}
+	}
+	var got function.Function
+	for _, c := range []container.Summary{
+		summary(2, "running", 50), summary(1, "running", 10), summary(2, "paused", 60), summary(2, "exited", 70),
+	} {
+		f, err := decodeFunction(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = merge(got, f)
+	}
+	if got.Revision != 2 || got.Replicas != 2 || got.ImageID != "sha256:2" || !got.CreatedAt.Equal(time.Unix(10, 0)) {
+		t.Errorf("got %+v, want revision 2 with 2 replicas, deployed at 10", got)
+	}
+}
