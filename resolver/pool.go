@@ -1,0 +1,477 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"faas-docker/function"
+)
+
+// pool is the replicas of one function and the line of callers before them.
+type pool struct {
+	name function.Name
+
+	// mu protects the fields below. It is held for a few instructions only.
+	mu       sync.Mutex
+	declared bool
+	members  []*member // oldest first
+	ready    []*member // those in rotation
+	asleep   []*member // those frozen, the last one frozen last
+	line     []*waiter // first come, first served
+	turn     int       // whose turn it is among equals
+	policy   function.CallPolicy
+	inFlight int
+	calls    uint64
+
+	refusal      error
+	refusedUntil time.Time
+
+	// removed remembers for a while which replicas were removed: word of them that
+	// is still under way must not bring them back.
+	removed map[string]time.Time
+}
+
+// memory is how long a removed replica is remembered. Word of it is under way for
+// as long as a call to the engine takes.
+const memory = 5 * time.Minute
+
+// member is one replica as the pool keeps it. What replica points to is never
+// modified, only replaced: leases read it without the lock.
+type member struct {
+	replica   *function.Replica
+	ready     bool
+	warmth    Warmth
+	withdrawn bool
+	inFlight  int
+	lastUsed  time.Time     // when it was last lent, given back or put into rotation
+	idle      chan struct{} // closed when withdrawn and nothing is in flight
+	// listing is the one that replica was read from. A listing that began before
+	// born cannot show the replica, and does not make it vanish.
+	listing, born uint64
+}
+
+// waiter is one caller in line; done is closed after lease or err is set.
+type waiter struct {
+	pool  *pool
+	done  chan struct{}
+	lease Lease
+	err   error
+}
+
+// Member is what is known of one replica at one moment.
+type Member struct {
+	function.Replica
+	// Ready replicas are in rotation.
+	Ready bool
+	// Withdrawn replicas never come back into rotation.
+	Withdrawn bool
+	Warmth    Warmth
+	InFlight  int
+	// LastUsed is when it was last lent, given back or put into rotation; zero if
+	// it never was.
+	LastUsed time.Time
+}
+
+func newPool(name function.Name) *pool {
+	return &pool{name: name, removed: map[string]time.Time{}}
+}
+
+// claim lends a member, or puts the caller in line, or says why neither.
+func (p *pool) claim() (Lease, *waiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.declared {
+		return Lease{}, nil, function.UnknownFunction(p.name)
+	}
+	if m := p.leastBusy(); m != nil {
+		return p.lend(m), nil, nil
+	}
+	if m := p.rouseLast(); m != nil {
+		lease := p.lend(m)
+		lease.woke = true
+		return lease, nil, nil
+	}
+	if p.refusal != nil && time.Now().Before(p.refusedUntil) {
+		return Lease{}, nil, p.refusal
+	}
+	if limit := p.policy.MaxWaiting; limit > 0 && len(p.line) >= limit {
+		return Lease{}, nil, p.busy()
+	}
+	w := &waiter{pool: p, done: make(chan struct{})}
+	p.line = append(p.line, w)
+	return Lease{}, w, nil
+}
+
+// wait returns what the waiter is given. When ctx ends it returns the context's
+// error, together with a lease if one was given in the same moment.
+func (w *waiter) wait(ctx context.Context) (Lease, error) {
+	select {
+	case <-w.done:
+		return w.lease, w.err
+	case <-ctx.Done():
+	}
+	if w.pool.leave(w) {
+		return Lease{}, ctx.Err()
+	}
+	<-w.done
+	return w.lease, ctx.Err()
+}
+
+// choices is how many ready members are compared with one another. With more
+// there are two choices: the next in turn, and a random other one, of which the
+// less busy takes the call. That is within a constant of the best there is
+// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001)
+// and costs the same for a thousand replicas as for five.
+const choices = 4
+
+// leastBusy finds a ready member with few invocations in flight, and room for one
+// more. Equals take turns.
+func (p *pool) leastBusy() *member {
+	count := len(p.ready)
+	if count == 0 {
+		return nil
+	}
+	p.turn++
+	first := p.turn % count
+	best := p.ready[first]
+	if count > choices {
+		best = lessBusy(best, p.ready[(first+1+rand.IntN(count-1))%count])
+	}
+	if count <= choices || p.isFull(best) {
+		best = p.leastOfAll(first)
+	}
+	if p.isFull(best) {
+		return nil
+	}
+	return best
+}
+
+func (p *pool) leastOfAll(first int) *member {
+	best := p.ready[first]
+	for i := 1; i < len(p.ready); i++ {
+		best = lessBusy(best, p.ready[(first+i)%len(p.ready)])
+	}
+	return best
+}
+
+// isFull reports whether a member has as many invocations as it may.
+func (p *pool) isFull(m *member) bool {
+	return p.policy.MaxInFlight > 0 && m.inFlight >= p.policy.MaxInFlight
+}
+
+// busy says that the line is as long as it may be.
+func (p *pool) busy() error {
+	return &function.Failure{
+		Kind:       function.ErrBusy,
+		Text:       fmt.Sprintf("function %q is busy: %d invocations in flight and %d callers in line are all that its policy allows", p.name.Name, p.inFlight, len(p.line)),
+		RetryAfter: time.Second,
+	}
+}
+
+func lessBusy(a, b *member) *member {
+	if b.inFlight < a.inFlight {
+		return b
+	}
+	return a
+}
+
+// setReady puts a member into rotation or takes it out.
+func (p *pool) setReady(m *member, ready bool) {
+	if m.ready == ready {
+		return
+	}
+	m.ready = ready
+	if ready {
+		p.ready = append(p.ready, m)
+		return
+	}
+	p.ready = slices.DeleteFunc(p.ready, func(other *member) bool { return other == m })
+}
+
+func (p *pool) lend(m *member) Lease {
+	m.inFlight++
+	m.lastUsed = time.Now()
+	p.inFlight++
+	p.calls++
+	return Lease{pool: p, member: m, replica: m.replica}
+}
+
+// release reports whether the member is gone for good and idle now.
+func (p *pool) release(m *member) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.inFlight--
+	m.lastUsed = time.Now()
+	p.inFlight--
+	p.serveLine()
+	return p.settle(m)
+}
+
+// settle closes the idle channel of a withdrawn member without invocations, once,
+// and reports whether it did.
+func (p *pool) settle(m *member) bool {
+	if !m.withdrawn || m.inFlight > 0 || isClosed(m.idle) {
+		return false
+	}
+	close(m.idle)
+	return true
+}
+
+// leave takes a waiter out of the line and reports whether it was still there.
+func (p *pool) leave(w *waiter) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.line, w)
+	if i < 0 {
+		return false
+	}
+	p.line = slices.Delete(p.line, i, i+1)
+	return true
+}
+
+func (p *pool) declare(policy function.CallPolicy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.declared, p.policy = true, policy
+	p.serveLine()
+}
+
+func (p *pool) callPolicy() function.CallPolicy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.policy
+}
+
+func (p *pool) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.declared = false
+	p.turnAway(function.UnknownFunction(p.name))
+}
+
+func (p *pool) refuse(err error, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal, p.refusedUntil = err, until
+	p.turnAway(err)
+}
+
+func (p *pool) turnAway(err error) {
+	for _, w := range p.line {
+		w.err = err
+		close(w.done)
+	}
+	p.line = nil
+}
+
+// add writes down a replica that was just started. What a listing has shown since
+// the start began counts for more, unless that was made before it ran.
+func (p *pool) add(replica function.Replica, listing, born uint64) {
+	p.upsert(replica, listing)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(replica.ID)
+	if m == nil {
+		return
+	}
+	m.born = born
+	if m.replica.State == function.Created {
+		m.replica = &replica
+	}
+}
+
+// upsert writes down what is known of a replica and reports whether that is news.
+func (p *pool) upsert(replica function.Replica, listing uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(replica.ID)
+	if _, removed := p.removed[replica.ID]; removed {
+		return false
+	}
+	if m == nil {
+		p.members = append(p.members, &member{replica: &replica, idle: make(chan struct{}), listing: listing})
+		return true
+	}
+	if listing < m.listing || *m.replica == replica {
+		m.listing = max(m.listing, listing)
+		return false
+	}
+	m.listing = listing
+	if replica.State == function.Created {
+		// Nothing goes back to where it began: the listing was made before the start.
+		return false
+	}
+	moved := m.replica.Address != replica.Address
+	changed := moved || m.replica.State != replica.State
+	m.replica = &replica
+	if moved || p.outOfOrder(m) {
+		p.setReady(m, false)
+		p.setWarmth(m, Awake)
+	}
+	return changed
+}
+
+// outOfOrder reports whether a member's state is not what its place in the pool
+// demands: it must be seen to answer again before it is lent.
+func (p *pool) outOfOrder(m *member) bool {
+	switch m.replica.State {
+	case function.Running:
+		return false
+	case function.Paused:
+		return m.warmth == Awake
+	default:
+		return true
+	}
+}
+
+func (p *pool) find(id string) *member {
+	for _, m := range p.members {
+		if m.replica.ID == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (p *pool) admit(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil || m.withdrawn || m.replica.State != function.Running {
+		return false
+	}
+	p.enter(m)
+	return true
+}
+
+func (p *pool) suspect(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil || !m.ready {
+		return false
+	}
+	p.setReady(m, false)
+	return true
+}
+
+// enter puts a member into rotation.
+func (p *pool) enter(m *member) {
+	p.setReady(m, true)
+	m.lastUsed = time.Now()
+	p.refusal = nil
+	p.serveLine()
+}
+
+// serveLine lends members to the callers in line, first come, first served.
+func (p *pool) serveLine() {
+	for len(p.line) > 0 {
+		m := p.leastBusy()
+		if m == nil {
+			return
+		}
+		w := p.line[0]
+		p.line = p.line[1:]
+		w.lease = p.lend(m)
+		close(w.done)
+	}
+}
+
+// withdraw returns the channel that tells when the member is idle, and the
+// replica if it was idle at once.
+func (p *pool) withdraw(id string) (<-chan struct{}, *function.Replica) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil {
+		return closed(), nil
+	}
+	if p.retire(m) {
+		return m.idle, m.replica
+	}
+	return m.idle, nil
+}
+
+func (p *pool) remove(id string) (gone *function.Replica) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil {
+		return nil
+	}
+	p.members = slices.DeleteFunc(p.members, func(other *member) bool { return other == m })
+	p.remember(id)
+	if p.retire(m) {
+		return m.replica
+	}
+	return nil
+}
+
+func (p *pool) remember(id string) {
+	now := time.Now()
+	maps.DeleteFunc(p.removed, func(_ string, at time.Time) bool { return now.Sub(at) > memory })
+	p.removed[id] = now
+}
+
+// retire takes m out of rotation and reports whether it is idle.
+func (p *pool) retire(m *member) (gone bool) {
+	p.setReady(m, false)
+	p.setWarmth(m, Awake)
+	m.withdrawn = true
+	return p.settle(m)
+}
+
+// drop forgets the members that a listing did not show. A member that was seen
+// after the listing began stays.
+func (p *pool) drop(listing uint64) (gone []*function.Replica, changed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.members = slices.DeleteFunc(p.members, func(m *member) bool {
+		if max(m.listing, m.born) >= listing {
+			return false
+		}
+		changed = true
+		if p.retire(m) {
+			gone = append(gone, m.replica)
+		}
+		return true
+	})
+	return gone, changed
+}
+
+// abandoned reports whether nothing is left to know of this function.
+func (p *pool) abandoned() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.declared && len(p.members) == 0
+}
+
+func (p *pool) snapshot() []Member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	members := make([]Member, len(p.members))
+	for i, m := range p.members {
+		members[i] = Member{Replica: *m.replica, Ready: m.ready, Withdrawn: m.withdrawn, Warmth: m.warmth, InFlight: m.inFlight, LastUsed: m.lastUsed}
+	}
+	return members
+}
+
+func (p *pool) load() function.Load {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return function.Load{Ready: len(p.ready), Asleep: len(p.asleep), InFlight: p.inFlight, Waiting: len(p.line), Invocations: p.calls}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,163 @@
+package resolver
+
+import (
+	"slices"
+
+	"faas-docker/function"
+)
+
+// Warmth says what stands between a replica and its next invocation.
+type Warmth int
+
+// The warmths. Awake is the zero value.
+const (
+	// Awake replicas run.
+	Awake Warmth = iota
+	// Asleep replicas were frozen on purpose. They are lent, the last frozen first,
+	// when nobody is ready; the borrower finds them Waking.
+	Asleep
+	// Waking replicas are in rotation though their thaw is still under way: the
+	// kernel keeps what is sent to them until they run.
+	Waking
+)
+
+// String returns the word for the warmth.
+func (w Warmth) String() string { return [...]string{"awake", "asleep", "waking"}[w] }
+
+// Freeze takes a ready replica out of rotation that has no invocation in flight,
+// so that it can be paused, and reports whether it did. Gone has been called for
+// it then: its connections would be stale when it wakes.
+func (r *Resolver) Freeze(name function.Name, id string) bool {
+	p := r.pool(name)
+	if p == nil {
+		return false
+	}
+	frozen := p.freeze(id)
+	if frozen == nil {
+		return false
+	}
+	r.gone(frozen)
+	return true
+}
+
+// Doze takes a replica for asleep that is paused already, as after a restart of
+// the provider, and reports whether it was.
+func (r *Resolver) Doze(name function.Name, id string) bool {
+	p := r.pool(name)
+	return p != nil && p.doze(id)
+}
+
+// Rouse puts a sleeping replica into rotation, as a borrower would, and reports
+// whether it slept. Whoever is told of the change thaws it.
+func (r *Resolver) Rouse(name function.Name, id string) bool {
+	p := r.pool(name)
+	if p == nil || !p.rouse(id) {
+		return false
+	}
+	r.changed(name)
+	return true
+}
+
+// Paused says that a replica is paused now. Listings that began before do not
+// count any more.
+func (r *Resolver) Paused(name function.Name, id string) { r.changeState(name, id, function.Paused) }
+
+// Woken says that a replica's thaw has succeeded. Listings that began before do not
+// count any more.
+func (r *Resolver) Woken(name function.Name, id string) { r.changeState(name, id, function.Running) }
+
+func (r *Resolver) changeState(name function.Name, id string, state function.State) {
+	listing := r.listings.Add(1)
+	if p := r.pool(name); p != nil {
+		p.changeState(id, state, listing)
+	}
+}
+
+// Lose withdraws a replica that will not answer any more. Lost has been called
+// for it then, so that the invocations on it can fail over.
+func (r *Resolver) Lose(replica function.Replica) {
+	r.Withdraw(replica.Function, replica.ID)
+	if r.Lost != nil {
+		r.Lost(replica)
+	}
+}
+
+func (p *pool) freeze(id string) *function.Replica {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil || !m.ready || m.warmth != Awake || m.inFlight > 0 {
+		return nil
+	}
+	p.setReady(m, false)
+	p.setWarmth(m, Asleep)
+	return m.replica
+}
+
+func (p *pool) doze(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil || m.withdrawn || m.warmth != Awake || m.replica.State != function.Paused {
+		return false
+	}
+	p.setWarmth(m, Asleep)
+	if len(p.line) > 0 {
+		p.enter(p.rouseLast())
+	}
+	return true
+}
+
+func (p *pool) rouse(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil || m.warmth != Asleep {
+		return false
+	}
+	p.setWarmth(m, Waking)
+	p.enter(m)
+	return true
+}
+
+// rouseLast puts the member into rotation that was frozen last, because most of
+// it is still in the processor's caches and in memory.
+func (p *pool) rouseLast() *member {
+	if len(p.asleep) == 0 {
+		return nil
+	}
+	m := p.asleep[len(p.asleep)-1]
+	p.setWarmth(m, Waking)
+	p.setReady(m, true)
+	p.refusal = nil
+	return m
+}
+
+func (p *pool) changeState(id string, state function.State, listing uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.find(id)
+	if m == nil {
+		return
+	}
+	replica := *m.replica
+	replica.State = state
+	m.replica, m.listing = &replica, listing
+	if state == function.Running && m.warmth == Waking {
+		p.setWarmth(m, Awake)
+	}
+}
+
+// setWarmth keeps the list of sleepers.
+func (p *pool) setWarmth(m *member, warmth Warmth) {
+	if m.warmth == warmth {
+		return
+	}
+	if m.warmth == Asleep {
+		p.asleep = slices.DeleteFunc(p.asleep, func(other *member) bool { return other == m })
+	}
+	m.warmth = warmth
+	if warmth == Asleep {
+		p.asleep = append(p.asleep, m)
+	}
+}

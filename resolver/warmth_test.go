@@ -1,0 +1,148 @@
+package resolver
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"faas-docker/function"
+)
+
+// asleep returns a resolver whose replicas were frozen, in this order.
+func asleep(t *testing.T, ids ...string) (*Resolver, function.Name) {
+	t.Helper()
+	r, figlet := withReplicas(t, ids...)
+	for _, id := range ids {
+		if !r.Freeze(figlet, id) {
+			t.Fatalf("replica %s was not frozen", id)
+		}
+	}
+	r.Observe(figlet, r.Listing(), pausedAll(figlet, ids))
+	return r, figlet
+}
+
+func pausedAll(of function.Name, ids []string) []function.Replica {
+	var list []function.Replica
+	for _, id := range ids {
+		replica := running(of, id)
+		replica.State = function.Paused
+		list = append(list, replica)
+	}
+	return list
+}
+
+func TestFreeze_NeverWithAnInvocationInFlight(t *testing.T) {
+	r, figlet := withReplicas(t, "a")
+	lease := mustAcquire(t, r, figlet)
+	if r.Freeze(figlet, "a") {
+		t.Error("frozen with an invocation in flight")
+	}
+	lease.Release()
+	var closed []string
+	r.Gone = func(replica function.Replica) { closed = append(closed, replica.ID) }
+	if !r.Freeze(figlet, "a") || len(closed) != 1 {
+		t.Errorf("an idle replica was not frozen, or its connections not closed: %v", closed)
+	}
+	if ready := r.Load(figlet).Ready; ready != 0 {
+		t.Errorf("%d replicas ready, want none", ready)
+	}
+}
+
+func TestAcquire_LendsASleeperAtOnceAndRingsOnce(t *testing.T) {
+	r, figlet := asleep(t, "a")
+	rung := 0
+	r.Changed = func(function.Name) { rung++ }
+	for range 100 {
+		if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "a" {
+			t.Fatalf("lent %s", lease.Replica().ID)
+		}
+	}
+	if rung != 1 {
+		t.Errorf("rung %d times for one sleeper, want once", rung)
+	}
+	if warmth := r.Members(figlet)[0].Warmth; warmth != Waking {
+		t.Errorf("the replica is %s, want waking", warmth)
+	}
+	r.Woken(figlet, "a")
+	r.Observe(figlet, r.Listing(), []function.Replica{running(figlet, "a")})
+	if m := r.Members(figlet)[0]; m.Warmth != Awake || !m.Ready {
+		t.Errorf("after the thaw: %s, ready=%t", m.Warmth, m.Ready)
+	}
+}
+
+func TestAcquire_LendsTheLastFrozenFirstAndPrefersTheReady(t *testing.T) {
+	r, figlet := asleep(t, "a", "b")
+	r.Add(running(figlet, "c"), r.Listing())
+	r.Admit(figlet, "c")
+	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "c" {
+		t.Errorf("lent %s although c was ready", lease.Replica().ID)
+	}
+	r.Withdraw(figlet, "c")
+	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "b" {
+		t.Errorf("lent %s, want b, which was frozen last", lease.Replica().ID)
+	}
+}
+
+func TestObserve_AStaleListingDoesNotStopAWakingReplica(t *testing.T) {
+	r, figlet := asleep(t, "a")
+	mustAcquire(t, r, figlet).Release()
+	r.Observe(figlet, r.Listing(), pausedAll(figlet, []string{"a"}))
+	if ready := r.Load(figlet).Ready; ready != 1 {
+		t.Errorf("%d replicas ready while it wakes, want 1", ready)
+	}
+}
+
+func TestObserve_ASleeperThatDiedIsNotLent(t *testing.T) {
+	r, figlet := asleep(t, "a")
+	dead := running(figlet, "a")
+	dead.State = function.Exited
+	r.Observe(figlet, r.Listing(), []function.Replica{dead})
+	if m := r.Members(figlet)[0]; m.Ready || m.Warmth != Awake {
+		t.Errorf("a dead sleeper: ready=%t, %s", m.Ready, m.Warmth)
+	}
+	why := errors.New("dead")
+	r.Changed = func(n function.Name) { r.Refuse(n, why, time.Now().Add(time.Hour)) }
+	if _, err := r.Acquire(t.Context(), figlet); !errors.Is(err, why) {
+		t.Errorf("got %v, want to wait in line", err)
+	}
+}
+
+func TestDoze_AdoptsWhatIsPausedAndServesTheLine(t *testing.T) {
+	r, figlet := New(), name("figlet")
+	r.Declare(figlet, function.CallPolicy{})
+	r.Observe(figlet, r.Listing(), pausedAll(figlet, []string{"a"}))
+	var callers sync.WaitGroup
+	waiting := make(chan struct{}, 1)
+	r.Changed = func(function.Name) { waiting <- struct{}{} }
+	callers.Go(func() { mustAcquire(t, r, figlet).Release() })
+	<-waiting
+	if !r.Doze(figlet, "a") {
+		t.Error("not adopted")
+	}
+	callers.Wait()
+}
+
+func TestLose_WithdrawsAndTellsWhoHoldsIt(t *testing.T) {
+	r, figlet := asleep(t, "a", "b")
+	lease := mustAcquire(t, r, figlet)
+	var lost []string
+	r.Lost = func(replica function.Replica) { lost = append(lost, replica.ID) }
+	r.Lose(*lease.Replica())
+	if len(lost) != 1 || lost[0] != "b" {
+		t.Errorf("lost %v, want b", lost)
+	}
+	if next := mustAcquire(t, r, figlet); next.Replica().ID != "a" {
+		t.Errorf("failed over to %s, want a", next.Replica().ID)
+	}
+}
+
+func TestRouse_PutsASleeperIntoRotation(t *testing.T) {
+	r, figlet := asleep(t, "a")
+	if !r.Rouse(figlet, "a") || r.Rouse(figlet, "a") {
+		t.Error("roused not once")
+	}
+	if ready := r.Load(figlet).Ready; ready != 1 {
+		t.Errorf("%d replicas ready, want 1", ready)
+	}
+}

@@ -1,0 +1,217 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+)
+
+// Engine is what the resolver listens to. Its events are a doorbell, its list is
+// the letter.
+type Engine interface {
+	// Events calls subscribed once it listens, then changed for every event about
+	// a replica, perhaps from several goroutines, until the stream breaks or ctx
+	// ends. It always returns an error.
+	Events(ctx context.Context, subscribed func(), changed func(function.Event)) error
+	// Replicas lists the replicas of one function; of all for the zero Name.
+	Replicas(ctx context.Context, name function.Name) ([]function.Replica, error)
+}
+
+// Watch keeps the resolver true to the engine until ctx ends: it subscribes to
+// the events, then lists everything, then lists each function again that an event
+// names, and everything every resync. It reconnects with a growing pause, of at
+// most five seconds, whenever the engine does not answer. What is known stays in
+// force meanwhile: replicas that run go on being lent.
+func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duration, logger hclog.Logger) {
+	pause := reconnectFloor
+	for ctx.Err() == nil {
+		w := watcher{resolver: r, engine: engine, resync: resync, bells: newDoorbells()}
+		err := w.run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if w.listed {
+			pause = reconnectFloor
+		}
+		logger.Warn("engine does not answer", "err", err, "retry_in", pause)
+		sleep(ctx, pause/2+rand.N(pause/2+1))
+		pause = min(2*pause, reconnectCeiling)
+	}
+}
+
+const (
+	reconnectFloor   = 100 * time.Millisecond
+	reconnectCeiling = 5 * time.Second
+)
+
+// Synced is closed when the engine has been listed for the first time.
+func (r *Resolver) Synced() <-chan struct{} { return r.synced }
+
+// Observe replaces what is known of one function's replicas by a listing of the
+// engine; of all functions when name is the zero Name. listing is the number that
+// Listing gave before the engine was asked.
+func (r *Resolver) Observe(name function.Name, listing uint64, replicas []function.Replica) {
+	news := map[function.Name]bool{}
+	for _, replica := range replicas {
+		r.with(replica.Function, func(p *pool) {
+			if p.upsert(replica, listing) {
+				news[replica.Function] = true
+			}
+		})
+	}
+	names := []function.Name{name}
+	if name.IsZero() {
+		names = r.Names()
+	}
+	for _, n := range names {
+		if r.dropUnlisted(n, listing) {
+			news[n] = true
+		}
+	}
+	for n := range news {
+		r.changed(n)
+	}
+}
+
+// Listing numbers a listing that is about to begin.
+func (r *Resolver) Listing() uint64 { return r.listings.Add(1) }
+
+func (r *Resolver) dropUnlisted(name function.Name, listing uint64) (changed bool) {
+	p := r.pool(name)
+	if p == nil {
+		return false
+	}
+	gone, changed := p.drop(listing)
+	for _, replica := range gone {
+		r.gone(replica)
+	}
+	r.sweep(name)
+	return changed
+}
+
+// watcher is one connection to the engine's events.
+type watcher struct {
+	resolver *Resolver
+	engine   Engine
+	resync   time.Duration
+	bells    *doorbells
+	listed   bool
+}
+
+func (w *watcher) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	broken := make(chan error, 1)
+	subscribed := make(chan struct{})
+	var events sync.WaitGroup
+	events.Go(func() {
+		broken <- w.engine.Events(ctx, func() { close(subscribed) }, w.hear)
+	})
+	err := w.listen(ctx, subscribed, broken)
+	cancel()
+	events.Wait()
+	return fmt.Errorf("watch the engine: %w", err)
+}
+
+// hear takes a replica that died out of rotation at once: its address may be
+// another's by the time a list shows it. All else is read from the list.
+func (w *watcher) hear(event function.Event) {
+	if event.Died != "" {
+		w.resolver.Suspect(event.Function, event.Died)
+		return
+	}
+	w.bells.ring(event.Function)
+}
+
+func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken <-chan error) error {
+	select {
+	case <-subscribed:
+	case err := <-broken:
+		return err
+	}
+	if err := w.list(ctx, function.Name{}); err != nil {
+		return err
+	}
+	w.listed = true
+	w.resolver.syncedOnce.Do(func() { close(w.resolver.synced) })
+	tick := time.NewTicker(w.resync)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-broken:
+			return err
+		case <-tick.C:
+			if err := w.list(ctx, function.Name{}); err != nil {
+				return err
+			}
+		case <-w.bells.rung:
+			if err := w.listRung(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *watcher) listRung(ctx context.Context) error {
+	for _, name := range w.bells.take() {
+		if err := w.list(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *watcher) list(ctx context.Context, name function.Name) error {
+	listing := w.resolver.Listing()
+	replicas, err := w.engine.Replicas(ctx, name)
+	if err != nil {
+		return fmt.Errorf("list replicas: %w", err)
+	}
+	w.resolver.Observe(name, listing, replicas)
+	return nil
+}
+
+// doorbells remembers who rang until somebody opens: many events about one
+// function in a short time are one listing.
+type doorbells struct {
+	rung chan struct{}
+	mu   sync.Mutex
+	who  map[function.Name]bool
+}
+
+func newDoorbells() *doorbells {
+	return &doorbells{rung: make(chan struct{}, 1), who: map[function.Name]bool{}}
+}
+
+func (d *doorbells) ring(name function.Name) {
+	d.mu.Lock()
+	d.who[name] = true
+	d.mu.Unlock()
+	select {
+	case d.rung <- struct{}{}:
+	default:
+	}
+}
+
+func (d *doorbells) take() []function.Name {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := make([]function.Name, 0, len(d.who))
+	for name := range d.who {
+		names = append(names, name)
+	}
+	clear(d.who)
+	return names
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
