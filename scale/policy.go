@@ -1,0 +1,183 @@
+// Package scale answers how many replicas a function should have now, and how
+// warm.
+//
+// It is pure: no I/O, no clock, no goroutine. Time comes in as a value, and
+// nothing here is safe for concurrent use unless it says so. Parse reads what a
+// function's user wants, an Autoscaler watches its load and decides how many
+// replicas it should have, Warmth decides which of them run and which are
+// frozen, Admit decides whether the host has room for one more, and a Histogram
+// learns when a function is usually called.
+package scale
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"faas-docker/function"
+)
+
+// Rule is by what the number of a function's replicas is decided.
+type Rule int
+
+// The rules. Off is the zero value: only the user, an alert, the first call and
+// rest change the number.
+const (
+	Off Rule = iota
+	// Capacity counts calls in flight.
+	Capacity
+	// RPS counts calls per second.
+	RPS
+	// CPU counts thousandths of a core.
+	CPU
+	// Step is the rule of the OpenFaaS gateway: more than 5 calls per second for
+	// 5 s are one step up, and after them it is back to the minimum.
+	Step
+)
+
+// String returns the word of the label for the rule.
+func (r Rule) String() string {
+	return [...]string{"off", "capacity", "rps", "cpu", "step"}[r]
+}
+
+// The settings of a function whose labels say nothing else.
+const (
+	defaultTarget     = 50
+	defaultProportion = 0.9
+	defaultFactor     = 10
+	defaultZero       = 15 * time.Minute
+	defaultReclaim    = 5 * time.Minute
+
+	longest       = 30 * 24 * time.Hour
+	maxDownWindow = 5 * time.Minute
+	maxTarget     = 1e6
+)
+
+// Policy is what a function's labels and annotations say about scaling. The zero
+// Policy changes nothing.
+type Policy struct {
+	Bounds
+	Rule Rule
+	// Target is the load of one replica, in the unit of the rule.
+	Target float64
+	// Proportion is the part of Target at which the next replica is started.
+	Proportion float64
+	// Factor is the step of Step and of alerts, as a percentage of Max; zero means
+	// that neither changes anything.
+	Factor int
+	// DownWindow is how far back a scale-down looks; zero means not at all.
+	DownWindow time.Duration
+	// Zero is when the function has no replica because nobody calls it.
+	Zero Rest
+	// Freeze is when a replica is frozen because it has no call.
+	Freeze Rest
+	// ReclaimAfter is how long a replica is frozen before its memory is reclaimed;
+	// zero means that it never is.
+	ReclaimAfter time.Duration
+	// Standby is how many frozen spares are kept beside the replicas.
+	Standby int
+	// Learn is set when the function's idle times shape Zero or Freeze.
+	Learn bool
+}
+
+// Parse reads the policy from a function's labels and annotations. A setting that
+// cannot be used is an ErrInvalid that names it.
+//
+// The rule is the one that the type names. With a target or a proportion and no
+// type it is RPS, as in OpenFaaS Pro; with only a minimum, a maximum or a factor
+// it is Step, as in the OpenFaaS gateway; with none of them it is Capacity. A
+// minimum equal to the maximum, or a factor of zero, make it Off.
+func Parse(spec function.Spec) (Policy, error) {
+	r := reader{labels: spec.Labels, annotations: spec.Annotations}
+	p := Policy{
+		Bounds:       r.bounds(),
+		Rule:         r.rule(),
+		Target:       r.amount(LabelTarget, maxTarget, defaultTarget),
+		Proportion:   r.amount(LabelProportion, 1, defaultProportion),
+		Factor:       r.count(LabelFactor, 0, 100, defaultFactor),
+		DownWindow:   r.duration(span{key: LabelDownWindow, least: time.Second, most: maxDownWindow, orZero: true}),
+		Zero:         r.zero(),
+		Freeze:       Rest{After: r.duration(span{key: LabelFreezeDuration, least: 10 * time.Millisecond, most: longest, orZero: true})},
+		ReclaimAfter: r.reclaim(),
+		Standby:      r.count(LabelStandby, 0, MaxReplicas, 0),
+		Learn:        r.flag(LabelLearn),
+	}
+	if p.Max+p.Standby > MaxReplicas {
+		_, field, _ := r.find(LabelStandby)
+		r.refuse(function.Invalid(field, "%d spares and at most %d replicas are more than a function can have, %d", p.Standby, p.Max, MaxReplicas))
+	}
+	if p.Min == p.Max || p.Factor == 0 {
+		p.Rule = Off
+	}
+	if r.err != nil {
+		return Policy{}, r.err
+	}
+	return p, nil
+}
+
+func (r *reader) rule() Rule {
+	text, field, ok := r.find(LabelType)
+	switch {
+	case !ok && r.has(LabelTarget, LabelProportion):
+		return RPS
+	case !ok && r.has(LabelMin, LabelMax, LabelFactor):
+		return Step
+	case !ok:
+		return Capacity
+	}
+	for _, rule := range []Rule{Capacity, RPS, CPU} {
+		if strings.EqualFold(text, rule.String()) {
+			return rule
+		}
+	}
+	r.refuse(function.Invalid(field, "%q: want capacity, rps or cpu", text))
+	return Off
+}
+
+func (r *reader) zero() Rest {
+	after := r.duration(span{key: LabelZeroDuration, least: time.Second, most: longest, otherwise: defaultZero})
+	if !r.flag(LabelZero) {
+		return Rest{}
+	}
+	return Rest{After: after}
+}
+
+// reclaim reads a setting that is a duration, or says true or false.
+func (r *reader) reclaim() time.Duration {
+	switch text, _, _ := r.find(LabelReclaim); strings.ToLower(text) {
+	case "true":
+		return defaultReclaim
+	case "false":
+		return 0
+	}
+	return r.duration(span{key: LabelReclaim, least: time.Second, most: longest, orZero: true})
+}
+
+// Need returns how many replicas the calls that are in flight and in line now
+// ask for, whatever the windows say: as many as the target lets one replica
+// carry at a time for Capacity and RPS, and one for any call at all for the
+// rules that do not count calls. It is never more than Max.
+func (p Policy) Need(s Sample) int {
+	calls := s.InFlight + s.Waiting
+	if calls <= 0 {
+		return 0
+	}
+	if p.Rule != Capacity && p.Rule != RPS {
+		return 1
+	}
+	return min(replicasFor(float64(calls), p.Target), max(1, p.Max))
+}
+
+// replicasFor returns how many replicas a load needs.
+func replicasFor(load, each float64) int {
+	// Sums of fractions must not start a replica for the rounding alone.
+	const rounding = 1e-9
+	count := math.Ceil(load/each - rounding)
+	if math.IsNaN(count) || count <= 0 {
+		return 0
+	}
+	return int(math.Min(count, 1e9))
+}
+
+// step returns how many replicas one step of the gateway's rule is.
+func (p Policy) step() int { return (p.Max*p.Factor + 99) / 100 }
