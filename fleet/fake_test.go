@@ -1,0 +1,203 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"faas-docker/function"
+)
+
+// fakeEngine is a Docker engine in memory: containers that start, die and are
+// removed, and an event for each.
+type fakeEngine struct {
+	mu         sync.Mutex
+	count      int
+	containers map[string]function.Replica
+	secrets    map[string]map[string][]byte // by function and revision
+	events     chan function.Name
+	calls      []string
+
+	// What the engine does when asked; nil means it succeeds at once.
+	image   func(ctx context.Context, reference string) (string, error)
+	start   func(f function.Function) error
+	await   func(ctx context.Context, replica function.Replica) error
+	unpause func(ctx context.Context) error
+}
+
+func newFakeEngine() *fakeEngine {
+	return &fakeEngine{containers: map[string]function.Replica{}, secrets: map[string]map[string][]byte{}, events: make(chan function.Name, 100000)}
+}
+
+func (e *fakeEngine) record(format string, args ...any) {
+	e.calls = append(e.calls, fmt.Sprintf(format, args...))
+}
+
+func (e *fakeEngine) Prepare(context.Context) error              { return nil }
+func (e *fakeEngine) Check(context.Context, function.Spec) error { return nil }
+
+func (e *fakeEngine) Image(ctx context.Context, reference string) (string, error) {
+	if e.image != nil {
+		return e.image(ctx, reference)
+	}
+	return "sha256:" + reference, nil
+}
+
+func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Replica, error) {
+	if e.start != nil {
+		if err := e.start(f); err != nil {
+			return function.Replica{}, err
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count++
+	id := fmt.Sprintf("c%d", e.count)
+	replica := function.Replica{
+		ID: id, Instance: f.ID().String() + "." + id, Function: f.ID(), Revision: f.Revision,
+		Address: netip.MustParseAddrPort("10.0.0.1:8080"), State: function.Running, CreatedAt: time.Now(),
+	}
+	e.containers[id] = replica
+	e.record("start %s of revision %d", id, f.Revision)
+	e.events <- f.ID()
+	return replica, nil
+}
+
+func (e *fakeEngine) Stop(ctx context.Context, id string, _ time.Duration) error {
+	return e.Remove(ctx, id)
+}
+
+func (e *fakeEngine) Remove(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if replica, ok := e.containers[id]; ok {
+		delete(e.containers, id)
+		e.record("remove %s", id)
+		e.events <- replica.Function
+	}
+	return nil
+}
+
+func (e *fakeEngine) Pause(_ context.Context, id string) error {
+	time.Sleep(7 * time.Millisecond)
+	e.note("pause %s", id)
+	return e.set(id, function.Paused)
+}
+
+func (e *fakeEngine) Usage(context.Context, function.Name) (function.Usage, error) {
+	return function.Usage{Millicores: 1000}, nil
+}
+
+func (e *fakeEngine) Unpause(ctx context.Context, id string) error {
+	time.Sleep(7 * time.Millisecond)
+	e.note("unpause %s", id)
+	if e.unpause != nil {
+		return e.unpause(ctx)
+	}
+	return e.set(id, function.Running)
+}
+
+func (e *fakeEngine) note(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.record(format, args...)
+}
+
+// set plays what happens to a container from outside.
+func (e *fakeEngine) set(id string, state function.State) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	replica, ok := e.containers[id]
+	if !ok {
+		return errors.New("no such container")
+	}
+	replica.State = state
+	e.containers[id] = replica
+	e.events <- replica.Function
+	return nil
+}
+
+func (e *fakeEngine) PostMortem(context.Context, string) (function.PostMortem, error) {
+	return function.PostMortem{ExitCode: 7, LastLines: []string{"boom"}}, nil
+}
+
+func (e *fakeEngine) PutSecrets(_ context.Context, f function.Function, values map[string][]byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.secrets[fmt.Sprintf("%s/%d", f.ID(), f.Revision)] = maps.Clone(values)
+	return nil
+}
+
+func (e *fakeEngine) SecretsOf(context.Context, string) (map[string][]byte, error) {
+	return map[string][]byte{"token": []byte("read back")}, nil
+}
+
+func (e *fakeEngine) RemoveSecrets(_ context.Context, name function.Name, keep map[uint64]bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.secrets, func(key string, _ map[string][]byte) bool {
+		for revision := range keep {
+			if key == fmt.Sprintf("%s/%d", name, revision) {
+				return false
+			}
+		}
+		return true
+	})
+	return nil
+}
+
+func (e *fakeEngine) Functions(context.Context) ([]function.Function, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var found []function.Function
+	for _, replica := range e.containers {
+		found = append(found, function.Function{
+			Spec:     function.Spec{Name: replica.Function.Name, Namespace: replica.Function.Namespace, Image: "adopted", Secrets: []string{"token"}},
+			Revision: replica.Revision, Replicas: 1, ImageID: "sha256:adopted",
+		})
+	}
+	return found, nil
+}
+
+func (e *fakeEngine) Replicas(_ context.Context, name function.Name) ([]function.Replica, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []function.Replica
+	for _, replica := range e.containers {
+		if name.IsZero() || replica.Function == name {
+			list = append(list, replica)
+		}
+	}
+	slices.SortFunc(list, func(a, b function.Replica) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return list, nil
+}
+
+func (e *fakeEngine) Events(ctx context.Context, subscribed func(), changed func(function.Event)) error {
+	subscribed()
+	for {
+		select {
+		case name := <-e.events:
+			changed(function.Event{Function: name})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (e *fakeEngine) running() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.containers))
+}
+
+func (e *fakeEngine) secret(name string, revision uint64, key string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return string(e.secrets[fmt.Sprintf("%s.%s/%d", name, function.DefaultNamespace, revision)][key])
+}

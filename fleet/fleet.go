@@ -1,0 +1,225 @@
+// Package fleet makes it so: it compares what should run with what does, and is
+// the only caller of start, stop, pause and unpause.
+//
+// Every function has a worker of its own, so that a slow pull, a long drain or a
+// failing image of one delays no other. A worker decides with a pure function
+// (plan.go), acts in tasks that run beside it, and is rung by the resolver when
+// replicas change, by tasks when they end, and by the API when desires change.
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+)
+
+// Store is where the fleet reads what should run and writes what it decided.
+type Store interface {
+	Fresh() bool
+	Functions(namespace string) []function.Function
+	Function(name function.Name) (function.Function, error)
+	Create(f function.Function) (function.Function, error)
+	Replace(name function.Name, change func(function.Function) function.Function) (function.Function, error)
+	Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error)
+	Delete(name function.Name) error
+	Adopt(functions []function.Function) error
+	Namespace(name string) (function.Namespace, error)
+	DeleteNamespace(name string) error
+	Secret(namespace, name string) (function.Secret, error)
+	CreateSecret(secret function.Secret) error
+}
+
+// Engine is what the fleet asks of Docker.
+type Engine interface {
+	Prepare(ctx context.Context) error
+	Check(ctx context.Context, spec function.Spec) error
+	Image(ctx context.Context, ref string) (id string, err error)
+	Start(ctx context.Context, f function.Function) (function.Replica, error)
+	Stop(ctx context.Context, id string, grace time.Duration) error
+	Remove(ctx context.Context, id string) error
+	Pause(ctx context.Context, id string) error
+	Unpause(ctx context.Context, id string) error
+	Usage(ctx context.Context, name function.Name) (function.Usage, error)
+	PostMortem(ctx context.Context, id string) (function.PostMortem, error)
+	PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error
+	SecretsOf(ctx context.Context, id string) (map[string][]byte, error)
+	RemoveSecrets(ctx context.Context, name function.Name, keep map[uint64]bool) error
+	Functions(ctx context.Context) ([]function.Function, error)
+}
+
+// Config is what the fleet needs. Store, Engine, Resolver and Logger are
+// required.
+type Config struct {
+	Store    Store
+	Engine   Engine
+	Resolver *resolver.Resolver
+	Logger   hclog.Logger
+
+	// DeployWait bounds how long a deployment waits for its image before it is
+	// answered and the pull goes on by itself. Zero means 20 s.
+	DeployWait time.Duration
+	// StartTimeout bounds the time from a replica's start to its first answer.
+	// Zero means 60 s.
+	StartTimeout time.Duration
+	// DrainTimeout bounds the wait for the invocations of a replica that is to be
+	// stopped. Zero means 60 s.
+	DrainTimeout time.Duration
+	// Await returns when the replica answers, or else with what it last said when
+	// ctx ends; path is the health path that the user named, or empty. Nil means
+	// that it is asked over HTTP.
+	Await func(ctx context.Context, replica function.Replica, path string) error
+	// Deleted is called after a function was deleted. Nil means nobody listens.
+	Deleted func(function.Name)
+	// Starts is how many containers may be in the making at a time. Zero means 8.
+	Starts int
+}
+
+// Fleet keeps every function as it should be. Make it with New and call Run; the
+// other methods are safe for concurrent use, before Run too.
+type Fleet struct {
+	Config
+	starts chan struct{} // one token per container in the making
+	diary  *diary
+	ready  chan struct{} // closed when Run has begun
+
+	// mu protects the fields below.
+	mu      sync.Mutex
+	workers map[function.Name]*worker
+	running context.Context // nil before and after Run
+	group   sync.WaitGroup
+}
+
+// New returns a Fleet for every function in the store; it becomes the resolver's
+// Changed hook.
+func New(config Config) *Fleet {
+	config.DeployWait = orDefault(config.DeployWait, 20*time.Second)
+	config.StartTimeout = orDefault(config.StartTimeout, time.Minute)
+	config.DrainTimeout = orDefault(config.DrainTimeout, time.Minute)
+	config.Starts = orDefault(config.Starts, 8)
+	if config.Await == nil {
+		config.Await = awaitHTTP
+	}
+	f := &Fleet{
+		Config:  config,
+		starts:  make(chan struct{}, config.Starts),
+		diary:   newDiary(),
+		ready:   make(chan struct{}),
+		workers: map[function.Name]*worker{},
+	}
+	config.Resolver.Changed = f.ring
+	for _, known := range config.Store.Functions("") {
+		f.declare(known.Spec)
+	}
+	return f
+}
+
+// declare makes a function known to callers.
+func (f *Fleet) declare(spec function.Spec) {
+	policy, err := spec.CallPolicy()
+	if err != nil {
+		f.Logger.Error("call policy passed over", "function", spec.ID(), "err", err)
+	}
+	f.Resolver.Declare(spec.ID(), policy)
+}
+
+// Run makes the desired state so until ctx ends, then waits for what is under
+// way. It begins when the resolver has seen the engine for the first time.
+// Containers keep running when it returns.
+func (f *Fleet) Run(ctx context.Context) {
+	if !f.begin(ctx) {
+		return
+	}
+	for _, name := range f.Resolver.Names() {
+		f.ring(name)
+	}
+	close(f.ready)
+	f.sample(ctx)
+	f.mu.Lock()
+	f.running = nil
+	f.mu.Unlock()
+	f.group.Wait()
+}
+
+// Ready is closed when Run has seen the engine and prepared it.
+func (f *Fleet) Ready() <-chan struct{} { return f.ready }
+
+// begin waits for the engine, and adopts what it runs if the store was lost.
+func (f *Fleet) begin(ctx context.Context) bool {
+	select {
+	case <-f.Resolver.Synced():
+	case <-ctx.Done():
+		return false
+	}
+	retry(ctx, func() error { return f.Engine.Prepare(ctx) }, func(err error, pause time.Duration) {
+		f.Logger.Error("engine cannot be prepared", "err", err, "retry_in", pause)
+	})
+	if f.Store.Fresh() {
+		retry(ctx, func() error { return f.adopt(ctx) }, func(err error, pause time.Duration) {
+			f.Logger.Error("containers cannot be adopted", "err", err, "retry_in", pause)
+		})
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running = ctx
+	return ctx.Err() == nil
+}
+
+// ring tells the function's worker to look again. Before Run has begun nobody
+// listens; Run rings for all.
+func (f *Fleet) ring(name function.Name) { f.tell(name, nil) }
+
+// tell has the function's worker, made when missing, run act before it looks
+// again.
+func (f *Fleet) tell(name function.Name, act func(*worker)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running == nil {
+		return
+	}
+	w := f.workers[name]
+	if w == nil {
+		w = newWorker(f, name)
+		f.workers[name] = w
+		ctx := f.running
+		f.group.Go(func() { w.run(ctx) })
+	}
+	w.post(act)
+}
+
+// dismiss ends a worker that has nothing left to do, unless it was told of
+// something new meanwhile.
+func (f *Fleet) dismiss(w *worker) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w.hasMail() {
+		return false
+	}
+	delete(f.workers, w.name)
+	return true
+}
+
+// retry repeats act with a growing pause, of at most five seconds, until it
+// succeeds or ctx ends.
+func retry(ctx context.Context, act func() error, failed func(error, time.Duration)) {
+	for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
+		err := act()
+		if err == nil {
+			return
+		}
+		failed(err, wait)
+		pause(ctx, wait)
+	}
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}

@@ -1,0 +1,475 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+	"faas-docker/store"
+)
+
+// scene is a fleet at work on a fake engine, within a bubble of fake time.
+type scene struct {
+	*Fleet
+	t      *testing.T
+	engine *fakeEngine
+	store  *store.Store
+	path   string
+}
+
+// play runs a test in a bubble with a fleet; arrange may prepare the engine and
+// the store before it begins.
+func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store.db")
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{t: t, engine: newFakeEngine(), path: path}
+		s.openStore()
+		defer func() { s.store.Close() }()
+		if arrange != nil {
+			arrange(s)
+		}
+		r := resolver.New()
+		s.Fleet = New(Config{Store: s.store, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await})
+		ctx, stop := context.WithCancel(t.Context())
+		var parts sync.WaitGroup
+		parts.Go(func() { r.Watch(ctx, s.engine, 30*time.Second, hclog.NewNullLogger()) })
+		parts.Go(func() { s.Run(ctx) })
+		<-s.Ready()
+		act(s)
+		stop()
+		parts.Wait()
+	})
+}
+
+// openStore opens the store, again if it is open: then it is not a new one.
+func (s *scene) openStore() {
+	s.t.Helper()
+	if s.store != nil {
+		s.store.Close()
+	}
+	opened, err := store.Open(s.path, function.DefaultNamespace)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.store = opened
+}
+
+func (s *scene) await(ctx context.Context, replica function.Replica, _ string) error {
+	if s.engine.await != nil {
+		return s.engine.await(ctx, replica)
+	}
+	return nil
+}
+
+func spec(name string) function.Spec {
+	return function.Spec{Name: name, Namespace: function.DefaultNamespace, Image: name + ":latest"}
+}
+
+func (s *scene) name(text string) function.Name {
+	return function.ParseName(text, function.DefaultNamespace)
+}
+
+func (s *scene) create(sp function.Spec) {
+	s.t.Helper()
+	if _, err := s.Create(s.t.Context(), sp); err != nil {
+		s.t.Fatalf("create %s: %v", sp.Name, err)
+	}
+}
+
+// passes lets time go by, and everything that happens in it happen.
+func (s *scene) passes(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (s *scene) wantReady(text string, ready int) {
+	s.t.Helper()
+	status, err := s.Status(s.name(text))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if status.Ready != ready {
+		s.t.Errorf("%d replicas of %s are ready, want %d (reason %q)", status.Ready, text, ready, status.Reason)
+	}
+}
+
+func (s *scene) wantRunning(ids ...string) {
+	s.t.Helper()
+	if got := s.engine.running(); fmt.Sprint(got) != fmt.Sprint(ids) {
+		s.t.Errorf("containers %v, want %v", got, ids)
+	}
+}
+
+func TestCreate_StartsAReplica(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		ready, err := s.Create(s.t.Context(), spec("figlet"))
+		if err != nil || !ready {
+			t.Fatalf("create: ready=%t, %v", ready, err)
+		}
+		s.passes(time.Second)
+		s.wantReady("figlet", 1)
+		status, _ := s.Status(s.name("figlet"))
+		if status.Reason != "" {
+			t.Errorf("reason %q although all is well", status.Reason)
+		}
+	})
+}
+
+func TestCreate_RefusesWhatCanBeJudgedAtOnceAndStoresNothing(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.engine.image = func(_ context.Context, reference string) (string, error) {
+			if reference == "missing" {
+				return "", function.Invalid("image", "%q is nowhere", reference)
+			}
+			return "id", nil
+		}
+		tests := []struct {
+			name string
+			spec function.Spec
+			kind error
+			text string
+		}{
+			{"bad name", function.Spec{Name: "Fig", Namespace: function.DefaultNamespace, Image: "i"}, function.ErrInvalid, "service"},
+			{"missing secret", function.Spec{Name: "f", Namespace: function.DefaultNamespace, Image: "i", Secrets: []string{"token"}}, function.ErrInvalid, `secrets[0]`},
+			{"unknown namespace", function.Spec{Name: "f", Namespace: "dev", Image: "i"}, function.ErrNotFound, "dev"},
+			{"bad scale label", function.Spec{Name: "f", Namespace: function.DefaultNamespace, Image: "i", Labels: map[string]string{"com.openfaas.scale.min": "x"}}, function.ErrInvalid, "scale.min"},
+			{"image that is nowhere", function.Spec{Name: "f", Namespace: function.DefaultNamespace, Image: "missing"}, function.ErrInvalid, "image"},
+		}
+		for _, test := range tests {
+			_, err := s.Create(s.t.Context(), test.spec)
+			if !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) {
+				t.Errorf("%s: got %v, want %v naming %s", test.name, err, test.kind, test.text)
+			}
+		}
+		if stored := s.store.Functions(""); len(stored) != 0 {
+			t.Errorf("stored %v although all was refused", stored)
+		}
+	})
+}
+
+func TestCreate_DoesNotWaitForASlowPull(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		pulled := make(chan struct{})
+		s.engine.image = func(ctx context.Context, _ string) (string, error) {
+			select {
+			case <-pulled:
+				return "id", nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
+		began := time.Now()
+		ready, err := s.Create(s.t.Context(), spec("big"))
+		if err != nil || ready {
+			t.Fatalf("create: ready=%t, %v", ready, err)
+		}
+		if took := time.Since(began); took != 20*time.Second {
+			t.Errorf("the deployment waited %v, want 20s", took)
+		}
+		status, _ := s.Status(s.name("big"))
+		if !strings.Contains(status.Reason, "being fetched") {
+			t.Errorf("reason %q, want that the image is being fetched", status.Reason)
+		}
+		s.passes(5 * time.Minute)
+		close(pulled)
+		s.passes(time.Second)
+		s.wantReady("big", 1)
+	})
+}
+
+func TestCreate_OneSlowPullDelaysNoOther(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.engine.image = func(ctx context.Context, reference string) (string, error) {
+			if reference == "slow:latest" {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "id", nil
+		}
+		go func() { _, _ = s.Create(s.t.Context(), spec("slow")) }()
+		s.passes(time.Second)
+		s.create(spec("quick"))
+		s.passes(time.Second)
+		s.wantReady("quick", 1)
+	})
+}
+
+func TestCrash_IsReplacedAtOnceThenWithBackoffAndExplained(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("crash"))
+		s.passes(time.Second)
+		_ = s.engine.set("c1", function.Exited)
+		s.passes(300 * time.Millisecond)
+		s.wantReady("crash", 1)
+		s.wantRunning("c2")
+
+		s.engine.await = func(_ context.Context, replica function.Replica) error {
+			return s.engine.set(replica.ID, function.Exited)
+		}
+		_ = s.engine.set("c2", function.Exited)
+		s.passes(time.Minute)
+		status, _ := s.Status(s.name("crash"))
+		if !strings.Contains(status.Reason, "exited with code 7") || !strings.Contains(status.Reason, "boom") {
+			t.Errorf("reason %q, want the exit code and the last lines", status.Reason)
+		}
+		if starts := s.engine.count; starts != 9 {
+			t.Errorf("%d containers were started within a minute of crashing, want 9: the pauses double", starts)
+		}
+		_, err := s.Resolver.Acquire(s.t.Context(), s.name("crash"))
+		if !errors.Is(err, function.ErrNoReplica) || !strings.Contains(err.Error(), "exited with code 7") {
+			t.Errorf("a caller got %v, want ErrNoReplica with the reason", err)
+		}
+	})
+}
+
+func TestRemovedByHand_IsReplaced(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		_ = s.engine.Remove(s.t.Context(), "c1")
+		s.passes(300 * time.Millisecond)
+		s.wantReady("figlet", 1)
+		s.wantRunning("c2")
+	})
+}
+
+func TestPausedByHand_IsThawed(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		_ = s.engine.set("c1", function.Paused)
+		s.passes(time.Millisecond)
+		s.wantReady("figlet", 1)
+		s.wantRunning("c1")
+	})
+}
+
+func TestUpdate_OldServesUntilNewAnswersAndIsDrained(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		lease, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := make(chan struct{})
+		s.engine.await = func(ctx context.Context, _ function.Replica) error {
+			select {
+			case <-answer:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if _, err := s.Update(s.t.Context(), function.Spec{Name: "figlet", Namespace: function.DefaultNamespace, Image: "figlet:2"}); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		s.wantRunning("c1", "c2")
+		s.wantReady("figlet", 1)
+		close(answer)
+		s.passes(time.Second)
+		next, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet"))
+		if err != nil || next.Replica().ID != "c2" {
+			t.Fatalf("after the swap got %v, %v", next.Replica(), err)
+		}
+		next.Release()
+		s.wantRunning("c1", "c2")
+		lease.Release()
+		s.passes(time.Millisecond)
+		s.wantRunning("c2")
+	})
+}
+
+func TestUpdate_OneThatFailsLeavesTheOldServingAndSaysWhy(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		s.engine.start = func(function.Function) error { return errors.New("no space left on device") }
+		if _, err := s.Update(s.t.Context(), function.Spec{Name: "figlet", Namespace: function.DefaultNamespace, Image: "figlet:2"}); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Minute)
+		s.wantReady("figlet", 1)
+		status, _ := s.Status(s.name("figlet"))
+		if !strings.Contains(status.Reason, "no space left") {
+			t.Errorf("reason %q, want why the new revision does not start", status.Reason)
+		}
+	})
+}
+
+func TestEnsure_DeploysOnceAndAgainWhenTheImageIsAnother(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		image := "one"
+		s.engine.image = func(context.Context, string) (string, error) { return image, nil }
+		revision := func() uint64 {
+			if err := s.Ensure(s.t.Context(), spec("figlet")); err != nil {
+				s.t.Fatal(err)
+			}
+			f, err := s.store.Function(s.name("figlet"))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return f.Revision
+		}
+		first := revision()
+		if again := revision(); again != first {
+			s.t.Errorf("deployed again, as revision %d, although nothing changed", again)
+		}
+		image = "two"
+		if again := revision(); again == first {
+			s.t.Error("not deployed again although the image is another")
+		}
+	})
+}
+
+func TestScale_UpDownToZeroAndBackOnACall(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		figlet := s.name("figlet")
+		s.create(spec("figlet"))
+		for _, count := range []int{5, 2, 0} {
+			if err := s.Scale(s.t.Context(), figlet, count); err != nil {
+				t.Fatal(err)
+			}
+			s.passes(time.Second)
+			s.wantReady("figlet", count)
+			if got := len(s.engine.running()); got != count {
+				t.Errorf("%d containers after scaling to %d", got, count)
+			}
+		}
+		began := time.Now()
+		lease, err := s.Resolver.Acquire(s.t.Context(), figlet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Release()
+		if took := time.Since(began); took > 250*time.Millisecond {
+			t.Errorf("the caller was held %v, want no longer than a start", took)
+		}
+		if f, _ := s.store.Function(figlet); f.Replicas != 1 {
+			t.Errorf("desired replicas after waking: %d, want 1", f.Replicas)
+		}
+	})
+}
+
+func TestDelete_RemovesEverythingAndCanBeCreatedAgainAtOnce(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		figlet := s.name("figlet")
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		if err := s.Delete(s.t.Context(), figlet); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Resolver.Acquire(s.t.Context(), figlet); !errors.Is(err, function.ErrNotFound) {
+			t.Errorf("a call after the deletion got %v", err)
+		}
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		s.wantRunning("c2")
+		s.wantReady("figlet", 1)
+		if err := s.Delete(s.t.Context(), figlet); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		s.wantRunning()
+		if len(s.workers) != 0 {
+			t.Errorf("%d workers left", len(s.workers))
+		}
+	})
+}
+
+func TestSecretChanged_ReachesRunningFunctionsAndLaterOnes(t *testing.T) {
+	play(t, func(s *scene) {
+		if err := s.store.CreateSecret(function.Secret{Name: "token", Namespace: function.DefaultNamespace, Value: []byte("one")}); err != nil {
+			s.t.Fatal(err)
+		}
+	}, func(s *scene) {
+		user := spec("user")
+		user.Secrets = []string{"token"}
+		s.create(user)
+		s.passes(time.Second)
+		if got := s.engine.secret("user", 1, "token"); got != "one" {
+			t.Errorf("the function got %q", got)
+		}
+		if err := s.store.UpdateSecret(function.Secret{Name: "token", Namespace: function.DefaultNamespace, Value: []byte("two")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SecretChanged(s.t.Context(), function.DefaultNamespace, "token"); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Millisecond)
+		if got := s.engine.secret("user", 1, "token"); got != "two" {
+			t.Errorf("after the update the function has %q", got)
+		}
+		if err := s.Delete(s.t.Context(), user.ID()); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		if len(s.engine.secrets) != 0 {
+			t.Errorf("secrets left after the deletion: %v", s.engine.secrets)
+		}
+	})
+}
+
+func TestRun_RemovesWhatNobodyWantsAndKeepsWhatRuns(t *testing.T) {
+	play(t, func(s *scene) {
+		kept, err := s.store.Create(function.Function{Spec: spec("kept"), Replicas: 1, ImageID: "id"})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		orphan := function.Function{Spec: spec("orphan"), Revision: 9}
+		_, _ = s.engine.Start(s.t.Context(), kept)
+		_, _ = s.engine.Start(s.t.Context(), orphan)
+		s.openStore()
+	}, func(s *scene) {
+		s.passes(time.Second)
+		s.wantRunning("c1")
+		s.wantReady("kept", 1)
+	})
+}
+
+func TestSilentReplica_IsGivenUpAndExplained(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.engine.await = func(ctx context.Context, _ function.Replica) error {
+			<-ctx.Done()
+			return errors.New("connection refused")
+		}
+		s.create(spec("deaf"))
+		s.passes(90 * time.Second)
+		status, _ := s.Status(s.name("deaf"))
+		if !strings.Contains(status.Reason, "without answering on port 8080: connection refused") {
+			t.Errorf("reason %q", status.Reason)
+		}
+		if notes := s.Notes(s.name("deaf")); len(notes) < 2 {
+			t.Errorf("notes %v", notes)
+		}
+	})
+}
+
+func TestRun_AdoptsWhatRunsWhenTheStoreIsNew(t *testing.T) {
+	play(t, func(s *scene) {
+		_, _ = s.engine.Start(s.t.Context(), function.Function{Spec: spec("figlet"), Revision: 41})
+	}, func(s *scene) {
+		s.passes(time.Second)
+		s.wantRunning("c1")
+		s.wantReady("figlet", 1)
+		if secret, err := s.store.Secret(function.DefaultNamespace, "token"); err != nil || string(secret.Value) != "read back" {
+			t.Errorf("adopted secret: %q, %v", secret.Value, err)
+		}
+		s.create(spec("next"))
+		if f, _ := s.store.Function(s.name("next")); f.Revision <= 41 {
+			t.Errorf("the next revision is %d, want more than the adopted one", f.Revision)
+		}
+	})
+}

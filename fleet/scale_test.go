@@ -1,0 +1,244 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+	"faas-docker/scale"
+)
+
+func labelled(name string, pairs ...string) function.Spec {
+	sp := spec(name)
+	sp.Labels = map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		sp.Labels[pairs[i]] = pairs[i+1]
+	}
+	return sp
+}
+
+// countOf counts how often the engine was asked to do something.
+func (e *fakeEngine) countOf(prefix string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, call := range e.calls {
+		if strings.HasPrefix(call, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *scene) warmth(name string) string {
+	words := []string{}
+	for _, m := range s.Resolver.Members(s.name(name)) {
+		words = append(words, m.Warmth.String()+"/"+m.State.String())
+	}
+	return strings.Join(words, " ")
+}
+
+func (s *scene) call(name string) (took time.Duration) {
+	s.t.Helper()
+	began := time.Now()
+	lease, err := s.Resolver.Acquire(s.t.Context(), s.name(name))
+	if err != nil {
+		s.t.Fatalf("call %s: %v", name, err)
+	}
+	took = time.Since(began)
+	lease.Release()
+	return took
+}
+
+func TestFreeze_AfterTheDurationAndThawedByACallWithoutWaiting(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelFreezeDuration, "10s"))
+		s.passes(5 * time.Second)
+		s.call("figlet")
+		s.passes(8 * time.Second)
+		if got := s.warmth("figlet"); got != "awake/running" {
+			t.Fatalf("8 s after the last call it is %s", got)
+		}
+		s.passes(3 * time.Second)
+		if got := s.warmth("figlet"); got != "asleep/paused" {
+			t.Fatalf("11 s after the last call it is %s", got)
+		}
+		if status, _ := s.Status(s.name("figlet")); status.Asleep != 1 || status.Reason != "" {
+			t.Errorf("a frozen function has %d replicas asleep and the reason %q, want one and none", status.Asleep, status.Reason)
+		}
+		var callers sync.WaitGroup
+		for range 100 {
+			callers.Go(func() {
+				if took := s.call("figlet"); took != 0 {
+					s.t.Errorf("a caller waited %v for the thaw, want that it is lent at once", took)
+				}
+			})
+		}
+		callers.Wait()
+		s.passes(time.Second)
+		if got := s.warmth("figlet"); got != "awake/running" {
+			t.Errorf("after the calls it is %s", got)
+		}
+		if thaws := s.engine.countOf("unpause"); thaws != 1 {
+			t.Errorf("%d thaws for 100 callers, want one", thaws)
+		}
+	})
+}
+
+func TestFreeze_NeverWhileACallIsInFlight(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelFreezeDuration, "1s"))
+		s.passes(500 * time.Millisecond)
+		lease, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Hour)
+		if frozen := s.engine.countOf("pause"); frozen != 0 {
+			t.Errorf("frozen %d times with a call in flight", frozen)
+		}
+		lease.Release()
+		s.passes(2 * time.Minute)
+		if got := s.warmth("figlet"); got != "asleep/paused" {
+			t.Errorf("two minutes after the call it is %s", got)
+		}
+	})
+}
+
+func TestThaw_OneThatFailsIsReplaced(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelFreezeDuration, "1s"))
+		s.passes(time.Minute)
+		var lost []string
+		s.Resolver.Lost = func(replica function.Replica) { lost = append(lost, replica.ID) }
+		s.engine.unpause = func(context.Context) error { return errors.New("cgroup gone") }
+		s.call("figlet")
+		s.passes(time.Second)
+		if len(lost) != 1 || lost[0] != "c1" {
+			t.Errorf("lost %v, want c1", lost)
+		}
+		s.call("figlet")
+		s.wantRunning("c2")
+	})
+}
+
+func TestRestart_KeepsWhatIsFrozenFrozen(t *testing.T) {
+	play(t, func(s *scene) {
+		f, err := s.store.Create(function.Function{Spec: labelled("figlet", scale.LabelFreezeDuration, "10s"), Replicas: 1, ImageID: "id"})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		replica, _ := s.engine.Start(s.t.Context(), f)
+		_ = s.engine.set(replica.ID, function.Paused)
+		s.openStore()
+	}, func(s *scene) {
+		s.passes(time.Minute)
+		s.wantRunning("c1")
+		if took := s.call("figlet"); took != 0 {
+			t.Errorf("the first caller waited %v", took)
+		}
+		s.passes(time.Second)
+		if got := s.warmth("figlet"); got != "awake/running" {
+			t.Errorf("after a call it is %s", got)
+		}
+	})
+}
+
+func TestZero_RemovesAfterTheDurationAndWakesOnACall(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelZero, "true", scale.LabelZeroDuration, "5m"))
+		s.passes(time.Second)
+		s.call("figlet")
+		s.passes(4 * time.Minute)
+		s.wantRunning("c1")
+		s.passes(2 * time.Minute)
+		s.wantRunning()
+		if f, _ := s.store.Function(s.name("figlet")); f.Replicas != 0 {
+			t.Errorf("%d replicas are wanted, want none", f.Replicas)
+		}
+		if took := s.call("figlet"); took > 250*time.Millisecond {
+			t.Errorf("the caller was held %v, want no longer than a start", took)
+		}
+	})
+}
+
+func TestAutoscale_UpWithTheCallsInFlightAndDownAfterThem(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelType, "capacity", scale.LabelTarget, "10", scale.LabelMax, "10"))
+		s.passes(time.Second)
+		var held []resolver.Lease
+		for range 200 {
+			lease, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, lease)
+		}
+		s.passes(2 * time.Second)
+		s.wantReady("figlet", 10)
+		for _, lease := range held {
+			lease.Release()
+		}
+		s.passes(10 * time.Minute)
+		s.wantReady("figlet", 1)
+	})
+}
+
+func TestStandby_KeepsFrozenSparesThatABurstTakesFirst(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelStandby, "2", scale.LabelType, "capacity", scale.LabelTarget, "1", scale.LabelMax, "3"))
+		s.passes(5 * time.Second)
+		s.wantReady("figlet", 1)
+		if running := s.engine.running(); len(running) != 3 {
+			t.Fatalf("%d containers, want one that runs and two spares", len(running))
+		}
+		for range 3 {
+			if _, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.passes(1100 * time.Millisecond)
+		s.wantReady("figlet", 3)
+		if thaws := s.engine.countOf("unpause"); thaws != 2 {
+			t.Errorf("%d thaws, want the two spares", thaws)
+		}
+	})
+}
+
+func TestAlert_OneStepUpWhileItFiresAndBackWhenItIsOver(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelMin, "1", scale.LabelMax, "10", scale.LabelFactor, "30"))
+		s.passes(time.Second)
+		if err := s.Alert(s.t.Context(), s.name("figlet"), true); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		s.wantReady("figlet", 4)
+		if err := s.Alert(s.t.Context(), s.name("figlet"), false); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		s.wantReady("figlet", 1)
+		if err := s.Alert(s.t.Context(), s.name("nobody"), true); !errors.Is(err, function.ErrNotFound) {
+			t.Errorf("an alert for an unknown function: %v", err)
+		}
+	})
+}
+
+func TestAutoscale_ByProcessor(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		// The fake's replicas consume a core, together: at 300 a replica that is four.
+		s.create(labelled("figlet", scale.LabelType, "cpu", scale.LabelTarget, "300", scale.LabelMax, "10"))
+		s.passes(time.Second)
+		for range 60 {
+			s.call("figlet")
+			s.passes(time.Second)
+		}
+		s.wantReady("figlet", 4)
+	})
+}

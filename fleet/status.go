@@ -1,0 +1,52 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+
+	"faas-docker/function"
+)
+
+// Status tells what is true of a function now, from memory. A function that is
+// not deployed is an ErrNotFound.
+func (f *Fleet) Status(name function.Name) (function.Status, error) {
+	deployed, err := f.Store.Function(name)
+	if err != nil {
+		return function.Status{}, err
+	}
+	return f.status(deployed), nil
+}
+
+// List tells the same of all functions of a namespace, sorted by name; of every
+// namespace when it is empty.
+func (f *Fleet) List(namespace string) []function.Status {
+	functions := f.Store.Functions(namespace)
+	list := make([]function.Status, len(functions))
+	for i, deployed := range functions {
+		list[i] = f.status(deployed)
+	}
+	return list
+}
+
+func (f *Fleet) status(deployed function.Function) function.Status {
+	status := function.Status{Function: deployed, Load: f.Resolver.Load(deployed.ID()), Reason: f.diary.reason(deployed.ID())}
+	if status.Reason == "" && status.Available() < deployed.Replicas {
+		status.Reason = "starting"
+		if deployed.ImageID == "" {
+			status.Reason = fmt.Sprintf("image %q is being fetched", deployed.Image)
+		}
+	}
+	return status
+}
+
+// Notes returns what the provider itself has to say about a function, oldest
+// first.
+func (f *Fleet) Notes(name function.Name) []function.Note { return f.diary.notes(name) }
+
+// WatchNotes hands every note about a function, past and then new, to read until
+// ctx ends.
+func (f *Fleet) WatchNotes(ctx context.Context, name function.Name, read func(function.Note)) {
+	f.diary.watch(ctx, name, read)
+}
+
+func field(list string, index int) string { return fmt.Sprintf("%s[%d]", list, index) }

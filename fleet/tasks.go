@@ -1,0 +1,298 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"faas-docker/function"
+)
+
+// task runs act beside the worker; what act returns is run by the worker when it
+// is done. nil means there is nothing to say.
+func (w *worker) task(act func() func(*worker)) {
+	w.tasks++
+	go func() {
+		done := act()
+		w.post(func(w *worker) {
+			w.tasks--
+			if done != nil {
+				done(w)
+			}
+		})
+	}()
+}
+
+// prepare puts the image and the secrets of the wanted revision in place.
+func (w *worker) prepare(ctx context.Context) {
+	f, epoch := w.last, w.epoch
+	w.preparing = true
+	w.task(func() func(*worker) {
+		err := w.fleet.prepare(ctx, f)
+		return func(w *worker) {
+			w.preparing = false
+			if err != nil {
+				w.failedUnlessStopping(ctx, err)
+				return
+			}
+			if w.epoch == epoch {
+				w.prepared, w.stale = f.Revision, false
+			}
+		}
+	})
+}
+
+func (f *Fleet) prepare(ctx context.Context, wanted function.Function) error {
+	if wanted.ImageID == "" {
+		id, err := f.Engine.Image(ctx, wanted.Image)
+		if err != nil {
+			return err
+		}
+		if wanted, err = f.setImage(wanted, id); err != nil {
+			return err
+		}
+	}
+	if len(wanted.Secrets) == 0 {
+		return nil
+	}
+	values, err := f.secretValues(wanted)
+	if err != nil {
+		return err
+	}
+	return f.Engine.PutSecrets(ctx, wanted, values)
+}
+
+// setImage writes down which image a revision means, unless another revision is
+// wanted by now.
+func (f *Fleet) setImage(wanted function.Function, id string) (function.Function, error) {
+	wanted.ImageID = id
+	_, err := f.Store.Change(wanted.ID(), func(stored function.Function) (function.Function, bool) {
+		same := stored.Revision == wanted.Revision
+		stored.ImageID = id
+		return stored, same
+	})
+	return wanted, err
+}
+
+func (f *Fleet) secretValues(wanted function.Function) (map[string][]byte, error) {
+	values := map[string][]byte{}
+	for _, name := range wanted.Secrets {
+		secret, err := f.Store.Secret(wanted.Namespace, name)
+		if err != nil {
+			return nil, err
+		}
+		values[name] = secret.Value
+	}
+	return values, nil
+}
+
+// start makes one replica of the wanted revision.
+func (w *worker) start(ctx context.Context) {
+	f := w.last
+	w.starting[f.Revision]++
+	w.task(func() func(*worker) {
+		began, listing := time.Now(), w.fleet.Resolver.Listing()
+		replica, err := w.fleet.startOne(ctx, f)
+		return func(w *worker) {
+			if w.starting[f.Revision]--; w.starting[f.Revision] == 0 {
+				delete(w.starting, f.Revision)
+			}
+			if err != nil {
+				w.startFailed(ctx, f, err)
+				return
+			}
+			w.fleet.Logger.Info("replica started", "function", w.name, "replica", replica.Instance, "image", f.Image, "took", time.Since(began).Round(time.Millisecond))
+			w.counted[replica.ID] = true
+			w.fleet.Resolver.Add(replica, listing)
+		}
+	})
+}
+
+func (f *Fleet) startOne(ctx context.Context, wanted function.Function) (function.Replica, error) {
+	select {
+	case f.starts <- struct{}{}:
+		defer func() { <-f.starts }()
+	case <-ctx.Done():
+		return function.Replica{}, ctx.Err()
+	}
+	return f.Engine.Start(ctx, wanted)
+}
+
+// startFailed forgets what was prepared, because the image or the secrets may
+// have been removed by hand: the next attempt puts both in place again.
+func (w *worker) startFailed(ctx context.Context, f function.Function, err error) {
+	w.prepared = 0
+	if errors.Is(err, function.ErrNotFound) {
+		if _, storeErr := w.fleet.setImage(f, ""); storeErr != nil {
+			err = storeErr
+		}
+	}
+	w.failedUnlessStopping(ctx, err)
+}
+
+// failedUnlessStopping records a task's failure; one that only says that the
+// program stops is none.
+func (w *worker) failedUnlessStopping(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		w.failed(err.Error())
+	}
+}
+
+// probe waits until the replica answers and puts it into rotation.
+func (w *worker) probe(ctx context.Context, replica function.Replica) {
+	limited, cancel := context.WithTimeout(ctx, w.fleet.StartTimeout)
+	w.probing[replica.ID] = cancel
+	began := time.Now()
+	path := w.last.Annotations[function.AnnotationHealthPath]
+	w.task(func() func(*worker) {
+		err := w.fleet.Await(limited, replica, path)
+		late := limited.Err() == context.DeadlineExceeded && ctx.Err() == nil
+		cancel()
+		return func(w *worker) {
+			delete(w.probing, replica.ID)
+			switch {
+			case err == nil && w.fleet.Resolver.Admit(w.name, replica.ID):
+				w.note("replica %s is ready", replica.Instance)
+				w.fleet.Logger.Info("replica ready", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
+			case late:
+				w.silent(ctx, replica, err)
+			}
+		}
+	})
+}
+
+// silent gives up a replica that runs but never answered, after what it wrote was
+// read: nothing is left of it later.
+func (w *worker) silent(ctx context.Context, replica function.Replica, err error) {
+	reason := fmt.Sprintf("replica %s has run for %s without answering on port %d: %v", replica.Instance, w.fleet.StartTimeout, replica.Address.Port(), err)
+	w.leaving[replica.ID] = true
+	w.task(func() func(*worker) {
+		pm, pmErr := w.fleet.Engine.PostMortem(ctx, replica.ID)
+		if pmErr == nil {
+			reason += lastWords(pm)
+		}
+		return func(w *worker) {
+			w.failed(reason)
+			w.retire(ctx, replica)
+		}
+	})
+}
+
+// retire takes a replica out of rotation, lets its invocations end, and stops it.
+func (w *worker) retire(ctx context.Context, replica function.Replica) {
+	if cancel := w.probing[replica.ID]; cancel != nil {
+		cancel()
+	}
+	w.untidy = w.untidy || replica.Revision != w.last.Revision
+	idle := w.fleet.Resolver.Withdraw(w.name, replica.ID)
+	grace := stopGrace(w.last)
+	w.hold(ctx, replica, "replica not stopped", func() error {
+		if err := w.drain(ctx, replica, idle); err != nil {
+			return err
+		}
+		if err := w.fleet.Engine.Stop(ctx, replica.ID, grace); err != nil {
+			return err
+		}
+		w.fleet.Logger.Info("replica stopped", "function", w.name, "replica", replica.Instance)
+		w.fleet.Resolver.Remove(w.name, replica.ID)
+		return nil
+	})
+}
+
+// drain returns when the last invocation ended, or took too long.
+func (w *worker) drain(ctx context.Context, replica function.Replica, idle <-chan struct{}) error {
+	limit := time.NewTimer(w.fleet.DrainTimeout)
+	defer limit.Stop()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-limit.C:
+		w.fleet.Logger.Warn("replica stopped with invocations in flight", "function", w.name, "replica", replica.Instance, "waited", w.fleet.DrainTimeout)
+		return nil
+	}
+}
+
+// hold runs act, which ends a replica, while nothing else touches it. After a
+// failure it is left alone for a second before it is looked at again.
+func (w *worker) hold(ctx context.Context, replica function.Replica, failure string, act func() error) {
+	w.leaving[replica.ID] = true
+	w.task(func() func(*worker) {
+		if err := act(); err != nil && ctx.Err() == nil {
+			w.fleet.Logger.Error(failure, "function", w.name, "replica", replica.Instance, "err", err)
+			pause(ctx, time.Second)
+		}
+		return func(w *worker) { delete(w.leaving, replica.ID) }
+	})
+}
+
+// bury asks what killed a replica, if that was unexpected, and removes what is
+// left of it.
+func (w *worker) bury(ctx context.Context, replica function.Replica, unexpected bool) {
+	if cancel := w.probing[replica.ID]; cancel != nil {
+		cancel()
+	}
+	w.hold(ctx, replica, "replica not removed", func() error {
+		if unexpected {
+			w.inquire(ctx, replica)
+		}
+		if err := w.fleet.Engine.Remove(ctx, replica.ID); err != nil {
+			return err
+		}
+		w.fleet.Resolver.Remove(w.name, replica.ID)
+		return nil
+	})
+}
+
+func (w *worker) inquire(ctx context.Context, replica function.Replica) {
+	pm, err := w.fleet.Engine.PostMortem(ctx, replica.ID)
+	if err != nil {
+		w.fleet.Logger.Warn("no post-mortem", "function", w.name, "replica", replica.Instance, "err", err)
+		return
+	}
+	w.post(func(w *worker) {
+		w.explain(epitaph(replica, pm), time.Until(w.backoff.notBefore))
+	})
+}
+
+// tidy removes the secrets of revisions that are no more.
+func (w *worker) tidy(ctx context.Context, over bool) {
+	w.untidy = false
+	keep := map[uint64]bool{}
+	if !over {
+		keep[w.last.Revision] = true
+	}
+	w.task(func() func(*worker) {
+		err := w.fleet.Engine.RemoveSecrets(ctx, w.name, keep)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		w.fleet.Logger.Error("old secrets not removed", "function", w.name, "err", err)
+		pause(ctx, time.Second)
+		return func(w *worker) { w.untidy = true }
+	})
+}
+
+// stopGrace is how long a replica gets between SIGTERM and SIGKILL: as long as
+// its watchdog says that one invocation may take (the variable write_timeout),
+// else ten seconds, as Docker does.
+func stopGrace(f function.Function) time.Duration {
+	text := f.EnvVars["write_timeout"]
+	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	if grace, err := time.ParseDuration(text); err == nil && grace > 0 {
+		return grace
+	}
+	return 10 * time.Second
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

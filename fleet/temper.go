@@ -1,0 +1,71 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"faas-docker/function"
+)
+
+// temperTimeout bounds what takes the engine a few milliseconds.
+const temperTimeout = 5 * time.Second
+
+// freeze pauses a replica that has no invocation in flight. One that was lent
+// meanwhile is left alone, and one that is lent while it is being paused is thawed
+// as soon as it is.
+func (w *worker) freeze(ctx context.Context, replica function.Replica) {
+	if !w.fleet.Resolver.Freeze(w.name, replica.ID) {
+		return
+	}
+	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
+		if err != nil {
+			w.fleet.Logger.Error("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
+			w.fleet.Resolver.Rouse(w.name, replica.ID)
+			w.fleet.Resolver.Woken(w.name, replica.ID)
+			return
+		}
+		w.fleet.Resolver.Paused(w.name, replica.ID)
+		w.fleet.Logger.Debug("replica frozen", "function", w.name, "replica", replica.Instance)
+	})
+}
+
+// thaw lets a paused replica run again. It is in rotation from now on: what is
+// sent to it meanwhile waits in the kernel. One that cannot be thawed is lost.
+func (w *worker) thaw(ctx context.Context, replica function.Replica) {
+	w.fleet.Resolver.Doze(w.name, replica.ID)
+	w.fleet.Resolver.Rouse(w.name, replica.ID)
+	began := time.Now()
+	w.temper(ctx, replica, w.fleet.Engine.Unpause, func(w *worker, err error) {
+		if err != nil {
+			w.fleet.Logger.Error("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
+			w.note("replica %s could not be thawed: %v", replica.Instance, err)
+			w.fleet.Resolver.Lose(replica)
+			w.retire(ctx, replica)
+			return
+		}
+		w.fleet.Resolver.Woken(w.name, replica.ID)
+		w.fleet.Logger.Debug("replica thawed", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
+	})
+}
+
+// temper changes a replica's temperature beside the worker. A replica that has the
+// wanted one already is a success.
+func (w *worker) temper(ctx context.Context, replica function.Replica, act func(context.Context, string) error, done func(*worker, error)) {
+	w.changing[replica.ID] = true
+	w.task(func() func(*worker) {
+		limited, cancel := context.WithTimeout(ctx, temperTimeout)
+		defer cancel()
+		err := act(limited, replica.ID)
+		if errors.Is(err, function.ErrConflict) {
+			err = nil
+		}
+		return func(w *worker) {
+			delete(w.changing, replica.ID)
+			if ctx.Err() == nil {
+				w.since[replica.ID] = time.Now()
+				done(w, err)
+			}
+		}
+	})
+}

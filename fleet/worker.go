@@ -1,0 +1,348 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+	"faas-docker/scale"
+)
+
+// worker keeps one function as it should be. Everything but its mailbox belongs
+// to the goroutine that executes run; tasks beside it report by mail.
+type worker struct {
+	fleet *Fleet
+	name  function.Name
+	bell  chan struct{}
+
+	// mu protects mail.
+	mu   sync.Mutex
+	mail []func(*worker)
+
+	// last is the function as it was last wanted; it outlives a deletion, for the
+	// sake of draining.
+	last function.Function
+	// prepared is the revision whose image and secrets are in place; zero is none.
+	prepared  uint64
+	preparing bool
+	// stale is set when running replicas may have an old secret; epoch counts how
+	// often it was set, so that a preparation under way does not clear it.
+	stale bool
+	epoch int
+	// untidy is set when secrets of old revisions may be left on the engine.
+	untidy   bool
+	starting map[uint64]int                // containers in the making, by revision
+	probing  map[string]context.CancelFunc // asked whether they answer
+	changing map[string]bool               // frozen, or thawed
+	leaving  map[string]bool               // stopped, or buried
+	// since is when each replica took its present temperature.
+	since map[string]time.Time
+	// counted are the replicas that starting does not count: a listing may show a
+	// new one before the task that starts it has ended.
+	counted map[string]bool
+	// scaler decides how many replicas the function should have.
+	scaler *scale.Autoscaler
+	// millicores is what the replicas consumed when that was last measured.
+	millicores float64
+	measured   time.Time
+	measuring  bool
+	tasks      int
+	backoff    backoff
+}
+
+func newWorker(f *Fleet, name function.Name) *worker {
+	return &worker{
+		fleet:    f,
+		name:     name,
+		bell:     make(chan struct{}, 1),
+		starting: map[uint64]int{},
+		probing:  map[string]context.CancelFunc{},
+		changing: map[string]bool{},
+		leaving:  map[string]bool{},
+		since:    map[string]time.Time{},
+		counted:  map[string]bool{},
+		scaler:   scale.NewAutoscaler(scale.Policy{}),
+
+		millicores: notMeasured,
+	}
+}
+
+// post leaves mail, if any, and rings. It never blocks.
+func (w *worker) post(act func(*worker)) {
+	if act != nil {
+		w.mu.Lock()
+		w.mail = append(w.mail, act)
+		w.mu.Unlock()
+	}
+	select {
+	case w.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (w *worker) hasMail() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.mail) > 0 || len(w.bell) > 0
+}
+
+func (w *worker) readMail() {
+	w.mu.Lock()
+	mail := w.mail
+	w.mail = nil
+	w.mu.Unlock()
+	for _, act := range mail {
+		act(w)
+	}
+}
+
+// run looks whenever it is rung, until ctx ends or the function is deleted and
+// gone. It returns when the last of its tasks has ended.
+func (w *worker) run(ctx context.Context) {
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-w.bell:
+		case <-alarm.C:
+		case <-ctx.Done():
+			continue
+		}
+		w.readMail()
+		w.measure(ctx)
+		p := w.look()
+		w.carryOut(ctx, p)
+		if p.over && w.tasks == 0 && w.fleet.dismiss(w) {
+			return
+		}
+		alarm.Reset(untilAgain(p.again))
+	}
+	for w.tasks > 0 {
+		<-w.bell
+		w.readMail()
+	}
+}
+
+func untilAgain(again time.Time) time.Duration {
+	if again.IsZero() {
+		return time.Hour
+	}
+	return max(0, time.Until(again))
+}
+
+// look gathers what is known and decides.
+func (w *worker) look() plan {
+	load := w.fleet.Resolver.Load(w.name)
+	v := view{
+		now:       time.Now(),
+		members:   w.fleet.Resolver.Members(w.name),
+		waiting:   load.Waiting,
+		preparing: w.preparing,
+		stale:     w.stale,
+		making:    w.making(),
+		changing:  w.changing,
+		leaving:   w.leaving,
+		since:     w.since,
+		probing:   map[string]bool{},
+	}
+	for id := range w.probing {
+		v.probing[id] = true
+	}
+	var again time.Time
+	if wanted, err := w.fleet.Store.Function(w.name); err == nil {
+		w.want(wanted)
+		wanted, again = w.scale(wanted, load, &v)
+		v.want = &wanted
+		v.starting = w.unseen(wanted.Revision, v.members)
+		v.prepared = w.prepared == wanted.Revision
+	}
+	w.mourn(v.members)
+	w.forgetGone(v.members)
+	v.notBefore = w.backoff.notBefore
+	p := decide(v)
+	p.again = earlier(p.again, again)
+	return p
+}
+
+// scale asks the autoscaler how many replicas the function should have, and writes
+// that down when it is news.
+func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted function.Function, again time.Time) {
+	sample := scale.Sample{
+		At: v.now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations,
+		CPUMillicores: w.millicores, Ready: load.Ready, Desired: f.Replicas,
+	}
+	w.scaler.Observe(sample)
+	decision := w.scaler.Decide(v.now)
+	v.policy, v.idleSince = w.scaler.Policy(), w.scaler.IdleSince()
+	v.needed = v.policy.Need(sample)
+	if decision.Replicas == f.Replicas {
+		return f, decision.Again
+	}
+	changed, err := w.fleet.Store.Change(w.name, func(stored function.Function) (function.Function, bool) {
+		same := stored.Replicas == f.Replicas && stored.Revision == f.Revision
+		stored.Replicas = decision.Replicas
+		return stored, same
+	})
+	if err != nil {
+		w.fleet.Logger.Error("scaling not written down", "function", w.name, "err", err)
+		return f, decision.Again
+	}
+	w.fleet.Logger.Info("function scaled", "function", w.name, "from", f.Replicas, "replicas", changed.Replicas, "why", decision.Why)
+	w.want(changed)
+	return changed, decision.Again
+}
+
+// unseen counts the replicas of a revision in the making that are not yet among its
+// members.
+func (w *worker) unseen(revision uint64, members []resolver.Member) int {
+	unseen := w.starting[revision]
+	for _, m := range members {
+		if w.making() == 0 {
+			w.counted[m.ID] = true
+		}
+		alive := m.State == function.Running || m.State == function.Paused
+		if m.Revision == revision && alive && !w.counted[m.ID] {
+			unseen--
+		}
+	}
+	return max(0, unseen)
+}
+
+// forgetGone drops what is remembered of replicas that are no more.
+func (w *worker) forgetGone(members []resolver.Member) {
+	alive := map[string]bool{}
+	for _, m := range members {
+		alive[m.ID] = true
+		if w.since[m.ID].IsZero() {
+			w.since[m.ID] = time.Now()
+		}
+	}
+	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
+	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
+}
+
+// want notices a new revision: it starts with a clean slate.
+func (w *worker) want(f function.Function) {
+	if f.Revision != w.last.Revision {
+		w.backoff = backoff{}
+		w.untidy = w.last.Revision != 0
+		w.readPolicy(f.Spec)
+	}
+	w.last = f
+}
+
+func (w *worker) readPolicy(spec function.Spec) {
+	policy, err := scale.Parse(spec)
+	if err != nil {
+		// Deployments with bad labels are refused; this one is older than the rule.
+		w.fleet.Logger.Error("scaling labels passed over", "function", w.name, "err", err)
+	}
+	w.scaler.Update(policy)
+}
+
+// refreshSecrets has the secrets put in place again, for replicas that run too.
+func (w *worker) refreshSecrets() {
+	w.prepared, w.stale = 0, true
+	w.epoch++
+}
+
+func (w *worker) making() int {
+	total := 0
+	for _, n := range w.starting {
+		total += n
+	}
+	return total
+}
+
+func (w *worker) carryOut(ctx context.Context, p plan) {
+	for _, m := range p.bury {
+		w.bury(ctx, m.Replica, w.wasWanted(m))
+	}
+	for _, replica := range p.probe {
+		w.probe(ctx, replica)
+	}
+	for _, replica := range p.thaw {
+		w.thaw(ctx, replica)
+	}
+	for _, replica := range p.freeze {
+		w.freeze(ctx, replica)
+	}
+	for _, replica := range p.retire {
+		w.retire(ctx, replica)
+	}
+	if p.prepare {
+		w.prepare(ctx)
+	}
+	for range p.start {
+		w.start(ctx)
+	}
+	if p.settled {
+		w.fleet.diary.explain(w.name, "")
+	}
+	if w.untidy && (p.settled || p.over) {
+		w.tidy(ctx, p.over)
+	}
+}
+
+// failed records that something never came to run, and explains it.
+func (w *worker) failed(reason string) {
+	w.explain(reason, w.backoff.fail(time.Now(), 0))
+}
+
+// explain makes a failure visible: in the status, among the logs, and to the
+// callers in line if the next attempt is not under way at once.
+func (w *worker) explain(reason string, pause time.Duration) {
+	w.fleet.Logger.Warn("function is not as it should be", "function", w.name, "err", reason, "retry_in", pause)
+	w.fleet.diary.explain(w.name, reason)
+	w.fleet.diary.note(w.name, reason)
+	if pause <= 0 {
+		return
+	}
+	w.fleet.Resolver.Refuse(w.name, &function.Failure{
+		Kind:       function.ErrNoReplica,
+		Text:       fmt.Sprintf("function %q has no replica ready: %s", w.name.Name, reason),
+		RetryAfter: pause,
+	}, w.backoff.notBefore)
+}
+
+func (w *worker) note(format string, args ...any) {
+	w.fleet.diary.note(w.name, fmt.Sprintf(format, args...))
+}
+
+// mourn counts the replicas that stopped though nobody stopped them, together, as
+// one failure, before anything is decided: their successors may have to wait.
+func (w *worker) mourn(members []resolver.Member) {
+	for _, m := range members {
+		if w.wasWanted(m) && !w.leaving[m.ID] {
+			w.backoff.fail(time.Now(), time.Since(m.CreatedAt))
+			return
+		}
+	}
+}
+
+// wasWanted reports whether a replica that stopped should be running.
+func (w *worker) wasWanted(m resolver.Member) bool {
+	return !m.Withdrawn && m.State == function.Exited && m.Revision == w.last.Revision
+}
+
+// epitaph says how a replica ended.
+func epitaph(replica function.Replica, pm function.PostMortem) string {
+	how := fmt.Sprintf("exited with code %d", pm.ExitCode)
+	if pm.OutOfMemory {
+		how = "was stopped by the kernel for using more memory than its limit"
+	}
+	return fmt.Sprintf("replica %s %s%s", replica.Instance, how, lastWords(pm))
+}
+
+// lastWords continues a sentence about a replica with what it wrote last.
+func lastWords(pm function.PostMortem) string {
+	if len(pm.LastLines) == 0 {
+		return " and wrote nothing"
+	}
+	return "; its last lines: " + strings.Join(pm.LastLines, " | ")
+}
