@@ -1,0 +1,312 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+)
+
+// lingerTime is how long the connection of a client that was refused stays open,
+// so that it can read why.
+const lingerTime = time.Second
+
+// call is one invocation on its way.
+type call struct {
+	handler *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	target  target
+	policy  function.CallPolicy
+	began   time.Time
+	// incoming is the request as the server gave it; r may be bound to a deadline.
+	incoming *http.Request
+	// body is what the client sends, perhaps limited.
+	body io.Reader
+	// id and start are what X-Call-Id and X-Start-Time say, to both sides.
+	id, start string
+	// known is set when the function exists; the observer was told it started.
+	known bool
+	// code is the status that was sent; zero while none was.
+	code int
+	// fallbackType is the content type of an answer that names none; empty leaves
+	// it without.
+	fallbackType string
+	// words tells some failures in its own way; nil when nobody does.
+	words func(*call, error) (refusal, bool)
+	// upload sends the request's body; nil before it is wanted.
+	upload upload
+	// dismissed is set when the client's connection ends with this call.
+	dismissed bool
+	// interrupted is set when we ended the reading of the request, not the client.
+	interrupted atomic.Bool
+	// held bounds the wait for a replica.
+	held patient
+}
+
+// identify gives the call its number and its time, and tells the client both.
+func (c *call) identify() {
+	if given := c.r.Header["X-Call-Id"]; len(given) > 0 && given[0] != "" {
+		c.id = given[0]
+	} else {
+		c.id = uuid.NewString()
+	}
+	c.start = strconv.FormatInt(c.began.UnixNano(), 10)
+	header, values := c.w.Header(), []string{c.id, c.start}
+	header["X-Call-Id"] = values[0:1:1]
+	header["X-Start-Time"] = values[1:2:2]
+}
+
+// intercept asks the hook. Nobody will read the body that it has replaced.
+func (c *call) intercept() error {
+	hook, sent := c.handler.Intercept, c.r.Body
+	if hook == nil {
+		return nil
+	}
+	if err := hook(c.w, c.r); err != nil {
+		return fmt.Errorf("%w: %w", errIntercepted, err)
+	}
+	if c.r.Body != sent {
+		c.dismiss()
+	}
+	return nil
+}
+
+// run finds the function and carries the call to one of its replicas.
+func (c *call) run() (err error) {
+	if !allowed(c.r.Method) {
+		return errMethod
+	}
+	if c.target, err = parseTarget(c.r, c.handler.defaultNamespace()); err != nil {
+		return err
+	}
+	cancel, err := c.applyPolicy()
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	lease, err := c.acquire(c.handler.wakeTimeout())
+	if !isUnknown(err) {
+		c.started()
+	}
+	if err != nil {
+		return err
+	}
+	return c.deliver(lease)
+}
+
+// deliver carries the call to the replica, and to others as long as one cannot be
+// reached at all: no replica has seen anything of it then. It may have stopped a
+// moment ago, and its successor be about to start.
+func (c *call) deliver(lease resolver.Lease) error {
+	until := time.Now().Add(c.handler.retryTimeout())
+	for {
+		err := c.carry(lease)
+		left := time.Until(until)
+		if !errors.Is(err, errUnreachable) || left <= 0 {
+			return err
+		}
+		next, unavailable := c.acquire(left)
+		if errors.Is(unavailable, errNotAwake) {
+			return err
+		}
+		if unavailable != nil {
+			return unavailable
+		}
+		lease = next
+	}
+}
+
+// carry passes the call to the replica and gives it back. One that cannot be
+// reached is not lent again until it has been seen to answer.
+func (c *call) carry(lease resolver.Lease) (err error) {
+	defer lease.Release()
+	upstream := c.handler.upstreams.of(lease.Replica())
+	if c.wantsHTTP2() {
+		err = upstream.carryHTTP2(c)
+	} else {
+		err = upstream.carry(c)
+	}
+	if errors.Is(err, errUnreachable) && c.r.Context().Err() == nil {
+		c.handler.Resolver.Suspect(c.target.name, lease.Replica().ID)
+	}
+	return err
+}
+
+// acquire borrows a replica, waiting for one no longer than limit.
+func (c *call) acquire(limit time.Duration) (resolver.Lease, error) {
+	c.held = patient{Context: c.r.Context(), limit: limit}
+	defer c.held.stop()
+	lease, err := c.handler.Resolver.Acquire(&c.held, c.target.name)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errNotAwake
+	}
+	return lease, err
+}
+
+// applyPolicy asks how the function wants to be invoked, and bounds the call so.
+func (c *call) applyPolicy() (cancel func(), err error) {
+	c.incoming, c.body = c.r, c.r.Body
+	if c.handler.Policy == nil {
+		return func() {}, nil
+	}
+	c.policy = c.handler.Policy(c.target.name)
+	if limit := c.policy.MaxRequestBody; limit > 0 && c.r.ContentLength != 0 {
+		if c.r.ContentLength > limit {
+			return nil, errLargeBody
+		}
+		c.body = http.MaxBytesReader(c.w, c.r.Body, limit)
+	}
+	if c.policy.Timeout <= 0 {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithDeadlineCause(c.r.Context(), c.began.Add(c.policy.Timeout), errExpired)
+	c.r = c.r.WithContext(ctx)
+	return cancel, nil
+}
+
+// headTimeout bounds the wait for the head of the answer.
+func (c *call) headTimeout() time.Duration {
+	if c.policy.HeadTimeout > 0 {
+		return c.policy.HeadTimeout
+	}
+	return c.handler.timeout()
+}
+
+// wantsHTTP2 reports whether the function is to be spoken to in HTTP/2: when it
+// says so, or when it says nothing and the call is gRPC's.
+func (c *call) wantsHTTP2() bool {
+	return c.policy.Protocol == function.ProtocolH2C || c.policy.Protocol == "" && IsGRPC(c.r)
+}
+
+func (c *call) started() {
+	c.known = true
+	if c.handler.Observer != nil {
+		c.handler.Observer.Started(c.target.name)
+	}
+}
+
+// begin sends the status and the header.
+func (c *call) begin(code int) {
+	c.code = code
+	c.w.WriteHeader(code)
+}
+
+// finish answers what is still unanswered and tells the observer. An answer that
+// has begun and cannot be completed is cut, which is the only way to tell the
+// client.
+func (c *call) finish(err error) {
+	code, cut := c.code, false
+	if err != nil {
+		begun := c.code != 0
+		code = c.fail(err)
+		// For a client that went away the server would make up an empty 200.
+		cut = begun || code == statusClientGone
+	}
+	if c.known && c.handler.Observer != nil {
+		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
+	}
+	if cut {
+		c.cut(code)
+	}
+	if c.dismissed {
+		c.linger()
+	}
+}
+
+// cut ends the client's connection, or its stream, so that the answer cannot be
+// taken for a whole one. The end of a connection is what an HTTP/1.0 client may
+// wait for: there it has to be a reset.
+func (c *call) cut(code int) {
+	if IsGRPC(c.r) && code != statusClientGone {
+		c.setGRPCTrailers(code)
+		return
+	}
+	if !c.r.ProtoAtLeast(1, 1) {
+		if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0)
+			}
+			conn.Close()
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// isUnread reports whether the client may still be sending its request.
+func (c *call) isUnread() bool {
+	return c.r.ContentLength != 0 && (c.upload == nil || !c.upload.isOver())
+}
+
+// dismiss lets go of a client that may still be sending: it gets the answer at
+// once, and then its connection ends. Only HTTP/1 needs that: there, what is left
+// of a request could be taken for the next one.
+func (c *call) dismiss() {
+	if c.r.ProtoMajor == 1 {
+		c.dismissed = true
+		c.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// linger gives a client that was dismissed a moment to read the answer. The
+// server then reads what is left of the request, within the same moment.
+func (c *call) linger() {
+	control := http.NewResponseController(c.w)
+	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	if c.upload != nil {
+		c.upload.retire()
+	}
+}
+
+// upload is a request's body on its way to the function.
+type upload interface {
+	// isOver reports whether the body has been read to its end.
+	isOver() bool
+	// retire ends the reading of the body. It waits for a read that is under way,
+	// which the client's connection must bound.
+	retire()
+}
+
+// patient is a context that ends when its parent does or the limit is over. Its
+// clock starts when somebody waits for it: most callers are served at once. Only
+// one goroutine may use it.
+type patient struct {
+	context.Context
+	limit   time.Duration
+	bounded context.Context
+	cancel  context.CancelFunc
+}
+
+// Done starts the clock.
+func (p *patient) Done() <-chan struct{} {
+	if p.bounded == nil {
+		p.bounded, p.cancel = context.WithTimeout(p.Context, p.limit)
+	}
+	return p.bounded.Done()
+}
+
+// Err says why it ended.
+func (p *patient) Err() error {
+	if p.bounded != nil {
+		return p.bounded.Err()
+	}
+	return p.Context.Err()
+}
+
+func (p *patient) stop() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}

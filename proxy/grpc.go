@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"faas-docker/function"
+)
+
+// IsGRPC reports whether a request is a gRPC call, which may name its function in
+// other ways than by its path. gRPC-Web is none: it is plain HTTP.
+func IsGRPC(r *http.Request) bool {
+	if r.ProtoMajor < 2 {
+		return false
+	}
+	rest, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+// parseGRPCTarget finds the function of a gRPC call whose path does not name it.
+func parseGRPCTarget(r *http.Request, defaultNamespace string) (target, error) {
+	t := target{path: requestTarget(r)}
+	if named := r.Header.Get("X-Function"); isFunctionName(named) {
+		t.name = function.ParseName(named, defaultNamespace)
+	} else {
+		t.name = nameInAuthority(r.Host)
+	}
+	if t.name.IsZero() {
+		return target{}, errNoFunction
+	}
+	if !isVisible(t.path) || !isHost(r.Host) {
+		return target{}, errBadTarget
+	}
+	return t, nil
+}
+
+// nameInAuthority reads "figlet.openfaas-fn", with anything after a further dot
+// and any port; the zero Name when the authority names no function.
+func nameInAuthority(authority string) function.Name {
+	host, _, _ := strings.Cut(authority, ":")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return function.Name{}
+	}
+	name, rest, found := strings.Cut(host, ".")
+	namespace, _, _ := strings.Cut(rest, ".")
+	if !found || !isFunctionName(name) || !isFunctionName(namespace) {
+		return function.Name{}
+	}
+	return function.Name{Name: name, Namespace: namespace}
+}
+
+// failGRPC answers with a status and nothing else, as gRPC clients understand it.
+func (c *call) failGRPC(answer refusal) {
+	header := c.w.Header()
+	header.Set("Content-Type", "application/grpc")
+	header.Set("Grpc-Status", strconv.Itoa(grpcStatus(answer.code)))
+	header.Set("Grpc-Message", grpcMessage(answer.text))
+	header.Set("X-OpenFaaS-Internal", "proxy")
+	c.begin(http.StatusOK)
+}
+
+// setGRPCTrailers ends an answer that broke off with a status: a reset, which is
+// what other clients get, would reach gRPC's as an internal error, which they do
+// not retry.
+func (c *call) setGRPCTrailers(code int) {
+	header := c.w.Header()
+	header.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(grpcStatus(code)))
+	header.Set(http.TrailerPrefix+"Grpc-Message", grpcMessage(c.naming("its answer broke off")))
+}
+
+// grpcStatus maps an HTTP status to gRPC's as gRPC's own clients would (see
+// http-grpc-status-mapping.md), but tells a call that was too slow, and one that
+// was too large, from the rest.
+func grpcStatus(code int) int {
+	const (
+		invalidArgument   = 3
+		deadlineExceeded  = 4
+		resourceExhausted = 8
+		unimplemented     = 12
+		unavailable       = 14
+	)
+	switch code {
+	case http.StatusBadRequest:
+		return invalidArgument
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return deadlineExceeded
+	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
+		return resourceExhausted
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return unimplemented
+	}
+	return unavailable
+}
+
+// grpcMessage encodes a text as gRPC wants it in a header.
+func grpcMessage(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// pastGRPCDeadline reports whether the deadline that a gRPC call carries has passed.
+// The function knows it too, since a moment later than we, and ends the stream then:
+// that is not its death.
+func (c *call) pastGRPCDeadline() bool {
+	timeout, ok := grpcTimeout(c.r.Header.Get("Grpc-Timeout"))
+	return ok && IsGRPC(c.r) && time.Since(c.began) >= timeout
+}
+
+// grpcTimeout reads the header of gRPC's HTTP/2 protocol: up to eight digits and a
+// unit.
+func grpcTimeout(text string) (time.Duration, bool) {
+	if len(text) < 2 || len(text) > 9 {
+		return 0, false
+	}
+	unit, ok := map[byte]time.Duration{
+		'H': time.Hour, 'M': time.Minute, 'S': time.Second,
+		'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
+	}[text[len(text)-1]]
+	count, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
+	if !ok || err != nil || time.Duration(count) > math.MaxInt64/unit {
+		return 0, false
+	}
+	return time.Duration(count) * unit, true
+}

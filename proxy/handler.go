@@ -1,0 +1,178 @@
+// Package proxy carries one invocation to one live replica and its answer back.
+//
+// A Handler finds the function that a request names, borrows one of its replicas
+// from the resolver, passes the request on and the answer back, both as streams,
+// and gives the replica back. What the function sends is not altered; what fails
+// on the way always looks failed to the client.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+)
+
+// Observer is told of every invocation of a function that exists. Its methods
+// are called from many goroutines at once and must not block.
+type Observer interface {
+	// Started is called when an invocation has been given a replica, or has been
+	// refused one.
+	Started(function.Name)
+	// Finished is called when the call has ended: with the status code that was
+	// sent, 101 for an upgrade, 499 when the client went away, and 502 when the
+	// function's answer broke off.
+	Finished(name function.Name, code int, took time.Duration)
+}
+
+// Handler serves the invocations: every path that begins with /function/, and
+// gRPC calls on any path. A gRPC call names its function by the path
+// /function/<name>/pkg.Service/Method, by the metadata x-function, or by an
+// authority <function>.<namespace>[.anything].
+//
+// Set the fields before use; its methods are safe for concurrent use. The server
+// that it is mounted in must have neither ReadTimeout nor WriteTimeout: they would cut
+// streams and upgrades.
+type Handler struct {
+	// Resolver lends the replicas; it must not be nil.
+	Resolver *resolver.Resolver
+	// DefaultNamespace is the namespace of a function named without one. Empty
+	// means function.DefaultNamespace.
+	DefaultNamespace string
+	// Timeout bounds the wait for the head of the function's answer, counted from
+	// the last byte of the request that was passed on; past it the client gets a
+	// 504. Zero means 60 s.
+	Timeout time.Duration
+	// WakeTimeout is how long a caller is held until a replica is ready; past it
+	// the client gets a 503. Zero means 30 s.
+	WakeTimeout time.Duration
+	// RetryTimeout is how long a call is tried on further replicas, and the
+	// successor of one that died is awaited, when a replica cannot be reached at all;
+	// past it the client gets a 502. Zero means 10 s.
+	RetryTimeout time.Duration
+	// StallTimeout is how long a client may take to accept a piece of an answer;
+	// one that takes longer is cut off. Zero means 60 s.
+	StallTimeout time.Duration
+	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded headers are
+	// kept and added to; from everybody else they are replaced. Empty trusts nobody.
+	TrustedProxies []netip.Prefix
+	// Policy says how a function wants to be invoked; it is asked once per
+	// invocation, also for functions that do not exist. Nil means the defaults.
+	Policy func(function.Name) function.CallPolicy
+	// Observer is told of the invocations; nil means nobody.
+	Observer Observer
+	// Logger gets what callers are not told; nil means ErrorLog.
+	Logger hclog.Logger
+	// ErrorLog gets it when Logger is nil, as in net/http; nil means nobody.
+	ErrorLog *log.Logger
+	// MaxIdlePerReplica bounds the idle HTTP/1 connections that are kept to one
+	// replica. Zero means 1024; negative means that none is kept.
+	MaxIdlePerReplica int
+	// BufferPool lends the buffers that long bodies are copied with, and gets
+	// them back; it gets a new one of 32 KiB for each that is shorter than 512 bytes.
+	// Nil means a pool of our own, of 32 KiB each.
+	BufferPool httputil.BufferPool
+	// FlushInterval is how long a piece of an answer may lie in a buffer before it
+	// is sent to the client. Zero, and anything negative, means not at all: the
+	// client sees at once what the function flushed.
+	FlushInterval time.Duration
+	// Intercept sees every request before anything else does. It answers the request
+	// itself and returns ErrHandled, or lets it pass with nil, perhaps with another
+	// header or body (the connection of an HTTP/1 client whose body is replaced ends
+	// with the answer); the function that is invoked, and the path it sees, are read
+	// from the request's RequestURI. A *function.Failure is answered as such, any
+	// other error with 500; the text of that is for the log only. Nil lets all pass.
+	Intercept func(http.ResponseWriter, *http.Request) error
+
+	upstreams upstreams
+	tunnels   tunnels
+	scratches scratches
+}
+
+// ServeHTTP carries one invocation.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := call{handler: h, w: w, r: r, began: time.Now()}
+	c.identify()
+	err := c.intercept()
+	if errors.Is(err, ErrHandled) {
+		return
+	}
+	if err == nil {
+		err = c.run()
+	}
+	c.finish(err)
+}
+
+// Drop closes the pooled connections to a replica. It is meant for a replica
+// that has left, or that is about to be paused; it does not disturb invocations
+// that are under way.
+func (h *Handler) Drop(replica function.Replica) { h.upstreams.drop(replica.ID) }
+
+// Shutdown waits until every upgraded connection has ended, or ctx has; then it
+// cuts those that remain, and returns the context's error. Call it after, or
+// beside, the server's own Shutdown, which does not know of them.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	err := h.tunnels.shutdown(ctx)
+	h.upstreams.close()
+	return err
+}
+
+func (h *Handler) timeout() time.Duration {
+	if h.Timeout > 0 {
+		return h.Timeout
+	}
+	return 60 * time.Second
+}
+
+func (h *Handler) wakeTimeout() time.Duration {
+	if h.WakeTimeout > 0 {
+		return h.WakeTimeout
+	}
+	return 30 * time.Second
+}
+
+func (h *Handler) retryTimeout() time.Duration {
+	if h.RetryTimeout > 0 {
+		return h.RetryTimeout
+	}
+	return 10 * time.Second
+}
+
+func (h *Handler) stallTimeout() time.Duration {
+	if h.StallTimeout > 0 {
+		return h.StallTimeout
+	}
+	return 60 * time.Second
+}
+
+func (h *Handler) maxIdle() int {
+	if h.MaxIdlePerReplica != 0 {
+		return h.MaxIdlePerReplica
+	}
+	return maxIdle
+}
+
+func (h *Handler) defaultNamespace() string {
+	if h.DefaultNamespace != "" {
+		return h.DefaultNamespace
+	}
+	return function.DefaultNamespace
+}
+
+func (h *Handler) log() hclog.Logger {
+	switch {
+	case h.Logger != nil:
+		return h.Logger
+	case h.ErrorLog != nil:
+		return hclog.FromStandardLogger(h.ErrorLog, &hclog.LoggerOptions{})
+	}
+	return hclog.NewNullLogger()
+}

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// The room that is kept in a buffer for the framing of one chunk: its length in
+// front, and behind it the end of the line and, perhaps, of the body.
+const (
+	chunkFront = len("ffffffff\r\n")
+	chunkBack  = len("\r\n0\r\n\r\n")
+)
+
+// pump sends a request's body to the function while its answer is read. It may
+// outlive the exchange, when the client takes its time and the answer is
+// complete; it then ends with the next byte, or with the client's connection.
+type pump struct {
+	r       *http.Request
+	body    io.Reader
+	conn    *conn
+	chunked bool
+	// limit is the time the function has to answer after each piece.
+	limit   time.Duration
+	handler *Handler
+
+	// passing is set while a piece waits for the function to take it, and ended
+	// when all of the body has been read.
+	passing, ended atomic.Bool
+	// stopped asks the pump to end.
+	stopped atomic.Bool
+	// failure is why the body could not be read; nil while it could.
+	failure atomic.Pointer[error]
+	// done is closed at the end; whole is set before when the function was sent all.
+	done  chan struct{}
+	whole bool
+}
+
+func newPump(x *exchange) *pump {
+	return &pump{r: x.call.incoming, body: x.call.body, conn: x.conn, chunked: x.out.chunked, limit: x.call.headTimeout(),
+		handler: x.call.handler, done: make(chan struct{})}
+}
+
+func (p *pump) isOver() bool { return p.ended.Load() }
+
+func (p *pump) retire() {
+	p.stopped.Store(true)
+	<-p.done
+}
+
+func (p *pump) run() {
+	defer close(p.done)
+	buffer := p.handler.getCopy()
+	defer p.handler.putCopy(buffer)
+	room := (*buffer)[chunkFront : len(*buffer)-chunkBack]
+	for {
+		n, err := p.body.Read(room)
+		if p.stopped.Load() {
+			return
+		}
+		if err != nil && err != io.EOF {
+			p.fail(err)
+			return
+		}
+		last := err == io.EOF
+		p.ended.Store(last)
+		p.passing.Store(true)
+		if p.write(*buffer, n, last) != nil {
+			// The function takes no more. It may have answered already, and say why.
+			return
+		}
+		p.passing.Store(false)
+		p.conn.extend(p.limit)
+		if last {
+			p.whole = true
+			return
+		}
+	}
+}
+
+// write sends n bytes that lie in the buffer behind chunkFront, with the framing
+// they need.
+func (p *pump) write(buffer []byte, n int, last bool) error {
+	piece := buffer[chunkFront : chunkFront+n]
+	if p.chunked {
+		piece = frame(buffer, n)
+		if last {
+			piece = p.appendEnd(piece)
+		}
+	}
+	if len(piece) == 0 {
+		return nil
+	}
+	_, err := p.conn.Write(piece)
+	return err
+}
+
+// frame puts the length of a chunk before it and the end of the line behind it.
+func frame(buffer []byte, n int) []byte {
+	if n == 0 {
+		return buffer[:0]
+	}
+	var digits [chunkFront]byte
+	size := append(strconv.AppendInt(digits[:0], int64(n), 16), "\r\n"...)
+	start := chunkFront - len(size)
+	copy(buffer[start:], size)
+	return append(buffer[start:chunkFront+n], "\r\n"...)
+}
+
+// appendEnd writes the last chunk and the trailers. These are only known when
+// the body has been read.
+func (p *pump) appendEnd(b []byte) []byte {
+	b = append(b, "0\r\n"...)
+	for key, values := range p.r.Trailer {
+		for _, value := range values {
+			if !isOurs(key) {
+				b = appendField(b, key, value)
+			}
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// fail notes why the body could not be read and ends the exchange.
+func (p *pump) fail(err error) {
+	err = p.explain(err)
+	p.failure.Store(&err)
+	p.conn.Close()
+}
+
+func (p *pump) explain(err error) error {
+	var broken net.Error
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fmt.Errorf("%w: %w", errLargeBody, err)
+	case p.r.Context().Err() != nil, errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w: %w", errClientGone, err)
+	case errors.As(err, &broken) && broken.Timeout():
+		return fmt.Errorf("%w: %w", errSlowClient, err)
+	case errors.As(err, &broken):
+		return fmt.Errorf("%w: %w", errClientGone, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %w", errShortBody, err)
+	}
+	return fmt.Errorf("%w: %w", errBadBody, err)
+}

@@ -1,0 +1,13 @@
+//go:build unix
+
+package proxy
+
+import "syscall"
+
+// isQuiet looks into a socket's buffer without taking anything: it is quiet when
+// it is open and empty.
+func isQuiet(fd uintptr) bool {
+	var one [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN
+}

@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"faas-docker/function"
+)
+
+const (
+	// slowClients is how many clients hold on at once, and slowPatience how long
+	// each may.
+	slowClients  = 50
+	slowPatience = time.Second
+)
+
+// besieged is a server with a figlet, and with little patience.
+func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address string) {
+	t.Helper()
+	h := newHandler(t)
+	h.Timeout, h.StallTimeout = slowPatience, slowPatience
+	h.Policy = func(function.Name) function.CallPolicy { return policy }
+	deploy(t, h, "figlet", serve(t, f))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: slowPatience, MaxHeaderBytes: 64 << 10}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	return listener.Addr().String()
+}
+
+// besiege lets many clients act until they are cut; meanwhile others are answered.
+// The act returns when its connection has ended.
+func besiege(t *testing.T, address string, act func(net.Conn)) {
+	t.Helper()
+	var clients sync.WaitGroup
+	for range slowClients {
+		clients.Go(func() {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			act(conn)
+		})
+	}
+	answersStill(t, address)
+	began := time.Now()
+	clients.Wait()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the last of the clients was cut after %s", took)
+	}
+	answersStill(t, address)
+}
+
+// dribbleTo writes byte after byte until the other side has had enough.
+func dribbleTo(conn net.Conn, text string) {
+	for {
+		for i := range len(text) {
+			if _, err := conn.Write([]byte{text[i]}); err != nil {
+				return
+			}
+			<-time.After(slowPatience / 10)
+		}
+	}
+}
+
+func TestSlow_HeadsAreCutAndOthersAreServed(t *testing.T) {
+	address := besieged(t, okFunction(), function.CallPolicy{})
+	besiege(t, address, func(conn net.Conn) {
+		fmt.Fprint(conn, "GET /function/figlet HTTP/1.1\r\nHost: x\r\n")
+		dribbleTo(conn, "X-A: 1\r\n")
+	})
+}
+
+func TestSlow_BodiesThatStallAreCut(t *testing.T) {
+	address := besieged(t, http.HandlerFunc(readThenOK), function.CallPolicy{})
+	besiege(t, address, func(conn net.Conn) {
+		fmt.Fprint(conn, "POST /function/figlet HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin")
+		if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
+			t.Errorf("answered %q", answer)
+		}
+	})
+}
+
+// A body that keeps coming, byte by byte, is bounded by the time for the whole call.
+func TestSlow_BodiesThatDribbleAreCutWithTheCall(t *testing.T) {
+	address := besieged(t, http.HandlerFunc(readThenOK), function.CallPolicy{Timeout: 3 * slowPatience})
+	besiege(t, address, func(conn net.Conn) {
+		fmt.Fprint(conn, "POST /function/figlet HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+		dribbleTo(conn, "x")
+	})
+}
+
+func TestSlow_ReadersAreCut(t *testing.T) {
+	piece := strings.Repeat("x", 1<<20)
+	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/long" {
+			io.WriteString(w, "ok")
+			return
+		}
+		for {
+			if _, err := io.WriteString(w, piece); err != nil {
+				return
+			}
+		}
+	}), function.CallPolicy{})
+	besiege(t, address, func(conn net.Conn) {
+		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		fmt.Fprint(conn, "GET /function/figlet/long HTTP/1.1\r\nHost: x\r\n\r\n")
+		// What arrives before the end says nothing: nobody reads. A write fails when
+		// the other side has gone.
+		dribbleTo(conn, "\r\n")
+	})
+}
+
+func TestSlow_ReadersOfHTTP2AreCut(t *testing.T) {
+	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			io.WriteString(w, strings.Repeat("x", 1<<20))
+			return
+		}
+		io.WriteString(w, "ok")
+	}), function.CallPolicy{})
+	f := dialFrames(t, address)
+	// A window of zero: nothing may be sent.
+	if err := f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+		t.Fatal(err)
+	}
+	id := f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet/long")
+	for result := ""; !strings.HasPrefix(result, "reset"); {
+		if result = f.result(id); strings.HasPrefix(result, "connection") {
+			t.Fatalf("ended with %s", result)
+		}
+	}
+	answersStill(t, address)
+}
+
+func TestSlow_ManyRangesAreTheFunctionsBusiness(t *testing.T) {
+	address := besieged(t, okFunction(), function.CallPolicy{})
+	ranges := "bytes=0-"
+	for i := range 5000 {
+		ranges += fmt.Sprintf(",5-%d", i)
+	}
+	besiege(t, address, func(conn net.Conn) {
+		fmt.Fprintf(conn, "GET /function/figlet HTTP/1.1\r\nHost: x\r\nRange: %s\r\nConnection: close\r\n\r\n", ranges)
+		if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+			t.Errorf("answered %.100q", answer)
+		}
+	})
+}
+
+// readThenOK reads a body to its end and answers "ok".
+func readThenOK(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err == nil {
+		io.WriteString(w, "ok")
+	}
+}
