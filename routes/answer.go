@@ -1,0 +1,130 @@
+package routes
+
+import (
+	"bufio"
+	"cmp"
+	"io"
+	"net"
+	"net/http"
+)
+
+// answer runs the response side of the filters before the head of the answer goes
+// out.
+type answer struct {
+	http.ResponseWriter
+	context *Context
+	filters []Filter
+	// begun is set when the head is out, or when there will be none.
+	begun bool
+	// body is where the body goes: the client, or the first of the writers around it.
+	body    io.Writer
+	closers []io.Closer
+}
+
+// WriteHeader lets the filters see a final status, and the client what they made of
+// it. Interim ones pass by them.
+func (a *answer) WriteHeader(status int) {
+	if a.begun {
+		return
+	}
+	if status < http.StatusOK {
+		a.begun, a.body = status == http.StatusSwitchingProtocols, a.ResponseWriter
+		a.ResponseWriter.WriteHeader(status)
+		return
+	}
+	a.begun = true
+	response := &Response{Status: status, Header: a.Header()}
+	a.context.Response = response
+	for i := len(a.filters) - 1; i >= 0; i-- {
+		a.filters[i].Response(a.context)
+	}
+	a.wrap(response, response.Status != status)
+	a.ResponseWriter.WriteHeader(response.Status)
+}
+
+// wrap sets where the body goes: nowhere, if a filter has made the answer one that
+// has none.
+func (a *answer) wrap(r *Response, changed bool) {
+	a.body = a.ResponseWriter
+	if changed && (r.Status == http.StatusNoContent || r.Status == http.StatusNotModified) {
+		a.body = io.Discard
+		r.Header.Del("Content-Length")
+		r.Header.Del("Transfer-Encoding")
+		return
+	}
+	for _, around := range r.wrappers {
+		w := around(a.body)
+		a.body = w
+		a.closers = append(a.closers, w)
+	}
+}
+
+// Write sends a piece of the body.
+func (a *answer) Write(p []byte) (int, error) {
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.body == nil {
+		return 0, http.ErrHijacked
+	}
+	return a.body.Write(p)
+}
+
+// FlushError sends what has been written on its way.
+func (a *answer) FlushError() error {
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		if err := flush(a.closers[i]); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Flush is FlushError for those who ask for an http.Flusher.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+func flush(w any) error {
+	switch f := w.(type) {
+	case interface{ Flush() error }:
+		return f.Flush()
+	case http.Flusher:
+		f.Flush()
+	}
+	return nil
+}
+
+// Unwrap gives http.ResponseController what the client's writer can do besides.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// serve sends what a filter has answered.
+func (a *answer) serve(r *Response) {
+	for key, values := range r.Header {
+		a.Header()[key] = values
+	}
+	a.WriteHeader(cmp.Or(r.Status, http.StatusOK))
+	if r.Body != nil {
+		_, _ = io.Copy(a, r.Body)
+	}
+}
+
+// finish ends an answer that the backend has ended.
+func (a *answer) finish() {
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		_ = a.closers[i].Close()
+	}
+}
+
+// Hijack hands the connection over, past the filters.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err == nil {
+		a.begun = true
+	}
+	return conn, buffered, err
+}

@@ -1,0 +1,139 @@
+package routes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"faas-docker/function"
+)
+
+// Shelf is where a Book keeps its rules between runs of the program.
+type Shelf interface {
+	// Routes returns the texts of all rules by their names.
+	Routes() (map[string]string, error)
+	PutRoute(id, text string) error
+	DeleteRoute(id string) error
+}
+
+// Book is the Source of the rules that came over the API. Its methods are safe for
+// concurrent use.
+type Book struct {
+	name    string
+	shelf   Shelf
+	options Options
+	bell    bell
+	// mu protects rules, and orders what is put on the shelf.
+	mu    sync.Mutex
+	rules map[string]Rule
+}
+
+// NewBook reads the rules that are on the shelf; nil is no shelf, and nothing is kept.
+// The options are those the table is built with: rules that could not be built are
+// refused.
+func NewBook(name string, shelf Shelf, o Options) (*Book, error) {
+	b := &Book{name: name, shelf: shelf, options: o, bell: newBell(), rules: map[string]Rule{}}
+	if shelf == nil {
+		return b, nil
+	}
+	texts, err := shelf.Routes()
+	if err != nil {
+		return nil, fmt.Errorf("read the routes of the API: %w", err)
+	}
+	for id, text := range texts {
+		b.rules[id] = parseOne(id, text, Backend{})
+	}
+	return b, nil
+}
+
+// Name returns the name.
+func (b *Book) Name() string { return b.name }
+
+// Changed delivers after Put and Delete.
+func (b *Book) Changed() <-chan struct{} { return b.bell }
+
+// LoadAll returns all rules, by name.
+func (b *Book) LoadAll(context.Context) ([]Rule, error) { return b.Rules(), nil }
+
+// Rules returns all rules, by name.
+func (b *Book) Rules() []Rule {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.SortedFunc(maps.Values(b.rules), func(x, y Rule) int { return cmp.Compare(x.ID, y.ID) })
+}
+
+// Put adds rules, each in place of the one that has its name. Either all are taken,
+// and come into force together, or none; only a shelf that fails can leave some of
+// them on it. Rules that can never work are a function.ErrInvalid.
+func (b *Book) Put(rules ...Rule) error {
+	if err := b.check(rules); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, rule := range rules {
+		if err := b.keep(rule); err != nil {
+			return err
+		}
+	}
+	for _, rule := range rules {
+		b.rules[rule.ID] = rule
+	}
+	b.bell.ring()
+	return nil
+}
+
+// check refuses what cannot be built. The conditions of a rule may well be those of
+// one that is about to be deleted, so each is looked at alone.
+func (b *Book) check(rules []Rule) error {
+	o := b.options
+	o.Previous = nil
+	seen := map[string]bool{}
+	for _, rule := range rules {
+		if rule.ID == "" {
+			return function.Invalid("route", "%s has no name: want a name and a colon before it", rule)
+		}
+		if seen[rule.ID] {
+			return function.Invalid("route", "%q is there twice", rule.ID)
+		}
+		seen[rule.ID] = true
+		table, problems := Build([]Rule{rule}, o)
+		table.close()
+		for _, p := range problems {
+			return function.Invalid("route", "%v", p)
+		}
+	}
+	return nil
+}
+
+func (b *Book) keep(rule Rule) error {
+	if b.shelf == nil {
+		return nil
+	}
+	nameless := rule
+	nameless.ID = ""
+	if err := b.shelf.PutRoute(rule.ID, nameless.String()); err != nil {
+		return fmt.Errorf("keep route %q: %w", rule.ID, err)
+	}
+	return nil
+}
+
+// Delete removes a rule; one that does not exist is a function.ErrNotFound.
+func (b *Book) Delete(id string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, exists := b.rules[id]; !exists {
+		return function.NotFound("route %q was not made over the API", id)
+	}
+	if b.shelf != nil {
+		if err := b.shelf.DeleteRoute(id); err != nil {
+			return fmt.Errorf("delete route %q: %w", id, err)
+		}
+	}
+	delete(b.rules, id)
+	b.bell.ring()
+	return nil
+}

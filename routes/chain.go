@@ -1,0 +1,74 @@
+package routes
+
+import "net/http"
+
+// Serve passes a request through the filters of the route and, unless one of them
+// answers, on to the backend, which gets the request as the filters have left it. A
+// <shunt> answers 404. Params are those of the Lookup. The backend is called with w
+// itself where no filter looks at answers.
+func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Params, backend http.Handler) {
+	if len(r.filters) == 0 && r.Rule.Backend.Kind != BackendShunt {
+		backend.ServeHTTP(w, request)
+		return
+	}
+	c := &Context{Request: own(request), Writer: w, Params: params, Route: r}
+	passed := r.requestSide(c)
+	if c.handled {
+		return
+	}
+	if c.served == nil && r.Rule.Backend.Kind == BackendShunt {
+		c.served = &Response{Status: http.StatusNotFound}
+	}
+	renamed(c.Request, request)
+	if c.served == nil && leaveAnswersAlone(passed) {
+		backend.ServeHTTP(w, c.Request)
+		return
+	}
+	a := &answer{ResponseWriter: w, context: c, filters: passed}
+	if c.served != nil {
+		a.serve(c.served)
+	} else {
+		backend.ServeHTTP(a, c.Request)
+	}
+	a.finish()
+}
+
+// requestSide runs the filters up to the one that answers, and returns those that
+// have run.
+func (r *Route) requestSide(c *Context) []Filter {
+	for i, f := range r.filters {
+		f.Request(c)
+		if c.stopped() {
+			return r.filters[:i+1]
+		}
+	}
+	return r.filters
+}
+
+// own is a copy that filters may change without anybody outside noticing.
+func own(request *http.Request) *http.Request {
+	r := request.WithContext(request.Context())
+	url := *request.URL
+	r.URL, r.Header = &url, request.Header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	return r
+}
+
+// renamed brings the request line of a changed request in line with its URL, for
+// backends that pass it on as it came.
+func renamed(changed, original *http.Request) {
+	if target := changed.URL.RequestURI(); target != original.URL.RequestURI() {
+		changed.RequestURI = target
+	}
+}
+
+func leaveAnswersAlone(filters []Filter) bool {
+	for _, f := range filters {
+		if _, ok := f.(interface{ leavesAnswersAlone() }); !ok {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,115 @@
+package routes
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"faas-docker/function"
+)
+
+// Rule is one rule as it was written: what it asks for, not yet what does it. Rules
+// are values; their slices are shared and never modified.
+type Rule struct {
+	// ID names the rule. Among all sources only one rule of a name is in force.
+	ID string
+	// Predicates are the conditions, all of which a request must meet; none means
+	// that every request does.
+	Predicates []PredicateCall
+	// Filters are applied to the request in this order, to the answer in reverse.
+	Filters []FilterCall
+	Backend Backend
+	// Source is where the rule came from; empty when it was only parsed.
+	Source string
+	// Text is how a rule was written that could not be read; empty otherwise.
+	Text string
+	// Err is why the rule could not be read. Such a rule carries no more than its ID
+	// and Text, and Build keeps it aside.
+	Err error
+}
+
+// Call is a name with arguments, which are of the types float64, string and Regexp.
+type Call struct {
+	Name string
+	Args []any
+}
+
+// PredicateCall is a condition as it was written.
+type PredicateCall = Call
+
+// FilterCall is a filter as it was written.
+type FilterCall = Call
+
+// Regexp is an argument that was written as /…/, without the slashes.
+type Regexp string
+
+// BackendKind says what answers a request.
+type BackendKind int
+
+// The kinds of backend. Shunt is the zero value: nothing does, unless a filter.
+const (
+	BackendShunt BackendKind = iota
+	BackendFunction
+	BackendURL
+)
+
+// Backend is where a rule sends its requests.
+type Backend struct {
+	Kind BackendKind
+	// Text is the function's name, "shop" or "shop.dev", or the URL, "http://host:80".
+	Text string
+}
+
+// functionScheme begins the backends that are functions.
+const functionScheme = "function:"
+
+// FunctionBackend is the backend that invokes a function.
+func FunctionBackend(n function.Name) Backend {
+	return Backend{Kind: BackendFunction, Text: n.String()}
+}
+
+// parseBackend reads what stands between the quotes of a backend.
+func parseBackend(text string) (Backend, error) {
+	if name, found := strings.CutPrefix(text, functionScheme); found {
+		b := Backend{Kind: BackendFunction, Text: name}
+		_, err := b.function(function.DefaultNamespace)
+		return b, err
+	}
+	b := Backend{Kind: BackendURL, Text: text}
+	_, err := b.url()
+	return b, err
+}
+
+// function is the name of the function.
+func (b Backend) function(namespace string) (function.Name, error) {
+	name := function.ParseName(b.Text, namespace)
+	if err := name.Validate(); err != nil {
+		return function.Name{}, function.Invalid("backend", "%q is not a function: %v", functionScheme+b.Text, err)
+	}
+	return name, nil
+}
+
+// url is the address of the server. A path would have no meaning: it is the
+// request's own that is asked for.
+func (b Backend) url() (*url.URL, error) {
+	u, err := url.Parse(b.Text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, function.Invalid("backend", `%q: want "function:name", "http://host:port" or <shunt>`, b.Text)
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, function.Invalid("backend", "%q: want scheme, host and port only; setPath and modPath change the path", b.Text)
+	}
+	return u, nil
+}
+
+// Equal reports whether two rules are the same and came from the same source.
+func (r Rule) Equal(other Rule) bool {
+	return r.ID == other.ID && r.Source == other.Source && r.Backend == other.Backend && r.Text == other.Text &&
+		(r.Err == nil) == (other.Err == nil) && (r.Err == nil || r.Err.Error() == other.Err.Error()) &&
+		slices.EqualFunc(r.Predicates, other.Predicates, Call.Equal) && slices.EqualFunc(r.Filters, other.Filters, Call.Equal)
+}
+
+// Equal reports whether two calls are the same.
+func (c Call) Equal(other Call) bool {
+	return c.Name == other.Name && slices.Equal(c.Args, other.Args)
+}
