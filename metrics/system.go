@@ -1,0 +1,82 @@
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// System counts the requests that next answers, under route as their path:
+// "/system/function" for "/system/function/{name}". The path that a caller sent
+// is never a label, because callers could then make series without end.
+func (m *Metrics) System(route string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		// Until the handler returns, what it has not answered is its failure: a
+		// panic leaves by here too.
+		answer := &recorder{ResponseWriter: w, unanswered: http.StatusInternalServerError}
+		defer func() {
+			code, method := strconv.Itoa(answer.status()), knownMethod(r.Method)
+			m.systemRequests.WithLabelValues(code, method, route).Inc()
+			m.systemSeconds.WithLabelValues(code, method, route).Observe(time.Since(began).Seconds())
+		}()
+		next.ServeHTTP(answer, r)
+		answer.unanswered = http.StatusOK
+	})
+}
+
+// knownMethod keeps invented methods from becoming series.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "other"
+}
+
+// recorder notes the status of an answer on its way.
+type recorder struct {
+	http.ResponseWriter
+	code int
+	// unanswered is the status when the handler has sent none.
+	unanswered int
+}
+
+// WriteHeader implements http.ResponseWriter. Informational answers are not the
+// answer.
+func (r *recorder) WriteHeader(code int) {
+	if r.code == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
+		r.code = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements io.Writer. Without a WriteHeader before it, the status is 200.
+func (r *recorder) Write(body []byte) (int, error) {
+	if r.code == 0 {
+		r.code = http.StatusOK
+	}
+	return r.ResponseWriter.Write(body)
+}
+
+// Flush implements http.Flusher, for handlers that ask for it by type.
+func (r *recorder) Flush() { _ = r.FlushError() }
+
+// FlushError serves http.ResponseController. Like a Write, it sends the headers.
+func (r *recorder) FlushError() error {
+	if r.code == 0 {
+		r.code = http.StatusOK
+	}
+	return http.NewResponseController(r.ResponseWriter).Flush()
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) status() int {
+	if r.code == 0 {
+		return r.unanswered
+	}
+	return r.code
+}

@@ -1,0 +1,38 @@
+package metrics
+
+import (
+	"maps"
+	"sync/atomic"
+)
+
+// table is a map that is read at every invocation and written hardly ever: a
+// reader takes no lock and allocates nothing, a writer copies the whole map.
+// The zero value is empty. Writers must exclude each other.
+type table[K comparable, V any] struct {
+	entries atomic.Pointer[map[K]V]
+}
+
+func (t *table[K, V]) get(key K) (V, bool) {
+	value, ok := t.load()[key]
+	return value, ok
+}
+
+func (t *table[K, V]) put(key K, value V) {
+	entries := make(map[K]V, len(t.load())+1)
+	maps.Copy(entries, t.load())
+	entries[key] = value
+	t.entries.Store(&entries)
+}
+
+func (t *table[K, V]) remove(key K) {
+	entries := maps.Clone(t.load())
+	delete(entries, key)
+	t.entries.Store(&entries)
+}
+
+func (t *table[K, V]) load() map[K]V {
+	if entries := t.entries.Load(); entries != nil {
+		return *entries
+	}
+	return nil
+}
