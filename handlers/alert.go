@@ -1,0 +1,53 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+
+	"faas-docker/function"
+)
+
+// alertRequest is what Prometheus' AlertManager sends to a webhook, as far as it
+// says which function is meant.
+type alertRequest struct {
+	Status string `json:"status"`
+	Alerts []struct {
+		Status string `json:"status"`
+		Labels struct {
+			FunctionName string `json:"function_name"`
+		} `json:"labels"`
+	} `json:"alerts"`
+}
+
+// Alert scales functions as AlertManager's webhook asks for, as the OpenFaaS
+// gateway does at /system/alert: one step up while an alert fires, and back to the
+// minimum when it is resolved. Alerts for functions that are not deployed, or that
+// name none, are passed over: one stale alert must not keep others from counting.
+func (a *API) Alert() http.HandlerFunc { return a.adapt(a.alert) }
+
+func (a *API) alert(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r, maxBody)
+	if err != nil {
+		return err
+	}
+	var request alertRequest
+	if err := decode(body, &request); err != nil {
+		return err
+	}
+	for _, alert := range request.Alerts {
+		if alert.Labels.FunctionName == "" {
+			continue
+		}
+		status := alert.Status
+		if status == "" {
+			status = request.Status
+		}
+		name := function.ParseName(alert.Labels.FunctionName, a.defaultNamespace())
+		err := a.Fleet.Alert(r.Context(), name, status == "firing")
+		if err != nil && !errors.Is(err, function.ErrNotFound) {
+			return err
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

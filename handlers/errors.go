@@ -1,0 +1,147 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"faas-docker/function"
+)
+
+// statusClientGone is what nginx made the custom for a caller who left before
+// the answer: nobody reads it but logs and metrics.
+const statusClientGone = 499
+
+// refusal is a failure of HTTP itself, which has no kind among function's.
+type refusal struct {
+	status int
+	text   string
+	header http.Header
+}
+
+func (f *refusal) Error() string { return f.text }
+
+// unprocessable is the refusal of one query parameter, as OpenFaaS's own log
+// handler answers it.
+func unprocessable(parameter, got, want string) error {
+	return &refusal{
+		status: http.StatusUnprocessableEntity,
+		text:   parameter + ": " + strconv.Quote(got) + ": want " + want,
+	}
+}
+
+func methodNotAllowed(method string, allowed ...string) error {
+	list := strings.Join(allowed, ", ")
+	return &refusal{
+		status: http.StatusMethodNotAllowed,
+		text:   "method " + method + " is not allowed here: use " + list,
+		header: http.Header{"Allow": {list}},
+	}
+}
+
+// adapt is the only way from an error to an HTTP answer: a handler either
+// answers and returns nil, or returns an error and has written nothing.
+func (a *API) adapt(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := handle(w, r)
+		if err == nil {
+			return
+		}
+		if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+			a.logger().Debug("caller left", "method", r.Method, "path", r.URL.Path, "err", err)
+			w.WriteHeader(statusClientGone)
+			return
+		}
+		answer := explain(err)
+		a.logFailure(r, answer.status, err)
+		for key, values := range answer.header {
+			w.Header()[key] = values
+		}
+		refuse(w, answer.status, answer.text)
+	}
+}
+
+// refuse writes a failure: one line of text.
+func refuse(w http.ResponseWriter, status int, text string) {
+	http.Error(w, strings.Join(strings.Fields(text), " "), status)
+}
+
+// unauthorized answers byte for byte as every other OpenFaaS provider does.
+func unauthorized(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Basic realm="Restricted"`)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = io.WriteString(w, "invalid credentials") // the caller left: nobody is there to be told
+}
+
+// explain decides what the caller may know of err.
+func explain(err error) refusal {
+	var (
+		own     *refusal
+		failure *function.Failure
+		tooBig  *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &own):
+		return *own
+	case errors.As(err, &tooBig):
+		return refusal{status: http.StatusRequestEntityTooLarge, text: "body: larger than " + strconv.FormatInt(tooBig.Limit>>20, 10) + " MiB"}
+	case errors.As(err, &failure):
+		// The outermost failure's own kind counts: its cause may be of another.
+		return refusal{status: statusOf(failure.Kind), text: failure.Text, header: retryAfter(failure)}
+	}
+	status := statusOf(err)
+	return refusal{status: status, text: plainText(status)}
+}
+
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, function.ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, function.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, function.ErrConflict):
+		return http.StatusConflict
+	case errors.Is(err, function.ErrNoReplica), errors.Is(err, function.ErrUnavailable):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// plainText stands in for an error whose text was not written for the caller.
+func plainText(status int) string {
+	if status == http.StatusInternalServerError {
+		return "internal error: the provider's log says more"
+	}
+	return strings.ToLower(http.StatusText(status))
+}
+
+func retryAfter(failure *function.Failure) http.Header {
+	if failure.RetryAfter <= 0 {
+		return nil
+	}
+	seconds := int(math.Ceil(failure.RetryAfter.Seconds()))
+	return http.Header{"Retry-After": {strconv.Itoa(seconds)}}
+}
+
+// logFailure keeps what the caller was not told. A request that was refused for
+// its own fault is no event of this machine, and only shown when debugging.
+func (a *API) logFailure(r *http.Request, status int, err error) {
+	fields := []any{"method", r.Method, "path", r.URL.Path, "status", status, "err", err}
+	var failure *function.Failure
+	if errors.As(err, &failure) && failure.Cause != nil {
+		fields = append(fields, "cause", failure.Cause)
+	}
+	switch {
+	case status == http.StatusServiceUnavailable:
+		a.logger().Warn("request failed", fields...)
+	case status >= http.StatusInternalServerError:
+		a.logger().Error("request failed", fields...)
+	default:
+		a.logger().Debug("request refused", fields...)
+	}
+}

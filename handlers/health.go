@@ -1,0 +1,37 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"faas-docker/function"
+)
+
+// healthTimeout is shorter than what container health checks and load balancers
+// commonly wait, so that the reason arrives before they give up.
+const healthTimeout = 2 * time.Second
+
+// health answers exactly 200 "OK" while the engine does; faas-cli ready takes
+// nothing else.
+func (a *API) health(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	defer cancel()
+	if err := a.Engine.Ping(ctx); err != nil {
+		return unhealthy(err)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "OK") // the caller left: nobody is there to be told
+	return nil
+}
+
+// unhealthy is a 503 whatever the engine's error was, because a health check
+// that was answered with anything else would look like a wrong address.
+func unhealthy(err error) error {
+	if errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return function.Unavailable(err, "the container engine does not answer: see whether its daemon runs")
+}

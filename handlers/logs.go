@@ -1,0 +1,152 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"faas-docker/function"
+)
+
+// ownInstance is the instance that the provider's own notes appear under among a
+// function's lines.
+const ownInstance = "faas-docker"
+
+// logs answers with the lines of a function's replicas and the provider's notes
+// about it: all that there are, in the order they were written, or, following,
+// until the caller leaves.
+func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
+	query, err := logQuery(r)
+	if err != nil {
+		return err
+	}
+	name, err := a.target(r, parameter(r, "name"), "")
+	if err != nil {
+		return err
+	}
+	if _, err := a.Fleet.Status(name); err != nil {
+		return err
+	}
+	out := newLogStream(w, name)
+	if query.Follow {
+		return a.followLogs(r.Context(), out, query)
+	}
+	return a.pastLogs(r.Context(), out, query)
+}
+
+// logQuery reads the parameters as OpenFaaS's own log handler does, except that
+// it also refuses a bad follow.
+func logQuery(r *http.Request) (function.LogQuery, error) {
+	query := function.LogQuery{Instance: parameter(r, "instance")}
+	var err error
+	if text := parameter(r, "tail"); text != "" {
+		if query.Tail, err = strconv.Atoi(text); err != nil {
+			return query, unprocessable("tail", text, "a number of lines, -1 for all")
+		}
+	}
+	if text := parameter(r, "follow"); text != "" {
+		if query.Follow, err = strconv.ParseBool(text); err != nil {
+			return query, unprocessable("follow", text, "true or false")
+		}
+	}
+	if text := parameter(r, "since"); text != "" {
+		if query.Since, err = time.Parse(time.RFC3339, text); err != nil {
+			return query, unprocessable("since", text, "a time such as 2026-01-31T08:00:00Z")
+		}
+	}
+	return query, nil
+}
+
+// pastLogs answers with what has been written, and ends. Nothing is sent before
+// the first line, so that an engine that fails at once is still answered as such.
+func (a *API) pastLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
+	last := lastMessages{limit: query.Tail, next: out.write}
+	merged := merger{notes: notesFor(a.Fleet.Notes(out.name), query), next: last.add, name: out.name}
+	if err := a.lines(ctx, out.name, query, merged.add); err != nil {
+		return a.breakOff(ctx, out, err)
+	}
+	if err := errors.Join(merged.flush(), last.flush()); err != nil {
+		return a.breakOff(ctx, out, err)
+	}
+	out.open()
+	return nil
+}
+
+// followLogs sends the past notes, then the past lines, then both as they are
+// written. The answer begins at once, because a caller who follows a function
+// that is silent must see that it is listened to.
+func (a *API) followLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out.following = true
+	out.open()
+	past := a.Fleet.Notes(out.name)
+	for _, note := range notesFor(past, query) {
+		if err := out.write(noteMessage(out.name, note)); err != nil {
+			return a.breakOff(ctx, out, err)
+		}
+	}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		if a.watchNotes(ctx, out, query, past) != nil {
+			cancel()
+		}
+	})
+	err := a.lines(ctx, out.name, query, func(line function.LogLine) error {
+		return out.write(lineMessage(out.name, line))
+	})
+	err = a.breakOff(ctx, out, err)
+	cancel()
+	watching.Wait()
+	return err
+}
+
+// watchNotes sends the notes that are newer than the past ones until ctx ends, or
+// returns the error that kept it from sending one.
+func (a *API) watchNotes(ctx context.Context, out *logStream, query function.LogQuery, past []function.Note) error {
+	var seen time.Time
+	if len(past) > 0 {
+		seen = past[len(past)-1].Time
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a.Fleet.WatchNotes(ctx, out.name, func(note function.Note) {
+		if ctx.Err() != nil || !note.Time.After(seen) || len(notesFor([]function.Note{note}, query)) == 0 {
+			return
+		}
+		if err := out.write(noteMessage(out.name, note)); err != nil {
+			cancel(err)
+		}
+	})
+	return context.Cause(ctx)
+}
+
+// lines asks the engine, unless the caller wants the provider's notes alone.
+func (a *API) lines(ctx context.Context, name function.Name, query function.LogQuery, emit func(function.LogLine) error) error {
+	if query.Instance != ownInstance {
+		return a.Engine.Logs(ctx, name, query, emit)
+	}
+	if query.Follow {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// breakOff ends an answer that err cut short. What was sent cannot be taken back,
+// so the caller is told by a last message; before the first one, err is returned
+// and answered like any other failure.
+func (a *API) breakOff(ctx context.Context, out *logStream, err error) error {
+	if err == nil || !out.isOpen() {
+		return err
+	}
+	if ctx.Err() != nil || errors.Is(err, errNotWritten) {
+		return nil // the caller left
+	}
+	a.logger().Warn("logs broke off", "function", out.name.String(), "err", err)
+	text := "the logs break off here: " + explain(err).text
+	_ = out.write(noteMessage(out.name, function.Note{Time: time.Now(), Text: text})) // the caller left
+	return nil
+}

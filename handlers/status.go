@@ -1,0 +1,95 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/openfaas/faas-provider/types"
+
+	"faas-docker/function"
+)
+
+// usageTimeout bounds a measurement, so that a busy engine costs a description
+// its usage and not its answer.
+const usageTimeout = 5 * time.Second
+
+// functionStatus is OpenFaaS's status with the reason that it has no field for.
+type functionStatus struct {
+	types.FunctionStatus
+	// Reason says why fewer replicas answer than should.
+	Reason string `json:"reason,omitempty"`
+}
+
+// status answers for one function. It asks the engine only when the caller wants
+// the usage: gateways poll this route while they wait for a function to wake.
+func (a *API) status(w http.ResponseWriter, r *http.Request) error {
+	name, err := a.target(r, pathName(r), "")
+	if err != nil {
+		return err
+	}
+	found, err := a.Fleet.Status(name)
+	if err != nil {
+		return err
+	}
+	answer := encodeStatus(found)
+	if wanted, _ := strconv.ParseBool(parameter(r, "usage")); wanted {
+		answer.Usage = a.usage(r.Context(), name)
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// usage returns nil when it cannot be measured: the rest of a status is worth
+// having without it.
+func (a *API) usage(ctx context.Context, name function.Name) *types.FunctionUsage {
+	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
+	defer cancel()
+	usage, err := a.Engine.Usage(ctx, name)
+	if err != nil {
+		a.logger().Warn("usage not measured", "function", name.String(), "err", err)
+		return nil
+	}
+	return &types.FunctionUsage{CPU: usage.Millicores, TotalMemoryBytes: usage.MemoryBytes}
+}
+
+// encodeStatus keeps what was sent as it was sent, so that faas-cli diff finds no
+// difference. Labels and annotations are never null: clients follow the pointers
+// without looking.
+func encodeStatus(s function.Status) functionStatus {
+	return functionStatus{
+		FunctionStatus: types.FunctionStatus{
+			Name:                   s.Name,
+			Namespace:              s.Namespace,
+			Image:                  s.Image,
+			EnvProcess:             s.EnvProcess,
+			EnvVars:                s.EnvVars,
+			Constraints:            s.Constraints,
+			Secrets:                s.Secrets,
+			Labels:                 notNil(s.Labels),
+			Annotations:            notNil(s.Annotations),
+			Limits:                 encodeResources(s.Limits),
+			Requests:               encodeResources(s.Requests),
+			ReadOnlyRootFilesystem: s.ReadOnlyRootFilesystem,
+			InvocationCount:        float64(s.Invocations),
+			Replicas:               uint64(s.Replicas),
+			AvailableReplicas:      uint64(s.Available()),
+			CreatedAt:              s.CreatedAt,
+		},
+		Reason: s.Reason,
+	}
+}
+
+func notNil(m map[string]string) *map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	return &m
+}
+
+func encodeResources(r *function.Resources) *types.FunctionResources {
+	if r == nil {
+		return nil
+	}
+	return &types.FunctionResources{Memory: r.Memory, CPU: r.CPU, NvidiaGPU: r.NvidiaGPU, AmdGPU: r.AMDGPU, IntelGPU: r.IntelGPU}
+}
