@@ -1,0 +1,79 @@
+# make         what continuous integration runs, and the binary
+# make help    everything else
+
+SHELL      := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+
+# The toolchain stamps version and commit into the binary, where git answers it.
+STAMP := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo -buildvcs=true || echo -buildvcs=false)
+
+SAMPLES := $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/Dockerfile))))
+STATIC  := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'
+
+.PHONY: all
+all: test build
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: images ## build everything, start it and wait until it answers (FAAS_PORT, BASIC_AUTH, PROFILES)
+	@scripts/engine.sh compose
+	@scripts/up.sh
+
+.PHONY: down
+down: ## undo up: remove the provider, its functions, their network and all data
+	@scripts/down.sh
+
+.PHONY: test
+test: engine check ## check the source and run every test, with the race detector
+	@scripts/toolchain.sh race
+	go test -race ./...
+
+.PHONY: test-long
+test-long: engine ## run the tests that take long, too
+	@scripts/toolchain.sh race
+	go test -race -tags long -timeout 60m ./...
+
+.PHONY: check
+check: toolchain ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: build
+build: toolchain ## build bin/faas-docker, a static binary
+	$(STATIC) $(STAMP) -o bin/faas-docker .
+
+.PHONY: functions
+functions: toolchain ## build the sample functions
+	@for name in $(SAMPLES); do GOOS=linux $(STATIC) -buildvcs=false -o functions/$$name/handler ./functions/$$name; done
+
+.PHONY: images
+images: engine functions ## build the images of the provider and of the sample functions
+	@GOOS=linux $(MAKE) --no-print-directory build
+	@for name in $(SAMPLES); do scripts/image.sh faas-docker/$$name:latest functions/$$name; done
+	@scripts/image.sh faas-docker/provider:latest .
+
+# Rounds, seconds per turn (42 turns a round) and functions of the crowd: 8 minutes.
+ROUNDS ?= 5
+SECONDS ?= 2
+CROWD ?= 1000
+
+.PHONY: bench
+bench: engine toolchain ## compare with nginx and others, write BENCHMARKS.md (ROUNDS, SECONDS, CROWD)
+	@scripts/bench.sh $(ROUNDS) $(SECONDS) $(CROWD)
+
+.PHONY: clean
+clean: ## remove what was built, images too
+	@scripts/clean.sh
+
+.PHONY: engine
+engine:
+	@scripts/engine.sh
+
+.PHONY: toolchain
+toolchain:
+	@scripts/toolchain.sh

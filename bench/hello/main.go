@@ -1,0 +1,38 @@
+// Command hello is the function that the benchmark calls: it answers 13 bytes, or
+// 64 KiB under /64k, and reads whatever body it is sent.
+package main
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net/http"
+	"strconv"
+)
+
+const (
+	greeting = "Hello, World!"
+	large    = 64 << 10
+)
+
+func main() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", answer([]byte(greeting)))
+	mux.HandleFunc("/64k", answer(bytes.Repeat([]byte("x"), large)))
+	log.Fatal(http.ListenAndServe(":8080", mux))
+}
+
+func answer(body []byte) http.HandlerFunc {
+	length := strconv.Itoa(len(body))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				http.Error(w, "read body: "+err.Error(), http.StatusBadRequest)
+				return
+			}
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Length", length)
+		_, _ = w.Write(body)
+	}
+}

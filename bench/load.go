@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+//go:embed wrk.lua
+var wrkScript []byte
+
+// sample is what one turn came to.
+type sample struct {
+	Requests     int64 `json:"requests"`
+	Microseconds int64 `json:"microseconds"`
+	// P50 and P99 are latencies in microseconds.
+	P50    float64 `json:"p50"`
+	P99    float64 `json:"p99"`
+	Errors int64   `json:"errors"`
+	// processor is what the proxy's processes used of it meanwhile.
+	processor time.Duration
+}
+
+// rate is requests per second.
+func (s sample) rate() float64 { return float64(s.Requests) / float64(s.Microseconds) * 1e6 }
+
+// cost is the proxy's processor time per request, in microseconds.
+func (s sample) cost() float64 { return float64(s.processor.Nanoseconds()) / 1e3 / float64(s.Requests) }
+
+// median latency, in microseconds.
+func (s sample) median() float64 { return s.P50 }
+
+// http runs wrk against a target for one turn.
+func (b *bench) http(ctx context.Context, t target, w workload, connections int) (sample, error) {
+	script := filepath.Join(b.stage.folder, "wrk.lua")
+	if err := os.WriteFile(script, wrkScript, 0o644); err != nil {
+		return sample{}, fmt.Errorf("write wrk's script: %w", err)
+	}
+	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
+		return exec.CommandContext(ctx, "wrk", "--threads", "1",
+			"--connections", strconv.Itoa(connections),
+			"--duration", strconv.Itoa(int(b.options.length.Seconds()))+"s",
+			"--script", script, t.base+w.path, "--", strconv.Itoa(w.body))
+	})
+}
+
+// rpc runs the gRPC load against a target for one turn.
+func (b *bench) rpc(ctx context.Context, t target) (sample, error) {
+	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
+		return exec.CommandContext(ctx, filepath.Join(b.options.programs, "rpc"), "call",
+			"-address", t.rpc, "-function", "rpc",
+			"-callers", strconv.Itoa(callers), "-length", b.options.length.String())
+	})
+}
+
+// errNothing says that no call of a turn was answered.
+var errNothing = errors.New("nothing to compare")
+
+// takePatiently repeats a turn in which nothing was answered: on a machine that
+// was busy elsewhere for a second, one stall must not cost the whole run.
+func (b *bench) takePatiently(ctx context.Context, pid int, load func() *exec.Cmd) (taken sample, err error) {
+	for range 3 {
+		taken, err = take(load(), pid)
+		if !errors.Is(err, errNothing) || ctx.Err() != nil {
+			return taken, err
+		}
+		fmt.Fprintln(os.Stderr, "a turn is repeated:", err)
+	}
+	return taken, err
+}
+
+// take runs a load, and counts what a process and its children use meanwhile. The
+// last line that a load prints is its outcome as JSON.
+func take(command *exec.Cmd, pid int) (sample, error) {
+	before, err := processorTime(pid)
+	if err != nil {
+		return sample{}, err
+	}
+	printed, err := command.Output()
+	if err != nil {
+		return sample{}, fmt.Errorf("run %s: %w: %s%s", filepath.Base(command.Path), err, printed, complaint(err))
+	}
+	after, err := processorTime(pid)
+	if err != nil {
+		return sample{}, err
+	}
+	taken, err := decodeSample(printed)
+	taken.processor = after - before
+	return taken, err
+}
+
+func decodeSample(printed []byte) (sample, error) {
+	var taken sample
+	text := lastLine(string(printed))
+	if err := json.Unmarshal([]byte(text), &taken); err != nil {
+		return sample{}, fmt.Errorf("read the outcome %q: %w", text, err)
+	}
+	if taken.Requests <= taken.Errors || taken.Microseconds <= 0 {
+		return sample{}, fmt.Errorf("%w: %d requests, %d errors", errNothing, taken.Requests, taken.Errors)
+	}
+	return taken, nil
+}

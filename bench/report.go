@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// report is a finished run, as it is printed and written to BENCHMARKS.md.
+type report struct {
+	options     options
+	machine     []fact
+	results     results
+	allocations allocations
+}
+
+// String returns the report as Markdown.
+func (r report) String() string {
+	var text strings.Builder
+	text.WriteString("# Benchmarks\n\nWhat `make bench` measured last; it writes this file. Absolute figures are this machine's,\nwhich the load, the function and the proxy share; compare ratios.\n\n")
+	r.writeMarks(&text)
+	r.writeTable(&text)
+	r.writeMethod(&text)
+	return text.String()
+}
+
+func (r report) writeMarks(text *strings.Builder) {
+	text.WriteString("## Marks\n\n| mark | wanted | measured | |\n|---|---|---|---|\n")
+	for _, m := range r.marks() {
+		fmt.Fprintf(text, "| %s | %s | %s | %s |\n", m.what, m.wanted(), figure(m.got), m.verdict())
+	}
+	text.WriteString("\n")
+}
+
+// mark is a figure that this program holds itself to.
+type mark struct {
+	what    string
+	got     float64
+	limit   float64
+	atLeast bool
+}
+
+func (m mark) isMet() bool {
+	if m.atLeast {
+		return m.got >= m.limit
+	}
+	return m.got <= m.limit
+}
+
+func (m mark) wanted() string {
+	if m.atLeast {
+		return "≥ " + figure(m.limit)
+	}
+	return "≤ " + figure(m.limit)
+}
+
+func (m mark) verdict() string {
+	if m.isMet() {
+		return "met"
+	}
+	return "**not met**"
+}
+
+func (r report) marks() []mark {
+	busy := cell{small, comparison, ours}
+	return []mark{
+		{"requests/s ÷ nginx, 13 B, 64 connections", r.results.ratio(busy, nginx, sample.rate), 0.6, true},
+		{"requests/s ÷ faas-provider, 13 B, 64 connections", r.results.ratio(busy, stock, sample.rate), 2, true},
+		{"CPU/request ÷ nginx, 13 B, 64 connections", r.results.ratio(busy, nginx, sample.cost), 2.1, false},
+		{"added median latency ÷ nginx, 13 B, 1 connection", r.results.addedRatio(cell{small, 1, ours}), 1.6, false},
+		{"gRPC unary calls/s ÷ direct, 32 callers", r.results.ratio(cell{unary, callers, ours}, direct, sample.rate), 0.2, true},
+		{fmt.Sprintf("requests/s with %d functions ÷ with one", r.options.functions), r.results.ratio(cell{crowdLoad, comparison, crowded}, ours, sample.rate), 0.97, true},
+		{"allocations per invocation", r.allocations.count, 30, false},
+		{"bytes allocated per invocation", r.allocations.bytes, 3500, false},
+	}
+}
+
+func (r report) writeTable(text *strings.Builder) {
+	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | p50 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, w := range workloads() {
+		for _, connections := range w.connections {
+			r.writeRows(text, w.name, connections, direct, nginx, stock, reverse, ours)
+		}
+	}
+	r.writeRows(text, unary, callers, direct, nginx, ours)
+	r.writeRows(text, crowdLoad, comparison, ours, crowded)
+	text.WriteString("\n")
+}
+
+func (r report) writeRows(text *strings.Builder, load string, connections int, targets ...string) {
+	for _, name := range targets {
+		c := cell{load, connections, name}
+		fields := []string{
+			load, fmt.Sprint(connections), name,
+			fmt.Sprintf("%.0f", r.results.median(c, sample.rate)),
+			figure(r.results.ratio(c, direct, sample.rate)),
+			figure(r.results.ratio(c, nginx, sample.rate)),
+			fmt.Sprintf("%.0f", r.results.median(c, sample.median)),
+			figure(r.results.added(c)),
+			figure(r.results.addedRatio(c)),
+			figure(r.results.median(c, sample.cost)),
+			figure(r.results.ratio(c, nginx, sample.cost)),
+		}
+		fmt.Fprintf(text, "| %s |\n", strings.Join(fields, " | "))
+	}
+}
+
+func (r report) writeMethod(text *strings.Builder) {
+	text.WriteString("## Measured on and with\n\n")
+	for _, f := range r.machine {
+		fmt.Fprintf(text, "- %s: %s\n", f.name, f.value)
+	}
+	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows two), and each\n"+
+		"round begins with another proxy. A figure is the median over the rounds; a ratio is the median of\n"+
+		"the ratios within each round. CPU is user and system time of all processes and threads of the proxy.\n"+
+		"The function is a static Go program in a container from scratch; all proxies call the same container.\n"+
+		"wrk uses one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
+		"function and writes no access log; faas-provider's proxy runs on the routes of its bootstrap without\n"+
+		"its timing log; httputil has idle connections for all and a buffer pool; faas-docker runs as built, with\n"+
+		"its defaults: metrics and call ids on, no credentials. Its crowd are functions at zero replicas.\n",
+		r.options.rounds, r.options.length)
+	r.writeErrors(text)
+}
+
+// writeErrors names who failed calls: their figures are worth less.
+func (r report) writeErrors(text *strings.Builder) {
+	var failed []string
+	for _, name := range []string{direct, nginx, stock, reverse, ours, crowded} {
+		if n := r.results.errors(name); n > 0 {
+			failed = append(failed, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	if len(failed) == 0 {
+		text.WriteString("No call failed.\n")
+		return
+	}
+	fmt.Fprintf(text, "Calls that failed: %s.\n", strings.Join(failed, ", "))
+}
+
+// figure writes a number with three digits that count; 0 was not measured.
+func figure(value float64) string {
+	switch {
+	case value == 0:
+		return "–"
+	case value >= 100 || value <= -100:
+		return fmt.Sprintf("%.0f", value)
+	case value >= 10 || value <= -10:
+		return fmt.Sprintf("%.1f", value)
+	case value >= 1 || value <= -1:
+		return fmt.Sprintf("%.2f", value)
+	}
+	return fmt.Sprintf("%.3f", value)
+}
