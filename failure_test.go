@@ -36,7 +36,7 @@ func TestInvoke_FailuresSayWhatIsWrong(t *testing.T) {
 		h.get(t, "/function/"+slow.Service+"?d=1ms").wants(t, http.StatusOK)
 	})
 	t.Run("502 died", func(t *testing.T) {
-		h.get(t, "/function/"+crash.Service+"/exit?code=3").wants(t, http.StatusBadGateway, crash.Service).isOurs(t)
+		h.do(t, request{method: http.MethodPost, path: "/function/" + crash.Service + "/exit?code=3"}).wants(t, http.StatusBadGateway, crash.Service).isOurs(t)
 	})
 	t.Run("cut in the middle", func(t *testing.T) {
 		got, err := h.try(t.Context(), request{method: http.MethodGet, path: "/function/" + cut.Service + "/cut"})
@@ -62,7 +62,7 @@ func TestInvoke_CrashedReplicaIsReplaced(t *testing.T) {
 	spec := h.spec(t, "crash")
 	h.deploy(t, spec)
 	old := h.container(t, spec.Service)
-	h.get(t, "/function/"+spec.Service+"/exit?code=3").wants(t, http.StatusBadGateway, spec.Service)
+	h.do(t, request{method: http.MethodPost, path: "/function/" + spec.Service + "/exit?code=3"}).wants(t, http.StatusBadGateway, spec.Service)
 	h.get(t, "/function/"+spec.Service).wants(t, http.StatusOK, "still alive")
 	eventually(t, "another container took its place", func() (bool, string) {
 		ids := h.containers(t, spec.Service)
@@ -80,7 +80,7 @@ func TestInvoke_NeverReachesAnotherFunction(t *testing.T) {
 	h.deploy(t, mine)
 	for round := range 3 {
 		h.awaitReplicas(t, mine.Service, 1)
-		_, _ = h.try(t.Context(), request{method: http.MethodGet, path: "/function/" + mine.Service + "/exit?code=3"})
+		_, _ = h.try(t.Context(), request{method: http.MethodPost, path: "/function/" + mine.Service + "/exit?code=3"})
 		other := h.spec(t, "env")
 		h.deploy(t, other)
 		for range 20 {

@@ -21,6 +21,15 @@ import (
 // so that it can read why.
 const lingerTime = time.Second
 
+const (
+	// maxReplays bounds how often a request is repeated that replicas died of, or
+	// with. The kernel still accepts connections for a process that is ending: the
+	// second try may meet the same one.
+	maxReplays = 2
+	// replayPause is the wait before the second of them; the first comes at once.
+	replayPause = 20 * time.Millisecond
+)
+
 // call is one invocation on its way.
 type call struct {
 	handler *Handler
@@ -107,14 +116,21 @@ func (c *call) run() (err error) {
 
 // deliver carries the call to the replica, and to others as long as one cannot be
 // reached at all: no replica has seen anything of it then. It may have stopped a
-// moment ago, and its successor be about to start.
+// moment ago, and its successor be about to start. A request that may be repeated
+// (RFC 9110, 9.2.2) also survives a replica that ends without a byte of an answer;
+// but not many, since it may be what ended them.
 func (c *call) deliver(lease resolver.Lease) error {
 	until := time.Now().Add(c.handler.retryTimeout())
-	for {
+	for replays := 0; ; {
 		err := c.carry(lease)
 		left := time.Until(until)
-		if !errors.Is(err, errUnreachable) || left <= 0 {
+		unanswered := errors.Is(err, errUnanswered)
+		if left <= 0 || !unanswered && !errors.Is(err, errUnreachable) || unanswered && replays == maxReplays {
 			return err
+		}
+		if unanswered {
+			c.pause(time.Duration(replays) * replayPause)
+			replays++
 		}
 		next, unavailable := c.acquire(left)
 		if errors.Is(unavailable, errNotAwake) {
@@ -124,6 +140,17 @@ func (c *call) deliver(lease resolver.Lease) error {
 			return unavailable
 		}
 		lease = next
+	}
+}
+
+// pause waits, but not longer than the client does.
+func (c *call) pause(length time.Duration) {
+	if length == 0 {
+		return
+	}
+	select {
+	case <-time.After(length):
+	case <-c.r.Context().Done():
 	}
 }
 

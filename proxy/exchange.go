@@ -115,8 +115,17 @@ func (x *exchange) send() error {
 
 // lost explains a connection that ended before any byte of an answer.
 func (x *exchange) lost(err error, sent bool) error {
-	if x.conn.reused && x.pump == nil && (!sent || x.out.replayable()) && x.call.r.Context().Err() == nil {
+	if x.pump != nil || x.call.r.Context().Err() != nil {
+		return fmt.Errorf("%w: %w", errDied, err)
+	}
+	replayable := x.out.replayable()
+	switch {
+	case x.conn.reused && (!sent || replayable):
 		return fmt.Errorf("%w: %w", errStale, err)
+	case !sent:
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	case replayable:
+		return fmt.Errorf("%w: %w: %w", errUnanswered, errDied, err)
 	}
 	return fmt.Errorf("%w: %w", errDied, err)
 }

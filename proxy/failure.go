@@ -23,6 +23,7 @@ var (
 	errBadBody     = errors.New("malformed request body")
 	errUnreachable = errors.New("replica cannot be reached")
 	errDied        = errors.New("connection to the replica ended")
+	errUnanswered  = errors.New("no byte of an answer to a request that may be repeated")
 	errBadAnswer   = errors.New("malformed answer")
 	errTooSlow     = errors.New("no answer in time")
 	errExpired     = errors.New("call took too long")
