@@ -66,6 +66,11 @@ CROWD ?= 1000
 bench: engine toolchain ## compare with nginx and others, write BENCHMARKS.md (ROUNDS, SECONDS, CROWD)
 	@scripts/bench.sh $(ROUNDS) $(SECONDS) $(CROWD)
 
+.PHONY: bench-wake
+bench-wake: ROUNDS = 30
+bench-wake: engine toolchain ## measure how long sleeping functions take to answer, write it to BENCHMARKS.md
+	@scripts/bench.sh $(ROUNDS) wake
+
 .PHONY: clean
 clean: ## remove what was built, images too
 	@scripts/clean.sh

@@ -177,3 +177,18 @@ func TestWithoutProxies_KeepsEverythingElse(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestWithSection_ExchangesOneSectionAndKeepsTheOthers(t *testing.T) {
+	const marks, method = "# Benchmarks\n\n## Marks\n\n1\n", "## Measured on\n\n2\n"
+	added := withSection(marks, wakeHeading, wakeHeading+"\nold\n\n")
+	if want := marks + "\n" + wakeHeading + "\nold\n"; added != want {
+		t.Errorf("added: %q, want %q", added, want)
+	}
+	exchanged := withSection(added+"\n"+method, wakeHeading, wakeHeading+"\nnew\n")
+	if want := marks + "\n" + wakeHeading + "\nnew\n\n" + method; exchanged != want {
+		t.Errorf("exchanged: %q, want %q", exchanged, want)
+	}
+	if _, section, _ := splitSection(exchanged, wakeHeading); section != wakeHeading+"\nnew\n\n" {
+		t.Errorf("split: %q", section)
+	}
+}

@@ -95,6 +95,23 @@ func (p *provider) post(ctx context.Context, name, image string, labels map[stri
 	}
 }
 
+// call calls a function once; it must answer with 200.
+func (p *provider) call(ctx context.Context, name string) error {
+	return get(ctx, p.client, "http://"+p.address+"/function/"+name)
+}
+
+func (p *provider) scale(ctx context.Context, name string, replicas int) error {
+	body := fmt.Sprintf(`{"replicas":%d}`, replicas)
+	status, answer, err := p.ask(ctx, http.MethodPost, "/system/scale-function/"+name, []byte(body))
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("%d: %s", status, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("scale %s: %w", name, err)
+	}
+	return nil
+}
+
 func (p *provider) isReady(ctx context.Context, name string) bool {
 	_, answer, err := p.ask(ctx, http.MethodGet, "/system/function/"+name, nil)
 	var status struct {

@@ -72,7 +72,7 @@ func (b *bench) runRounds(ctx context.Context) error {
 	return nil
 }
 
-func rotated(targets []target, by int) []target {
+func rotated[T any](targets []T, by int) []T {
 	by %= len(targets)
 	return slices.Concat(targets[by:], targets[:by])
 }

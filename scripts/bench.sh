@@ -3,10 +3,11 @@
 # compared with, measures, and writes BENCHMARKS.md. Whatever happens, the
 # containers, networks and images that it made are removed at the end. nginx and
 # wrk are installed when missing, on Debian and Ubuntu as root.
+# bench.sh <rounds> wake: the same for how long sleeping functions take to answer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-rounds=$1 length=$2 functions=$3
+rounds=$1 length=$2 functions=${3-}
 programs=bin/bench
 installation=faas-docker-bench-$$
 
@@ -72,12 +73,16 @@ clean_up() {
 }
 
 [ "$(uname -s)" = Linux ] || fail "The benchmark needs Linux: it reads /proc and calls containers by their addresses."
-install_missing
+[ "$length" = wake ] || install_missing
 build_programs
 trap clean_up EXIT
 # With a trap on them, signals end the script through clean_up, and not before
 # the benchmark has ended its processes.
 trap 'exit 1' INT TERM
 build_images
+if [ "$length" = wake ]; then
+	"$programs/bench" -wake -rounds "$rounds" -programs "$programs" -installation "$installation" -out BENCHMARKS.md
+	exit
+fi
 "$programs/bench" -rounds "$rounds" -length "${length}s" -functions "$functions" \
 	-programs "$programs" -installation "$installation" -out BENCHMARKS.md
