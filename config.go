@@ -112,7 +112,7 @@ func (c *config) functionVariables() []variable {
 		{"function_network", "faas-docker", "bridge network of the functions, made when missing; it also marks whose containers they are", setNetwork(&c.functionNetwork)},
 		{"function_namespace", function.DefaultNamespace, "namespace of functions that name none", setNamespace(&c.functionNamespace)},
 		{"pull_policy", "IfNotPresent", "Always, IfNotPresent or Never", setPullPolicy(&c.pullPolicy)},
-		{"netns_pool", "4", "network namespaces kept ready, which more than halve a cold start; 0 keeps none", setInt(&c.netnsPool, 0, 100)},
+		{"netns_pool", "20", "most network namespaces kept ready, which more than halve a cold start: 4, or one for each function at zero if these are more; 0 keeps none", setInt(&c.netnsPool, 0, 100)},
 		{"max_idle_conns", "1024", "read for compatibility; max_idle_conns_per_host counts", setInt(&c.maxIdleConns, 1, 1<<20)},
 		{"max_idle_conns_per_host", "1024", "idle connections kept to one replica", setInt(&c.maxIdleConnsPerHost, 1, 1<<20)},
 	}

@@ -96,6 +96,7 @@ func (p *provider) build() error {
 		Logger:       p.logger.Named("fleet"),
 		StartTimeout: p.config.startTimeout,
 		DrainTimeout: p.config.drainTimeout,
+		Rested:       p.engine.Rest,
 		Deleted:      func(name function.Name) { p.metrics.Forget(name) },
 	})
 	p.metrics = metrics.New(func() []function.Status { return p.fleet.List("") })

@@ -155,7 +155,7 @@ func (e *rawEngine) awaitFrozen(ctx context.Context, count int) error {
 // awaitQuiet returns when the provider keeps ready namespaces, no replica starts
 // or stops, and nothing has changed for a while.
 func (e *rawEngine) awaitQuiet(ctx context.Context) error {
-	const still = 400 * time.Millisecond
+	const still = 800 * time.Millisecond
 	seen, since := "", time.Now()
 	return e.await(ctx, func(list []container.Summary) bool {
 		now := ""

@@ -28,8 +28,8 @@ type Config struct {
 	// read, anew for each pull. Empty means the user's own: DOCKER_CONFIG, or
 	// ~/.docker.
 	DockerConfigDir string
-	// Holders is how many network namespaces KeepHolders keeps ready, so that
-	// starting a replica need not set one up. Zero keeps none.
+	// Holders is how many network namespaces KeepHolders keeps ready at most, so
+	// that starting a replica need not set one up. Zero keeps none.
 	Holders int
 	// Logger receives what no caller can be told. Nil discards.
 	Logger hclog.Logger

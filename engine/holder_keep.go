@@ -25,8 +25,8 @@ const (
 	sweepInterval = time.Minute
 )
 
-// KeepHolders keeps as many network namespaces ready as Config.Holders says,
-// which makes starting a replica several times faster, and removes those whose
+// KeepHolders keeps as many network namespaces ready as may be needed at once (see
+// Rest), at most as many as Config.Holders says, which makes starting a replica several times faster, and removes those whose
 // replica has gone, until ctx ends. Then it removes what was ready. A replica
 // whose namespace somebody took away is killed, because its address may be
 // another's soon; it is then a replica that stopped by itself. It is to be called
@@ -42,6 +42,10 @@ func (e *Engine) KeepHolders(ctx context.Context) {
 		e.discardHolder(ctx, h)
 	}
 }
+
+// Rest tells KeepHolders that change more functions than before have no replica
+// and are started by their next call; fewer when it is negative.
+func (e *Engine) Rest(change int) { e.holders.sleep(change) }
 
 func (e *Engine) refillHolders(ctx context.Context) {
 	pause := holderRetry
@@ -131,6 +135,9 @@ func (e *Engine) lookAfterHolders(ctx context.Context) {
 		}
 		if err := e.sweepHolders(ctx); err != nil {
 			e.logger.Debug("holders not looked after", "err", err)
+		}
+		for _, h := range e.holders.trim() {
+			e.discardHolder(ctx, h)
 		}
 	}
 }

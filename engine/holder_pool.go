@@ -14,12 +14,15 @@ const (
 	quietSpan = 100 * time.Millisecond
 	// quietPatience is how long that is waited for.
 	quietPatience = 2 * time.Second
+	// fewHolders is how many are kept though no function is at zero: replicas are
+	// also started for updates and for load.
+	fewHolders = 4
 )
 
 // holderPool knows the holders that this process has made, and what each is there
 // for. What it knows nothing of is a leftover of another process.
 type holderPool struct {
-	size int
+	most int
 	// wanted, started and doubted hold a token each: there is room for a holder; a
 	// start has begun or ended; a holder may have lost its replica, or a replica
 	// its holder.
@@ -27,6 +30,7 @@ type holderPool struct {
 
 	mu       sync.Mutex // protects the fields below
 	starting int        // how many replicas are starting
+	sleepers int        // how many functions a call would start a replica of
 	closed   bool
 	ready    []holder
 	// held has the names of holders that are being made, are ready, or that a
@@ -38,9 +42,9 @@ type holderPool struct {
 	leaving map[string]bool
 }
 
-func newHolderPool(size int) *holderPool {
+func newHolderPool(most int) *holderPool {
 	return &holderPool{
-		size:    size,
+		most:    most,
 		wanted:  make(chan struct{}, 1),
 		started: make(chan struct{}, 1),
 		doubted: make(chan struct{}, 1),
@@ -198,7 +202,31 @@ func (p *holderPool) countStart(change int) {
 func (p *holderPool) state() (missing, starting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.size - len(p.ready), p.starting
+	return p.size() - len(p.ready), p.starting
+}
+
+// size is how many holders should be ready: one for each function that may be
+// called when it has no replica, because they may all be called at once.
+func (p *holderPool) size() int { return min(p.most, max(fewHolders, p.sleepers)) }
+
+// sleep counts functions that have no replica any more, or have one again when
+// change is negative.
+func (p *holderPool) sleep(change int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sleepers += change
+	ring(p.wanted)
+}
+
+// trim gives up the ready holders that are too many; whoever calls it removes them.
+func (p *holderPool) trim() (surplus []holder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if size := p.size(); len(p.ready) > size {
+		surplus = slices.Clone(p.ready[size:])
+		p.ready = p.ready[:size]
+	}
+	return surplus
 }
 
 // awaitTurn returns when a holder is missing and it is a good time to make it; it

@@ -135,6 +135,38 @@ func TestHolderPool_WaitsUntilOneIsMissing(t *testing.T) {
 	})
 }
 
+func TestHolderPool_IsAsLargeAsManyMayBeCalledAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ most, sleepers, want int }{
+		{20, 0, fewHolders}, {20, 3, fewHolders}, {20, 7, 7}, {20, 100, 20}, {2, 100, 2}, {0, 100, 0},
+	} {
+		p := newHolderPool(c.most)
+		p.sleep(c.sleepers + 1)
+		p.sleep(-1)
+		if missing, _ := p.state(); missing != c.want {
+			t.Errorf("at most %d, with %d functions at zero: %d are missing, want %d", c.most, c.sleepers, missing, c.want)
+		}
+	}
+}
+
+func TestHolderPool_GivesUpWhatIsTooMuch(t *testing.T) {
+	t.Parallel()
+	p := newHolderPool(20)
+	p.open()
+	p.sleep(6)
+	for i := range 6 {
+		p.expect(numbered(i))
+		p.add(numbered(i))
+	}
+	if surplus := p.trim(); len(surplus) != 0 {
+		t.Errorf("gave up %v, want all six kept for six functions", surplus)
+	}
+	p.sleep(-6)
+	if surplus := p.trim(); len(surplus) != 2 || len(p.see().ready) != fewHolders {
+		t.Errorf("gave up %v, want the two beyond %d", surplus, fewHolders)
+	}
+}
+
 // listedHolder is how the engine lists a holder that runs.
 func listedHolder(h holder) container.Summary {
 	return container.Summary{

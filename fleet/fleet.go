@@ -75,6 +75,9 @@ type Config struct {
 	Await func(ctx context.Context, replica function.Replica, path string) error
 	// Deleted is called after a function was deleted. Nil means nobody listens.
 	Deleted func(function.Name)
+	// Rested is called when the number of functions that have no replica, and are
+	// started by their next call, changes. Nil means nobody listens.
+	Rested func(change int)
 	// Starts is how many containers may be in the making at a time. Zero means 8.
 	Starts int
 }

@@ -242,3 +242,31 @@ func TestAutoscale_ByProcessor(t *testing.T) {
 		s.wantReady("figlet", 4)
 	})
 }
+
+func TestRested_CountsTheFunctionsThatACallWouldStart(t *testing.T) {
+	resting := 0
+	play(t, nil, func(s *scene) {
+		s.Rested = func(change int) { resting += change }
+		want := func(when string, count int) {
+			t.Helper()
+			s.passes(time.Second)
+			if resting != count {
+				t.Errorf("%s: %d functions rest, want %d", when, resting, count)
+			}
+		}
+		s.create(labelled("a", scale.LabelMin, "0"))
+		s.create(labelled("b", scale.LabelMin, "0"))
+		s.create(spec("c"))
+		want("deployed", 2)
+		s.call("a")
+		want("one is called", 1)
+		if err := s.Scale(t.Context(), s.name("c"), 0); err != nil {
+			t.Fatal(err)
+		}
+		want("another is scaled to zero", 2)
+		if err := s.Delete(t.Context(), s.name("b")); err != nil {
+			t.Fatal(err)
+		}
+		want("one is deleted", 1)
+	})
+}

@@ -53,6 +53,8 @@ type worker struct {
 	measuring  bool
 	tasks      int
 	backoff    backoff
+	// resting is set while the function is wanted, without any replica.
+	resting bool
 }
 
 func newWorker(f *Fleet, name function.Name) *worker {
@@ -161,6 +163,7 @@ func (w *worker) look() plan {
 		v.starting = w.unseen(wanted.Revision, v.members)
 		v.prepared = w.prepared == wanted.Revision
 	}
+	w.rest(v.want != nil && v.want.Replicas == 0)
 	w.mourn(v.members)
 	w.forgetGone(v.members)
 	v.notBefore = w.backoff.notBefore
@@ -195,6 +198,19 @@ func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted
 	w.fleet.Logger.Info("function scaled", "function", w.name, "from", f.Replicas, "replicas", changed.Replicas, "why", decision.Why)
 	w.want(changed)
 	return changed, decision.Again
+}
+
+// rest says whether the function has no replica and waits to be called.
+func (w *worker) rest(resting bool) {
+	if resting == w.resting || w.fleet.Rested == nil {
+		return
+	}
+	w.resting = resting
+	if resting {
+		w.fleet.Rested(1)
+		return
+	}
+	w.fleet.Rested(-1)
 }
 
 // unseen counts the replicas of a revision in the making that are not yet among its
