@@ -23,6 +23,8 @@ func systemRoutes() []request {
 		"/system/secrets":              "GET POST PUT DELETE",
 		"/system/logs?name=echo":       "GET",
 		"/system/namespaces":           "GET",
+		"/system/routes":               "GET PUT",
+		"/system/routes/shop":          "GET PUT DELETE",
 		"/system/namespace/":           "POST",
 		"/system/namespace/dev":        "GET POST PUT DELETE",
 		"/system/namespace/dev?x=/../": "DELETE",

@@ -29,6 +29,7 @@ type config struct {
 	pullPolicy        engine.PullPolicy
 	netnsPool         int
 	stackFile         string
+	routesFile        string
 	dockerConfig      string
 
 	logLevel hclog.Level
@@ -50,6 +51,7 @@ type config struct {
 
 	maxIdleConns        int
 	maxIdleConnsPerHost int
+	ignoreTrailingSlash bool
 }
 
 // variable is one environment variable: its name, what it is when unset, what it
@@ -104,6 +106,8 @@ func (c *config) placeVariables(getenv func(string) string) []variable {
 		{"data_dir", defaultDataDir(getenv), "folder of the store: what should run, and the secrets; ~/.local/state/faas-docker for users other than root", setText(&c.dataDir)},
 		{"docker_config", "", "folder of Docker's config.json with registry credentials; empty means the user's own", setText(&c.dockerConfig)},
 		{"stack_file", "", "stack.yml to deploy at start; empty means none", setText(&c.stackFile)},
+		{"routes_file", "", "file of routing rules, followed while it changes; empty means none", setText(&c.routesFile)},
+		{"routes_ignore_trailing_slash", "false", "take /a/ and /a for the same path in routes", setBool(&c.ignoreTrailingSlash)},
 	}
 }
 
@@ -167,6 +171,9 @@ func help(getenv func(string) string) string {
 Usage:
   faas-docker              serve, configured by the environment
   faas-docker healthcheck  exit with 0 if the one configured alike is healthy
+  faas-docker routes check FILE
+                           say what is wrong with a file of routing rules; exit
+                           with 0 if nothing is, with 1 otherwise
   faas-docker --version
   faas-docker --help
 

@@ -51,6 +51,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = serve(ctx, cfg, stderr)
 	case "healthcheck":
 		err = healthcheck(ctx, cfg)
+	case "routes":
+		err = checkRoutes(cfg, args[1:], stdout)
 	default:
 		err = fmt.Errorf("unknown command %q: see faas-docker --help", command)
 	}

@@ -43,6 +43,7 @@ type provider struct {
 	resolver *resolver.Resolver
 	fleet    *fleet.Fleet
 	proxy    *proxy.Handler
+	routing  *routing
 	metrics  *metrics.Metrics
 	server   *http.Server
 	// subnet is the function network as far as it is known.
@@ -80,6 +81,9 @@ func (p *provider) build() error {
 	if err != nil {
 		return err
 	}
+	if p.routing, err = p.newRouting(); err != nil {
+		return err
+	}
 	p.engine, err = engine.New(engine.Config{
 		Network:         p.config.functionNetwork,
 		DockerConfigDir: p.config.dockerConfig,
@@ -90,13 +94,14 @@ func (p *provider) build() error {
 		return err
 	}
 	p.fleet = fleet.New(fleet.Config{
-		Store:        p.store,
+		Store:        routedStore{p.store, p.routing.deployed.Ring},
 		Engine:       policedEngine{p.engine, p.config.pullPolicy},
 		Resolver:     p.resolver,
 		Logger:       p.logger.Named("fleet"),
 		StartTimeout: p.config.startTimeout,
 		DrainTimeout: p.config.drainTimeout,
 		Rested:       p.engine.Rest,
+		Judge:        p.routing.judge,
 		Deleted:      func(name function.Name) { p.metrics.Forget(name) },
 	})
 	p.metrics = metrics.New(func() []function.Status { return p.fleet.List("") })
@@ -113,6 +118,7 @@ func (p *provider) build() error {
 	}
 	p.resolver.Gone = p.proxy.Drop
 	p.resolver.Lost = p.proxy.Drop
+	p.routing.functions = p.proxy
 	return p.buildServer()
 }
 
@@ -126,6 +132,7 @@ func (p *provider) buildServer() error {
 		Secrets:          p.store,
 		Namespaces:       p.store,
 		Engine:           p.engine,
+		Routes:           p.routing,
 		DefaultNamespace: p.config.functionNamespace,
 		Version:          version(),
 		Behind:           p.config.infoShape,
@@ -139,7 +146,7 @@ func (p *provider) buildServer() error {
 	p.server = &http.Server{
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
-		Handler:           router{invoke: p.proxy, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api.Handlers(), api.Alert()),
+		Handler:           router{invoke: p.proxy, routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api),
 		ReadHeaderTimeout: p.config.readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          p.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
@@ -176,6 +183,11 @@ func (p *provider) run(ctx context.Context) error {
 	parts.Go(func() { p.fleet.Run(background) })
 	parts.Go(func() { p.settleIn(background) })
 	parts.Go(func() { p.keepHolders(background) })
+	parts.Go(func() { p.routing.run(background) })
+	select {
+	case <-p.routing.loader.FirstLoad():
+	case <-ctx.Done():
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(p.listener) }()

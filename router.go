@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/mux"
-	"github.com/openfaas/faas-provider/types"
-
+	"faas-docker/handlers"
 	"faas-docker/metrics"
 	"faas-docker/proxy"
+	"github.com/gorilla/mux"
 )
 
 // router mounts the routes of faas-provider's bootstrap on a router of our own:
@@ -19,6 +18,7 @@ import (
 // never passes through mux, which would clean its paths.
 type router struct {
 	invoke  http.Handler
+	routing *routing
 	guard   func(http.Handler) http.Handler
 	metrics *metrics.Metrics
 	// bounds keeps a system call from outliving its deadlines and the program.
@@ -28,8 +28,8 @@ type router struct {
 // namePattern is faas-provider's pattern of a function name in a route.
 const namePattern = "[-a-zA-Z_0-9.]+"
 
-func (rt router) mount(h types.FaaSHandlers, alert http.HandlerFunc) http.Handler {
-	m := mux.NewRouter().SkipClean(true)
+func (rt router) mount(api *handlers.API) http.Handler {
+	h, m := api.Handlers(), mux.NewRouter().SkipClean(true)
 	rt.system(m, "/system/functions", methods{
 		http.MethodGet: h.FunctionLister, http.MethodPost: h.DeployFunction,
 		http.MethodPut: h.UpdateFunction, http.MethodDelete: h.DeleteFunction,
@@ -47,24 +47,40 @@ func (rt router) mount(h types.FaaSHandlers, alert http.HandlerFunc) http.Handle
 		http.MethodGet: h.MutateNamespace, http.MethodPost: h.MutateNamespace,
 		http.MethodPut: h.MutateNamespace, http.MethodDelete: h.MutateNamespace,
 	})
-	rt.system(m, "/system/alert", methods{http.MethodPost: alert})
+	rt.system(m, "/system/alert", methods{http.MethodPost: api.Alert()})
+	rt.system(m, "/system/routes", methods{http.MethodGet: api.RouteTable(), http.MethodPut: api.RouteTable()})
+	rt.system(m, "/system/routes/{name:"+namePattern+"}", methods{
+		http.MethodGet: api.RouteTable(), http.MethodPut: api.RouteTable(), http.MethodDelete: api.RouteTable(),
+	})
 	m.Handle("/healthz", h.Health).Methods(http.MethodGet, http.MethodHead)
 	m.Handle("/metrics", rt.metrics.Handler()).Methods(http.MethodGet)
 	m.HandleFunc("/", welcome).Methods(http.MethodGet)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/function/") || proxy.IsGRPC(r) {
+	return rt.dispatch(m)
+}
+
+// dispatch gives invocations to the proxy, and of the rest the routes what they want.
+func (rt router) dispatch(others http.Handler) http.Handler {
+	elsewhere := rt.routing.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if proxy.IsGRPC(r) {
 			rt.invoke.ServeHTTP(w, r)
 			return
 		}
-		m.ServeHTTP(w, r)
+		others.ServeHTTP(w, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/function/") {
+			rt.invoke.ServeHTTP(w, r)
+			return
+		}
+		elsewhere.ServeHTTP(w, r)
 	})
 }
 
 type methods map[string]http.HandlerFunc
 
-func (rt router) system(m *mux.Router, path string, handlers methods) {
+func (rt router) system(m *mux.Router, path string, byMethod methods) {
 	route, _, _ := strings.Cut(path, "/{")
-	for method, handler := range handlers {
+	for method, handler := range byMethod {
 		guarded := rt.bounds(rt.guard(handler))
 		m.Handle(path, rt.metrics.System(route, guarded)).Methods(method)
 	}

@@ -102,11 +102,21 @@ func (f *Fleet) examine(ctx context.Context, spec function.Spec) (scale.Bounds, 
 	if err := f.secretsExist(spec); err != nil {
 		return scale.Bounds{}, "", err
 	}
+	if err := f.judge(spec); err != nil {
+		return scale.Bounds{}, "", err
+	}
 	if err := f.Engine.Check(ctx, spec); err != nil {
 		return scale.Bounds{}, "", err
 	}
 	image, err := f.image(ctx, spec.Image)
 	return policy.Bounds, image, err
+}
+
+func (f *Fleet) judge(spec function.Spec) error {
+	if f.Judge == nil {
+		return nil
+	}
+	return f.Judge(spec)
 }
 
 // awaitReady keeps deployments back until the engine was seen for the first time:

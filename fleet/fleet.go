@@ -73,6 +73,9 @@ type Config struct {
 	// ctx ends; path is the health path that the user named, or empty. Nil means
 	// that it is asked over HTTP.
 	Await func(ctx context.Context, replica function.Replica, path string) error
+	// Judge refuses, with an ErrInvalid, a spec that asks the rest of the provider for
+	// what it cannot give. Nil means that nobody objects.
+	Judge func(function.Spec) error
 	// Deleted is called after a function was deleted. Nil means nobody listens.
 	Deleted func(function.Name)
 	// Rested is called when the number of functions that have no replica, and are

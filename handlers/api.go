@@ -70,6 +70,8 @@ type API struct {
 	Secrets    Secrets
 	Namespaces Namespaces
 	Engine     Engine
+	// Routes is the route table; nil only where RouteTable is not used.
+	Routes Routes
 	// DefaultNamespace is meant when a request names none. Empty means
 	// function.DefaultNamespace.
 	DefaultNamespace string

@@ -38,6 +38,26 @@ func FromSpecs(specs []function.Spec) []Rule {
 	return rules
 }
 
+// CheckSpec says, as a function.ErrInvalid, what is wrong with the rules in the
+// annotations of one function, as far as can be told without those of others.
+func CheckSpec(spec function.Spec, o Options) error {
+	o.Previous = nil
+	table, problems := Build(fromSpec(spec), o)
+	table.close()
+	var reasons []string
+	for _, p := range problems {
+		reason := p.Err.Error()
+		if p.Rule.Err == nil {
+			reason = fmt.Sprintf("annotations[%q]: %s", AnnotationRoute+p.Rule.ID, reason)
+		}
+		reasons = append(reasons, reason)
+	}
+	if reasons == nil {
+		return nil
+	}
+	return &function.Failure{Kind: function.ErrInvalid, Text: strings.Join(reasons, "; ")}
+}
+
 func fromSpec(spec function.Spec) []Rule {
 	var rules []Rule
 	for _, key := range slices.Sorted(maps.Keys(spec.Annotations)) {
@@ -61,11 +81,12 @@ func fromSpec(spec function.Spec) []Rule {
 func annotatedRule(spec function.Spec, key, id string) Rule {
 	text := spec.Annotations[key]
 	if !isName(id) {
-		return Rule{ID: id, Text: text, Err: fmt.Errorf("annotation %q: %w", key, errNotName(id))}
+		return Rule{ID: id, Text: text, Err: fmt.Errorf("annotations[%q]: %w", key, errNotName(id))}
 	}
-	rule := parseOne(id, text, FunctionBackend(spec.ID()))
+	backend := FunctionBackend(spec.ID())
+	rule := parseOne(id, text, &backend)
 	if rule.Err != nil {
-		rule.Err = fmt.Errorf("annotation %q: %w", key, rule.Err)
+		rule.Err = fmt.Errorf("annotations[%q]: %w", key, rule.Err)
 	}
 	return rule
 }
@@ -91,7 +112,7 @@ func addHost(rule *Rule, spec function.Spec) error {
 	for i, name := range names {
 		names[i] = strings.TrimSpace(name)
 		if !isHost(strings.TrimPrefix(names[i], "*.")) {
-			return fmt.Errorf("annotation %q: %q is not a host: want names such as example.org or *.example.org, separated by commas", AnnotationHost, names[i])
+			return fmt.Errorf("annotations[%q]: %q is not a host: want names such as example.org or *.example.org, separated by commas", AnnotationHost, names[i])
 		}
 	}
 	rule.Predicates = append(rule.Predicates, hostCall(names))
@@ -132,7 +153,7 @@ func addPath(rule *Rule, spec function.Spec) error {
 	}
 	path := cleanPath(text)
 	if !strings.HasPrefix(text, "/") || strings.Contains(text, "/:") || strings.Contains(text, "*") {
-		return fmt.Errorf("annotation %q: %q: want a path such as /shop; for wildcards use %s<id>", AnnotationPath, text, AnnotationRoute)
+		return fmt.Errorf("annotations[%q]: %q: want a path such as /shop; for wildcards use %s<id>", AnnotationPath, text, AnnotationRoute)
 	}
 	path = trimmed(path)
 	rule.Predicates = append(rule.Predicates, PredicateCall{Name: predicateSubtree, Args: []any{path}})

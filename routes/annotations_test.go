@@ -44,12 +44,12 @@ func TestFromSpecs(t *testing.T) {
 func TestFromSpecs_SaysWhatMakesNoSense(t *testing.T) {
 	t.Parallel()
 	for key, test := range map[string]struct{ value, want string }{
-		AnnotationHost:         {"a.org,", `annotation "com.openfaas.host": "" is not a host`},
-		AnnotationPath:         {"shop", `annotation "com.openfaas.path": "shop": want a path such as /shop`},
+		AnnotationHost:         {"a.org,", `annotations["com.openfaas.host"]: "" is not a host`},
+		AnnotationPath:         {"shop", `annotations["com.openfaas.path"]: "shop": want a path such as /shop`},
 		AnnotationPath + "x":   {"", ""},
-		AnnotationRoute:        {"*", `annotation "com.openfaas.route.": "" is not a name`},
+		AnnotationRoute:        {"*", `annotations["com.openfaas.route."]: "" is not a name`},
 		AnnotationRoute + "1":  {"*", `"1" is not a name`},
-		AnnotationRoute + "a":  {`Path("/x" -> <shunt>`, `annotation "com.openfaas.route.a": line 1, column 11: expected "," or ")", found "->"`},
+		AnnotationRoute + "a":  {`Path("/x" -> <shunt>`, `annotations["com.openfaas.route.a"]: line 1, column 11: expected "," or ")", found "->"`},
 		AnnotationRoute + "b":  {`* -> <shunt>; c: * -> <shunt>`, `expected one rule and nothing behind it`},
 		AnnotationRoute + "c":  {`d: *`, `it is called "d" within and "c" without`},
 		AnnotationRoute + "ok": {`Path("/healthz")`, `belong to the provider`},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"faas-docker/function"
@@ -15,7 +16,8 @@ import (
 type Shelf interface {
 	// Routes returns the texts of all rules by their names.
 	Routes() (map[string]string, error)
-	PutRoute(id, text string) error
+	// PutRoutes keeps rules, all of them or none.
+	PutRoutes(texts map[string]string) error
 	DeleteRoute(id string) error
 }
 
@@ -44,7 +46,7 @@ func NewBook(name string, shelf Shelf, o Options) (*Book, error) {
 		return nil, fmt.Errorf("read the routes of the API: %w", err)
 	}
 	for id, text := range texts {
-		b.rules[id] = parseOne(id, text, Backend{})
+		b.rules[id] = parseOne(id, text, nil)
 	}
 	return b, nil
 }
@@ -65,18 +67,32 @@ func (b *Book) Rules() []Rule {
 	return slices.SortedFunc(maps.Values(b.rules), func(x, y Rule) int { return cmp.Compare(x.ID, y.ID) })
 }
 
+// PutText adds the rules of a text, as Put does: one rule that may go without a name
+// if id gives it one, or any number with names if id is empty. It returns them.
+func (b *Book) PutText(id, text string) ([]Rule, error) {
+	rules := parseEach(text)
+	if id != "" {
+		rules = []Rule{parseOne(id, text, nil)}
+	}
+	if len(rules) == 0 {
+		return nil, function.Invalid("body", `no rule in it: want one such as shop: Path("/shop") -> "function:shop"`)
+	}
+	return rules, b.Put(rules...)
+}
+
 // Put adds rules, each in place of the one that has its name. Either all are taken,
-// and come into force together, or none; only a shelf that fails can leave some of
-// them on it. Rules that can never work are a function.ErrInvalid.
+// and come into force together, or none. Rules that can never work are a
+// function.ErrInvalid.
 func (b *Book) Put(rules ...Rule) error {
-	if err := b.check(rules); err != nil {
+	texts, err := b.check(rules)
+	if err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, rule := range rules {
-		if err := b.keep(rule); err != nil {
-			return err
+	if b.shelf != nil {
+		if err := b.shelf.PutRoutes(texts); err != nil {
+			return fmt.Errorf("keep routes: %w", err)
 		}
 	}
 	for _, rule := range rules {
@@ -86,39 +102,43 @@ func (b *Book) Put(rules ...Rule) error {
 	return nil
 }
 
-// check refuses what cannot be built. The conditions of a rule may well be those of
-// one that is about to be deleted, so each is looked at alone.
-func (b *Book) check(rules []Rule) error {
-	o := b.options
-	o.Previous = nil
-	seen := map[string]bool{}
+// check refuses what cannot be built, and returns the rest as it is kept. The
+// conditions of a rule may well be those of one that is about to be deleted, so each
+// is looked at alone.
+func (b *Book) check(rules []Rule) (texts map[string]string, err error) {
+	texts = map[string]string{}
+	var reasons []string
 	for _, rule := range rules {
-		if rule.ID == "" {
-			return function.Invalid("route", "%s has no name: want a name and a colon before it", rule)
+		if reason := b.judge(rule, texts); reason != "" {
+			reasons = append(reasons, reason)
+			continue
 		}
-		if seen[rule.ID] {
-			return function.Invalid("route", "%q is there twice", rule.ID)
-		}
-		seen[rule.ID] = true
-		table, problems := Build([]Rule{rule}, o)
-		table.close()
-		for _, p := range problems {
-			return function.Invalid("route", "%v", p)
-		}
+		nameless := rule
+		nameless.ID = ""
+		texts[rule.ID] = nameless.String()
 	}
-	return nil
+	if reasons != nil {
+		return nil, function.Invalid("routes", "%s", strings.Join(reasons, "; "))
+	}
+	return texts, nil
 }
 
-func (b *Book) keep(rule Rule) error {
-	if b.shelf == nil {
-		return nil
+// judge says why a rule cannot be taken beside those that were; empty means it can.
+func (b *Book) judge(rule Rule, taken map[string]string) string {
+	if rule.Err == nil && rule.ID == "" {
+		return fmt.Sprintf("%s has no name: want a name and a colon before it", rule)
 	}
-	nameless := rule
-	nameless.ID = ""
-	if err := b.shelf.PutRoute(rule.ID, nameless.String()); err != nil {
-		return fmt.Errorf("keep route %q: %w", rule.ID, err)
+	if _, twice := taken[rule.ID]; twice {
+		return fmt.Sprintf("%q is there twice", rule.ID)
 	}
-	return nil
+	o := b.options
+	o.Previous = nil
+	table, problems := Build([]Rule{rule}, o)
+	table.close()
+	for _, p := range problems {
+		return p.String()
+	}
+	return ""
 }
 
 // Delete removes a rule; one that does not exist is a function.ErrNotFound.

@@ -38,8 +38,12 @@ func newBuilder(o Options) *builder {
 	return b
 }
 
-// add makes a rule a route, or says why not.
+// add makes a rule a route, or says why not, and where.
 func (b *builder) add(rule Rule) error {
+	return rule.origin.misplaced(rule.ID, ruleAt, b.accept(rule))
+}
+
+func (b *builder) accept(rule Rule) error {
 	if rule.Err != nil {
 		return rule.Err
 	}
@@ -91,9 +95,9 @@ func (b *builder) route(rule Rule) (*Route, error) {
 	if err := b.resolve(r); err != nil {
 		return nil, err
 	}
-	for _, call := range rule.Predicates {
+	for i, call := range rule.Predicates {
 		if err := b.condition(r, call); err != nil {
-			return nil, fmt.Errorf("%s: %w", call, err)
+			return nil, rule.origin.misplaced(rule.ID, predicateAt(i), fmt.Errorf("%s: %w", call, err))
 		}
 	}
 	r.key = b.conditionsKey(rule, r.path)

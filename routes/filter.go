@@ -83,11 +83,11 @@ func (o Options) filterSpecs() map[string]FilterSpec {
 
 // makeFilters makes the filters of a route; if one cannot be made, none are.
 func (b *builder) makeFilters(r *Route) error {
-	for _, call := range r.Rule.Filters {
+	for i, call := range r.Rule.Filters {
 		f, err := b.makeFilter(call)
 		if err != nil {
 			r.closeFilters()
-			return fmt.Errorf("%s: %w", call, err)
+			return r.Rule.origin.misplaced(r.Rule.ID, filterAt(i), fmt.Errorf("%s: %w", call, err))
 		}
 		r.filters = append(r.filters, f)
 		_, closes := f.(FilterCloser)

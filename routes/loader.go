@@ -31,6 +31,8 @@ type Loader struct {
 	mu     sync.Mutex
 	report Report
 	first  chan struct{}
+	// next is closed by the next report; nil when nobody waits for it.
+	next chan struct{}
 }
 
 // Report is what the table in force was made of.
@@ -101,6 +103,31 @@ func (l *Loader) Report() Report {
 	r := l.report
 	r.Sources, r.Problems = slices.Clone(r.Sources), slices.Clone(r.Problems)
 	return r
+}
+
+// Await returns when a report is as wanted, or with the context's error.
+func (l *Loader) Await(ctx context.Context, wanted func(Report) bool) error {
+	for {
+		// The channel comes first: a report that arrives in between closes it.
+		next := l.nextReport()
+		if wanted(l.Report()) {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *Loader) nextReport() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == nil {
+		l.next = make(chan struct{})
+	}
+	return l.next
 }
 
 // watch loads one source whenever it changes.
@@ -219,6 +246,10 @@ func (m *merge) publish(r *Report) {
 	}
 	l.report.Sources = slices.Clone(m.states)
 	report := l.report
+	if l.next != nil {
+		close(l.next)
+		l.next = nil
+	}
 	l.mu.Unlock()
 	if l.Observe != nil {
 		l.Observe(report)

@@ -67,9 +67,9 @@ func TestLoader_TheEarlierSourceWinsAndEveryClashIsReported(t *testing.T) {
 		}
 		report := l.Report()
 		wants := []string{
-			`file: rule "shop": there is a rule "shop" from api, which comes first`,
-			`file: rule "twin": no request would reach it: a rule "other" from api has the same conditions`,
-			`file: rule "bad": Pth(): there is no condition "Pth"`,
+			`file: line 1, column 1: rule "shop": there is a rule "shop" from api, which comes first`,
+			`file: line 1, column 66: rule "twin": no request would reach it: a rule "other" from api has the same conditions`,
+			`file: line 1, column 108: rule "bad": Pth(): there is no condition "Pth"`,
 			`file: line 1, column `,
 		}
 		if len(report.Problems) != len(wants) {
@@ -223,9 +223,9 @@ type shelf struct {
 }
 
 func (s *shelf) Routes() (map[string]string, error) { return maps.Clone(s.texts), s.err }
-func (s *shelf) PutRoute(id, text string) error {
+func (s *shelf) PutRoutes(texts map[string]string) error {
 	if s.err == nil {
-		s.texts[id] = text
+		maps.Copy(s.texts, texts)
 	}
 	return s.err
 }

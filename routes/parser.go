@@ -48,17 +48,18 @@ func parseEach(text string) []Rule {
 func namedUnlessAlone(rules []Rule) []Rule {
 	for i, r := range rules {
 		if len(rules) > 1 && r.ID == "" && r.Err == nil {
-			rules[i] = Rule{Text: r.String(), Err: function.Invalid("rule", "%q has no name: want a name and a colon before it, as in shop: %s", r.conditions(), r.conditions())}
+			err := function.Invalid("rule", "%q has no name: want a name and a colon before it, as in shop: %s", r.conditions(), r.conditions())
+			rules[i] = Rule{Text: r.String(), Err: r.origin.misplaced("", ruleAt, err)}
 		}
 	}
 	return rules
 }
 
 // parseOne reads exactly one rule without a name, or with this one. Where the
-// backend is left out it is the fallback.
-func parseOne(id, text string, fallback Backend) Rule {
+// backend is left out it is the fallback; nil means that it must not be.
+func parseOne(id, text string, fallback *Backend) Rule {
 	p := newParser(text)
-	p.fallback = &fallback
+	p.fallback = fallback
 	r, err := p.definition()
 	if err == nil && p.token.kind != tokenEnd {
 		err = p.expected("one rule and nothing behind it")
@@ -127,7 +128,7 @@ func (p *parser) recover() {
 
 // definition reads: [name ":"] conditions {"->" filter} "->" backend (";" | end).
 func (p *parser) definition() (Rule, error) {
-	var r Rule
+	r := Rule{origin: &origin{text: p.lexer.text, rule: p.token.start}}
 	p.id = ""
 	if p.token.kind == tokenName && p.then.is(":") {
 		r.ID, p.id = p.token.text, p.token.text
@@ -155,12 +156,14 @@ func (p *parser) end(*Rule) error {
 func (p *parser) conditions(r *Rule) error {
 	for {
 		if !p.accept("*") {
+			at := p.token.start
 			call, err := p.call("a condition such as Path(\"/shop\"), or *")
 			if err != nil {
 				return err
 			}
 			if call.Name != "Any" || len(call.Args) > 0 {
 				r.Predicates = append(r.Predicates, call)
+				r.origin.predicates = append(r.origin.predicates, at)
 			}
 		}
 		if !p.accept("&&") {
@@ -176,11 +179,13 @@ func (p *parser) chain(r *Rule) error {
 		if p.token.kind != tokenName {
 			return p.backend(r)
 		}
+		at := p.token.start
 		call, err := p.call("a filter")
 		if err != nil {
 			return err
 		}
 		r.Filters = append(r.Filters, call)
+		r.origin.filters = append(r.origin.filters, at)
 	}
 	if p.fallback != nil && (p.token.kind == tokenEnd || p.token.is(";")) {
 		r.Backend = *p.fallback

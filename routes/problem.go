@@ -1,6 +1,9 @@
 package routes
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Problem is a rule that is kept aside, and why.
 type Problem struct {
@@ -11,7 +14,8 @@ type Problem struct {
 
 // String is one line about the problem.
 func (p Problem) String() string {
-	if p.Rule.ID == "" || p.Rule.Err != nil {
+	var placed *SyntaxError
+	if p.Rule.ID == "" || p.Rule.Err != nil || errors.As(p.Err, &placed) {
 		return p.from() + p.Err.Error()
 	}
 	return fmt.Sprintf("%srule %q: %v", p.from(), p.Rule.ID, p.Err)
@@ -24,11 +28,12 @@ func (p Problem) from() string {
 	return p.Rule.Source + ": "
 }
 
-// Check reads a text of rules and says what is wrong with it, as far as can be told
-// without the rules of other sources. It keeps nothing.
-func Check(text string, o Options) []Problem {
+// Check reads a text of rules, and says how many there are and what is wrong with
+// them, as far as can be told without the rules of other sources. It keeps nothing.
+func Check(text string, o Options) (count int, problems []Problem) {
 	o.Previous = nil
-	table, problems := Build(parseEach(text), o)
+	rules := parseEach(text)
+	table, problems := Build(rules, o)
 	table.close()
-	return problems
+	return len(rules), problems
 }

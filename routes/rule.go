@@ -26,6 +26,9 @@ type Rule struct {
 	// Err is why the rule could not be read. Such a rule carries no more than its ID
 	// and Text, and Build keeps it aside.
 	Err error
+
+	// origin is nil for a rule that was not read from a text.
+	origin *origin
 }
 
 // Call is a name with arguments, which are of the types float64, string and Regexp.

@@ -8,7 +8,8 @@ import (
 	"faas-docker/function"
 )
 
-// SyntaxError is a place where a text stopped being a rule.
+// SyntaxError is a place where a text stopped being a rule, or is one that cannot
+// work.
 type SyntaxError struct {
 	// ID is the name of the rule, empty when it had none so far.
 	ID string

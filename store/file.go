@@ -19,14 +19,15 @@ import (
 	"faas-docker/function"
 )
 
-// The buckets of the file. Namespaces are keyed by their name, functions and
-// secrets by "namespace/name". The sequence of the functions' bucket is the last
+// The buckets of the file. Namespaces and routes are keyed by their name, functions
+// and secrets by "namespace/name". The sequence of the functions' bucket is the last
 // revision given out.
 const (
 	metaBucket      = "meta"
 	functionsBucket = "functions"
 	namespaceBucket = "namespaces"
 	secretsBucket   = "secrets"
+	routesBucket    = "routes"
 )
 
 const (
@@ -137,7 +138,7 @@ func (s *Store) load(tx *bbolt.Tx) error {
 		return err
 	}
 	s.fresh = meta.Get([]byte(writtenKey)) == nil
-	for _, read := range []func(*bbolt.Tx) error{s.loadNamespaces, s.loadFunctions, s.loadSecrets} {
+	for _, read := range []func(*bbolt.Tx) error{s.loadNamespaces, s.loadFunctions, s.loadSecrets, s.loadRoutes} {
 		if err := read(tx); err != nil {
 			return damaged(err)
 		}
@@ -180,7 +181,7 @@ func checkSchema(text string) error {
 // found lays out a new file, and gives an old one a default namespace that it
 // does not have. It leaves the file fresh.
 func (s *Store) found(tx *bbolt.Tx) error {
-	for _, name := range []string{metaBucket, functionsBucket, namespaceBucket, secretsBucket} {
+	for _, name := range []string{metaBucket, functionsBucket, namespaceBucket, secretsBucket, routesBucket} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return fmt.Errorf("make bucket %q: %w", name, err)
 		}

@@ -1,5 +1,5 @@
 // Package store remembers what should run: functions with their replica
-// counts, namespaces and secrets, in one bbolt file.
+// counts, namespaces, secrets and routing rules, in one bbolt file.
 //
 // Reads are answered from memory. A change is synced to the file before memory
 // shows it and before the call returns, so what was acknowledged survives the
@@ -34,6 +34,8 @@ type Store struct {
 	namespaces map[string]function.Namespace
 	// secrets holds names only: namespace, then secret.
 	secrets map[string]map[string]struct{}
+	// routes holds the texts of the routing rules by their names.
+	routes map[string]string
 }
 
 // Open reads the file at path, making it (mode 0600) and its folder (mode 0700)
@@ -55,6 +57,7 @@ func Open(path, defaultNamespace string) (*Store, error) {
 		functions:        map[function.Name]function.Function{},
 		namespaces:       map[string]function.Namespace{},
 		secrets:          map[string]map[string]struct{}{},
+		routes:           map[string]string{},
 	}
 	if err := s.prepare(); err != nil {
 		_ = db.Close()
