@@ -129,7 +129,7 @@ func (c *config) timeVariables() []variable {
 		{"upstream_timeout", "60s", "longest time until a function begins to answer; then 504", setDuration(&c.upstreamTimeout)},
 		{"wake_timeout", "30s", "longest time a caller is held until a replica is ready; then 503", setDuration(&c.wakeTimeout)},
 		{"start_timeout", "60s", "longest time from a replica's start to its first answer", setDuration(&c.startTimeout)},
-		{"drain_timeout", "60s", "longest wait for the calls of a replica that is to be stopped", setDuration(&c.drainTimeout)},
+		{"drain_timeout", "60s", "longest wait for the calls of a replica that is to be stopped, of functions that state no time of their own", setDuration(&c.drainTimeout)},
 	}
 }
 

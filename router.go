@@ -36,6 +36,7 @@ func (rt router) mount(api *handlers.API) http.Handler {
 	})
 	rt.system(m, "/system/function/{name:"+namePattern+"}", methods{http.MethodGet: h.FunctionStatus})
 	rt.system(m, "/system/scale-function/{name:"+namePattern+"}", methods{http.MethodPost: h.ScaleFunction})
+	rt.system(m, "/system/rollback/{name:"+namePattern+"}", methods{http.MethodPost: api.Rollback()})
 	rt.system(m, "/system/info", methods{http.MethodGet: h.Info})
 	rt.system(m, "/system/secrets", methods{
 		http.MethodGet: h.Secrets, http.MethodPost: h.Secrets,

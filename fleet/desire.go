@@ -44,7 +44,7 @@ func (f *Fleet) Update(ctx context.Context, spec function.Spec) (ready bool, err
 		return false, err
 	}
 	updated, err := f.Store.Replace(spec.ID(), func(old function.Function) function.Function {
-		return function.Function{Spec: spec, Replicas: bounds.Deployed(old.Replicas), ImageID: image, CreatedAt: old.CreatedAt}
+		return function.Function{Spec: spec, Replicas: bounds.Deployed(old.Replicas), ImageID: image, CreatedAt: old.CreatedAt, Previous: old.Replaced()}
 	})
 	if err != nil {
 		return false, err
@@ -234,9 +234,16 @@ func (f *Fleet) DeleteNamespace(ctx context.Context, namespace string) error {
 // running replicas find it in their file within moments, without a restart.
 func (f *Fleet) SecretChanged(_ context.Context, namespace, secret string) error {
 	for _, deployed := range f.Store.Functions(namespace) {
-		if slices.Contains(deployed.Secrets, secret) {
+		if slices.Contains(deployed.Secrets, secret) || previousUses(deployed, secret) {
 			f.tell(deployed.ID(), (*worker).refreshSecrets)
 		}
 	}
 	return nil
+}
+
+// previousUses reports whether the revision that serves until the deployed one does
+// reads a secret.
+func previousUses(deployed function.Function, secret string) bool {
+	previous := deployed.Previous
+	return previous != nil && previous.Serving() && slices.Contains(previous.Spec.Secrets, secret)
 }

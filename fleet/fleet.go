@@ -25,6 +25,7 @@ type Store interface {
 	Function(name function.Name) (function.Function, error)
 	Create(f function.Function) (function.Function, error)
 	Replace(name function.Name, change func(function.Function) function.Function) (function.Function, error)
+	Restore(name function.Name, change func(function.Function) (function.Function, error)) (function.Function, error)
 	Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error)
 	Delete(name function.Name) error
 	Adopt(functions []function.Function) error
@@ -180,12 +181,12 @@ func (f *Fleet) begin(ctx context.Context) bool {
 func (f *Fleet) ring(name function.Name) { f.tell(name, nil) }
 
 // tell has the function's worker, made when missing, run act before it looks
-// again.
-func (f *Fleet) tell(name function.Name, act func(*worker)) {
+// again. It reports whether anybody listens.
+func (f *Fleet) tell(name function.Name, act func(*worker)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running == nil {
-		return
+		return false
 	}
 	w := f.workers[name]
 	if w == nil {
@@ -195,6 +196,7 @@ func (f *Fleet) tell(name function.Name, act func(*worker)) {
 		f.group.Go(func() { w.run(ctx) })
 	}
 	w.post(act)
+	return true
 }
 
 // dismiss ends a worker that has nothing left to do, unless it was told of

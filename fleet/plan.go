@@ -41,6 +41,24 @@ type view struct {
 	since map[string]time.Time
 	// notBefore is when the next start may be tried after failures.
 	notBefore time.Time
+	// keeping are replicas that are on their way to be kept for a way back; they are
+	// among those that are changing.
+	keeping map[string]bool
+	// window is how long the replaced revision is kept; previous is what is known of
+	// it while want.Previous names one.
+	window   time.Duration
+	previous sustained
+}
+
+// sustained is what a worker knows of the revision that serves until the wanted one
+// answers.
+type sustained struct {
+	// starting counts its containers in the making.
+	starting int
+	// notBefore is when the next of its starts may be tried after failures.
+	notBefore time.Time
+	// failing is set when the wanted revision has failed to start.
+	failing bool
 }
 
 // plan is what to do now. The zero plan does nothing.
@@ -50,12 +68,21 @@ type plan struct {
 	probe   []function.Replica
 	freeze  []function.Replica
 	thaw    []function.Replica
+	doze    []function.Replica // paused ones that are lent from now on
+	keep    []function.Replica // taken out of rotation, and frozen, for a way back
+	regain  []function.Replica // no longer to be kept
 	retire  []function.Replica
 	bury    []resolver.Member
+	// sustain is how many replicas of the previous revision to start.
+	sustain int
 	// again is when to look again though nothing rings; zero means never.
 	again time.Time
-	// settled is set when the wanted revision answers in full and no other is left.
+	// settled is set when the wanted revision answers in full and no other is left,
+	// but for what is kept for a way back.
 	settled bool
+	// answered is set when the wanted revision is seen to take the calls for the first
+	// time.
+	answered bool
 	// over is set when the function is deleted and nothing of it is left.
 	over bool
 }
@@ -75,25 +102,54 @@ func decide(v view) plan {
 	p.fill(v, warmth.Start+warmth.Spares)
 	p.freeze = pick(current, warmth.Freeze)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
+	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
 	p.retire = pick(current, warmth.Remove)
 	p.again = earlier(p.again, warmth.Again)
-	if v.serves(current) {
-		p.settled = len(others) == 0 && warmth.Start == 0 && len(p.retire) == 0
-		p.retire = append(p.retire, replicas(others)...)
+	able := v.able(current)
+	if !v.serves(able, others) {
+		p.sustainPrevious(v, others)
+		return p
+	}
+	p.answered = able > 0 && (!v.want.Answered || v.want.Previous != nil && v.want.Previous.Serving())
+	left := p.replace(v, others)
+	p.settled = left == 0 && warmth.Start == 0 && len(p.retire)+len(p.thaw) == 0
+	for _, m := range others {
+		if !v.keeps(m) && !v.keeping[m.ID] {
+			p.retire = append(p.retire, m.Replica)
+		}
 	}
 	return p
 }
 
-// serves reports whether the wanted revision can take the calls: as many of its
-// replicas as should be are ready, or frozen.
-func (v view) serves(current []resolver.Member) bool {
+// able counts the replicas of the wanted revision that can take calls: those that
+// are ready, or frozen.
+func (v view) able(current []resolver.Member) int {
 	able := 0
 	for _, m := range current {
-		if m.Ready || m.Warmth == resolver.Asleep {
+		if m.Ready || m.Warmth == resolver.Asleep || m.State == function.Paused && !v.changing[m.ID] {
 			able++
 		}
 	}
+	return able
+}
+
+// serves reports whether the wanted revision can take the calls: as many of its
+// replicas as should be are able to. After a rollback one is enough, because
+// whoever goes back wants to be rid of what is there now.
+func (v view) serves(able int, others []resolver.Member) bool {
+	if v.isRollback(others) {
+		return able >= min(1, v.want.Replicas)
+	}
 	return able >= v.want.Replicas
+}
+
+func (v view) isRollback(others []resolver.Member) bool {
+	for _, m := range others {
+		if m.Revision > v.want.Revision {
+			return true
+		}
+	}
+	return false
 }
 
 // warmthView describes the replicas of the wanted revision to the scale room.
@@ -158,7 +214,7 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 				p.thaw = append(p.thaw, m.Replica)
 			}
 		case function.Running:
-			if !m.Ready && !v.probing[m.ID] && !v.changing[m.ID] {
+			if !m.Ready && !v.probing[m.ID] && !v.changing[m.ID] && !v.isShelved(m) {
 				p.probe = append(p.probe, m.Replica)
 			}
 		}

@@ -30,6 +30,9 @@ func (f *Fleet) List(namespace string) []function.Status {
 
 func (f *Fleet) status(deployed function.Function) function.Status {
 	status := function.Status{Function: deployed, Load: f.Resolver.Load(deployed.ID()), Reason: f.diary.reason(deployed.ID())}
+	if deployed.Previous != nil {
+		status.Kept = f.kept(deployed.ID(), deployed.Previous.Revision)
+	}
 	if status.Reason == "" && status.Available() < deployed.Replicas {
 		status.Reason = "starting"
 		if deployed.ImageID == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"faas-docker/function"
@@ -27,14 +26,17 @@ func (w *worker) task(act func() func(*worker)) {
 
 // prepare puts the image and the secrets of the wanted revision in place.
 func (w *worker) prepare(ctx context.Context) {
-	f, epoch := w.last, w.epoch
+	f, epoch, stale := w.last, w.epoch, w.stale
 	w.preparing = true
 	w.task(func() func(*worker) {
+		if stale {
+			w.fleet.refreshPrevious(ctx, f)
+		}
 		err := w.fleet.prepare(ctx, f)
 		return func(w *worker) {
 			w.preparing = false
 			if err != nil {
-				w.failedUnlessStopping(ctx, err)
+				w.failedUnlessStopping(ctx, f.Revision, err)
 				return
 			}
 			if w.epoch == epoch {
@@ -64,6 +66,17 @@ func (f *Fleet) prepare(ctx context.Context, wanted function.Function) error {
 	return f.Engine.PutSecrets(ctx, wanted, values)
 }
 
+// refreshPrevious gives the secrets as they are now to the revision that serves
+// until f does. One that was deleted since is not among what it can be given.
+func (f *Fleet) refreshPrevious(ctx context.Context, wanted function.Function) {
+	if wanted.Previous == nil || !wanted.Previous.Serving() {
+		return
+	}
+	if err := f.prepare(ctx, wanted.Previous.Function()); err != nil && ctx.Err() == nil {
+		f.Logger.Warn("secrets of the revision that still serves not refreshed", "function", wanted.ID(), "err", err)
+	}
+}
+
 // setImage writes down which image a revision means, unless another revision is
 // wanted by now.
 func (f *Fleet) setImage(wanted function.Function, id string) (function.Function, error) {
@@ -88,13 +101,14 @@ func (f *Fleet) secretValues(wanted function.Function) (map[string][]byte, error
 	return values, nil
 }
 
-// start makes one replica of the wanted revision.
-func (w *worker) start(ctx context.Context) {
-	f := w.last
+// start makes one replica of a revision. What the wanted one needs is in place; of
+// the one before, it may have been removed by hand.
+func (w *worker) start(ctx context.Context, f function.Function) {
+	prepared := f.Revision == w.last.Revision
 	w.starting[f.Revision]++
 	w.task(func() func(*worker) {
 		began, listing := time.Now(), w.fleet.Resolver.Listing()
-		replica, err := w.fleet.startOne(ctx, f)
+		replica, err := w.fleet.startOne(ctx, f, prepared)
 		return func(w *worker) {
 			if w.starting[f.Revision]--; w.starting[f.Revision] == 0 {
 				delete(w.starting, f.Revision)
@@ -110,12 +124,17 @@ func (w *worker) start(ctx context.Context) {
 	})
 }
 
-func (f *Fleet) startOne(ctx context.Context, wanted function.Function) (function.Replica, error) {
+func (f *Fleet) startOne(ctx context.Context, wanted function.Function, prepared bool) (function.Replica, error) {
 	select {
 	case f.starts <- struct{}{}:
 		defer func() { <-f.starts }()
 	case <-ctx.Done():
 		return function.Replica{}, ctx.Err()
+	}
+	if !prepared {
+		if err := f.prepare(ctx, wanted); err != nil {
+			return function.Replica{}, err
+		}
 	}
 	return f.Engine.Start(ctx, wanted)
 }
@@ -123,20 +142,22 @@ func (f *Fleet) startOne(ctx context.Context, wanted function.Function) (functio
 // startFailed forgets what was prepared, because the image or the secrets may
 // have been removed by hand: the next attempt puts both in place again.
 func (w *worker) startFailed(ctx context.Context, f function.Function, err error) {
-	w.prepared = 0
+	if f.Revision == w.last.Revision {
+		w.prepared = 0
+	}
 	if errors.Is(err, function.ErrNotFound) {
 		if _, storeErr := w.fleet.setImage(f, ""); storeErr != nil {
 			err = storeErr
 		}
 	}
-	w.failedUnlessStopping(ctx, err)
+	w.failedUnlessStopping(ctx, f.Revision, err)
 }
 
 // failedUnlessStopping records a task's failure; one that only says that the
 // program stops is none.
-func (w *worker) failedUnlessStopping(ctx context.Context, err error) {
+func (w *worker) failedUnlessStopping(ctx context.Context, revision uint64, err error) {
 	if ctx.Err() == nil {
-		w.failed(err.Error())
+		w.failed(revision, err.Error())
 	}
 }
 
@@ -145,7 +166,7 @@ func (w *worker) probe(ctx context.Context, replica function.Replica) {
 	limited, cancel := context.WithTimeout(ctx, w.fleet.StartTimeout)
 	w.probing[replica.ID] = cancel
 	began := time.Now()
-	path := w.last.Annotations[function.AnnotationHealthPath]
+	path := w.specOf(replica.Revision).Annotations[function.AnnotationHealthPath]
 	w.task(func() func(*worker) {
 		err := w.fleet.Await(limited, replica, path)
 		late := limited.Err() == context.DeadlineExceeded && ctx.Err() == nil
@@ -174,7 +195,7 @@ func (w *worker) silent(ctx context.Context, replica function.Replica, err error
 			reason += lastWords(pm)
 		}
 		return func(w *worker) {
-			w.failed(reason)
+			w.failed(replica.Revision, reason)
 			w.retire(ctx, replica)
 		}
 	})
@@ -185,12 +206,19 @@ func (w *worker) retire(ctx context.Context, replica function.Replica) {
 	if cancel := w.probing[replica.ID]; cancel != nil {
 		cancel()
 	}
+	if regain := w.keeping[replica.ID]; regain != nil {
+		regain()
+	}
 	w.untidy = w.untidy || replica.Revision != w.last.Revision
 	idle := w.fleet.Resolver.Withdraw(w.name, replica.ID)
-	grace := stopGrace(w.last)
+	spec := w.specOf(replica.Revision)
+	limit, grace := spec.DrainTimeout(w.fleet.DrainTimeout), spec.StopGrace()
 	w.hold(ctx, replica, "replica not stopped", func() error {
-		if err := w.drain(ctx, replica, idle); err != nil {
-			return err
+		if !drained(ctx, idle, limit) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			w.fleet.Logger.Warn("replica stopped with invocations in flight", "function", w.name, "replica", replica.Instance, "waited", limit)
 		}
 		if err := w.fleet.Engine.Stop(ctx, replica.ID, grace); err != nil {
 			return err
@@ -201,18 +229,17 @@ func (w *worker) retire(ctx context.Context, replica function.Replica) {
 	})
 }
 
-// drain returns when the last invocation ended, or took too long.
-func (w *worker) drain(ctx context.Context, replica function.Replica, idle <-chan struct{}) error {
-	limit := time.NewTimer(w.fleet.DrainTimeout)
-	defer limit.Stop()
+// drained reports whether the last invocation ended within limit, and before ctx.
+func drained(ctx context.Context, idle <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
 	select {
 	case <-idle:
-		return nil
+		return true
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-limit.C:
-		w.fleet.Logger.Warn("replica stopped with invocations in flight", "function", w.name, "replica", replica.Instance, "waited", w.fleet.DrainTimeout)
-		return nil
+		return false
+	case <-timer.C:
+		return false
 	}
 }
 
@@ -254,7 +281,7 @@ func (w *worker) inquire(ctx context.Context, replica function.Replica) {
 		return
 	}
 	w.post(func(w *worker) {
-		w.explain(epitaph(replica, pm), time.Until(w.backoff.notBefore))
+		w.explain(epitaph(replica, pm), w.backoff(replica.Revision).notBefore)
 	})
 }
 
@@ -264,6 +291,9 @@ func (w *worker) tidy(ctx context.Context, over bool) {
 	keep := map[uint64]bool{}
 	if !over {
 		keep[w.last.Revision] = true
+		if previous := w.last.Previous; previous != nil {
+			keep[previous.Revision] = true
+		}
 	}
 	w.task(func() func(*worker) {
 		err := w.fleet.Engine.RemoveSecrets(ctx, w.name, keep)
@@ -274,20 +304,6 @@ func (w *worker) tidy(ctx context.Context, over bool) {
 		pause(ctx, time.Second)
 		return func(w *worker) { w.untidy = true }
 	})
-}
-
-// stopGrace is how long a replica gets between SIGTERM and SIGKILL: as long as
-// its watchdog says that one invocation may take (the variable write_timeout),
-// else ten seconds, as Docker does.
-func stopGrace(f function.Function) time.Duration {
-	text := f.EnvVars["write_timeout"]
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if grace, err := time.ParseDuration(text); err == nil && grace > 0 {
-		return grace
-	}
-	return 10 * time.Second
 }
 
 func pause(ctx context.Context, d time.Duration) {

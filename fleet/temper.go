@@ -54,12 +54,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 func (w *worker) temper(ctx context.Context, replica function.Replica, act func(context.Context, string) error, done func(*worker, error)) {
 	w.changing[replica.ID] = true
 	w.task(func() func(*worker) {
-		limited, cancel := context.WithTimeout(ctx, temperTimeout)
-		defer cancel()
-		err := act(limited, replica.ID)
-		if errors.Is(err, function.ErrConflict) {
-			err = nil
-		}
+		err := w.act(ctx, replica.ID, act)
 		return func(w *worker) {
 			delete(w.changing, replica.ID)
 			if ctx.Err() == nil {
@@ -68,4 +63,14 @@ func (w *worker) temper(ctx context.Context, replica function.Replica, act func(
 			}
 		}
 	})
+}
+
+// act bounds what the engine does to a replica's temperature.
+func (w *worker) act(ctx context.Context, id string, act func(context.Context, string) error) error {
+	limited, cancel := context.WithTimeout(ctx, temperTimeout)
+	defer cancel()
+	if err := act(limited, id); !errors.Is(err, function.ErrConflict) {
+		return err
+	}
+	return nil
 }

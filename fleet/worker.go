@@ -39,6 +39,7 @@ type worker struct {
 	starting map[uint64]int                // containers in the making, by revision
 	probing  map[string]context.CancelFunc // asked whether they answer
 	changing map[string]bool               // frozen, or thawed
+	keeping  map[string]context.CancelFunc // drained and frozen for a way back
 	leaving  map[string]bool               // stopped, or buried
 	// since is when each replica took its present temperature.
 	since map[string]time.Time
@@ -52,9 +53,12 @@ type worker struct {
 	measured   time.Time
 	measuring  bool
 	tasks      int
-	backoff    backoff
 	// resting is set while the function is wanted, without any replica.
 	resting bool
+	// backoffs space the starts of each revision.
+	backoffs map[uint64]*backoff
+	// onlookers are closed when the worker has looked and acted once more.
+	onlookers []chan struct{}
 }
 
 func newWorker(f *Fleet, name function.Name) *worker {
@@ -65,9 +69,11 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		starting: map[uint64]int{},
 		probing:  map[string]context.CancelFunc{},
 		changing: map[string]bool{},
+		keeping:  map[string]context.CancelFunc{},
 		leaving:  map[string]bool{},
 		since:    map[string]time.Time{},
 		counted:  map[string]bool{},
+		backoffs: map[uint64]*backoff{},
 		scaler:   scale.NewAutoscaler(scale.Policy{}),
 
 		millicores: notMeasured,
@@ -119,6 +125,7 @@ func (w *worker) run(ctx context.Context) {
 		w.measure(ctx)
 		p := w.look()
 		w.carryOut(ctx, p)
+		w.release()
 		if p.over && w.tasks == 0 && w.fleet.dismiss(w) {
 			return
 		}
@@ -128,6 +135,15 @@ func (w *worker) run(ctx context.Context) {
 		<-w.bell
 		w.readMail()
 	}
+	w.release()
+}
+
+// release lets those go on who waited for the worker to look and act.
+func (w *worker) release() {
+	for _, onlooker := range w.onlookers {
+		close(onlooker)
+	}
+	w.onlookers = nil
 }
 
 func untilAgain(again time.Time) time.Duration {
@@ -147,17 +163,17 @@ func (w *worker) look() plan {
 		preparing: w.preparing,
 		stale:     w.stale,
 		making:    w.making(),
-		changing:  w.changing,
+		changing:  maps.Clone(w.changing),
 		leaving:   w.leaving,
 		since:     w.since,
-		probing:   map[string]bool{},
+		probing:   keysOf(w.probing),
+		keeping:   keysOf(w.keeping),
 	}
-	for id := range w.probing {
-		v.probing[id] = true
-	}
+	maps.Copy(v.changing, v.keeping)
 	var again time.Time
 	if wanted, err := w.fleet.Store.Function(w.name); err == nil {
 		w.want(wanted)
+		wanted = w.expire(wanted)
 		wanted, again = w.scale(wanted, load, &v)
 		v.want = &wanted
 		v.starting = w.unseen(wanted.Revision, v.members)
@@ -166,7 +182,8 @@ func (w *worker) look() plan {
 	w.rest(v.want != nil && v.want.Replicas == 0)
 	w.mourn(v.members)
 	w.forgetGone(v.members)
-	v.notBefore = w.backoff.notBefore
+	v.notBefore = w.backoff(w.last.Revision).notBefore
+	w.lookBack(&v)
 	p := decide(v)
 	p.again = earlier(p.again, again)
 	return p
@@ -242,14 +259,26 @@ func (w *worker) forgetGone(members []resolver.Member) {
 	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
 }
 
-// want notices a new revision: it starts with a clean slate.
+// want notices a new revision, or that an old one is back: its secrets may have
+// changed meanwhile.
 func (w *worker) want(f function.Function) {
 	if f.Revision != w.last.Revision {
-		w.backoff = backoff{}
 		w.untidy = w.last.Revision != 0
 		w.readPolicy(f.Spec)
+		if f.Revision < w.last.Revision && len(f.Secrets) > 0 {
+			w.refreshSecrets()
+		}
 	}
 	w.last = f
+	maps.DeleteFunc(w.backoffs, func(revision uint64, _ *backoff) bool { return !w.inService(revision) })
+}
+
+// backoff spaces the starts of a revision. A new one starts with a clean slate.
+func (w *worker) backoff(revision uint64) *backoff {
+	if w.backoffs[revision] == nil {
+		w.backoffs[revision] = &backoff{}
+	}
+	return w.backoffs[revision]
 }
 
 func (w *worker) readPolicy(spec function.Spec) {
@@ -285,8 +314,17 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	for _, replica := range p.thaw {
 		w.thaw(ctx, replica)
 	}
+	for _, replica := range p.doze {
+		w.fleet.Resolver.Doze(w.name, replica.ID)
+	}
+	for _, replica := range p.regain {
+		w.keeping[replica.ID]()
+	}
 	for _, replica := range p.freeze {
 		w.freeze(ctx, replica)
+	}
+	for _, replica := range p.keep {
+		w.keep(ctx, replica)
 	}
 	for _, replica := range p.retire {
 		w.retire(ctx, replica)
@@ -295,7 +333,13 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 		w.prepare(ctx)
 	}
 	for range p.start {
-		w.start(ctx)
+		w.start(ctx, w.last)
+	}
+	for range p.sustain {
+		w.start(ctx, w.last.Previous.Function())
+	}
+	if p.answered {
+		w.confirm()
 	}
 	if p.settled {
 		w.fleet.diary.explain(w.name, "")
@@ -305,14 +349,17 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	}
 }
 
-// failed records that something never came to run, and explains it.
-func (w *worker) failed(reason string) {
-	w.explain(reason, w.backoff.fail(time.Now(), 0))
+// failed records that something of a revision never came to run, and explains it.
+func (w *worker) failed(revision uint64, reason string) {
+	b := w.backoff(revision)
+	b.fail(time.Now(), 0)
+	w.explain(reason, b.notBefore)
 }
 
 // explain makes a failure visible: in the status, among the logs, and to the
 // callers in line if the next attempt is not under way at once.
-func (w *worker) explain(reason string, pause time.Duration) {
+func (w *worker) explain(reason string, notBefore time.Time) {
+	pause := max(0, time.Until(notBefore))
 	w.fleet.Logger.Warn("function is not as it should be", "function", w.name, "err", reason, "retry_in", pause)
 	w.fleet.diary.explain(w.name, reason)
 	w.fleet.diary.note(w.name, reason)
@@ -323,27 +370,35 @@ func (w *worker) explain(reason string, pause time.Duration) {
 		Kind:       function.ErrNoReplica,
 		Text:       fmt.Sprintf("function %q has no replica ready: %s", w.name.Name, reason),
 		RetryAfter: pause,
-	}, w.backoff.notBefore)
+	}, notBefore)
 }
 
 func (w *worker) note(format string, args ...any) {
 	w.fleet.diary.note(w.name, fmt.Sprintf(format, args...))
 }
 
-// mourn counts the replicas that stopped though nobody stopped them, together, as
-// one failure, before anything is decided: their successors may have to wait.
+// mourn counts the replicas of a revision that stopped though nobody stopped them,
+// together, as one failure, before anything is decided: their successors may have to wait.
 func (w *worker) mourn(members []resolver.Member) {
+	mourned := map[uint64]bool{}
 	for _, m := range members {
-		if w.wasWanted(m) && !w.leaving[m.ID] {
-			w.backoff.fail(time.Now(), time.Since(m.CreatedAt))
-			return
+		if w.wasWanted(m) && !w.leaving[m.ID] && !mourned[m.Revision] {
+			mourned[m.Revision] = true
+			w.backoff(m.Revision).fail(time.Now(), time.Since(m.CreatedAt))
 		}
 	}
 }
 
 // wasWanted reports whether a replica that stopped should be running.
 func (w *worker) wasWanted(m resolver.Member) bool {
-	return !m.Withdrawn && m.State == function.Exited && m.Revision == w.last.Revision
+	return !m.Withdrawn && m.State == function.Exited && w.inService(m.Revision)
+}
+
+// inService reports whether a revision is the wanted one, or serves until that
+// answers.
+func (w *worker) inService(revision uint64) bool {
+	previous := w.last.Previous
+	return revision == w.last.Revision || previous != nil && previous.Serving() && revision == previous.Revision
 }
 
 // epitaph says how a replica ended.
@@ -361,4 +416,12 @@ func lastWords(pm function.PostMortem) string {
 		return " and wrote nothing"
 	}
 	return "; its last lines: " + strings.Join(pm.LastLines, " | ")
+}
+
+func keysOf[V any](m map[string]V) map[string]bool {
+	keys := make(map[string]bool, len(m))
+	for key := range m {
+		keys[key] = true
+	}
+	return keys
 }

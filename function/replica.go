@@ -66,6 +66,9 @@ type Status struct {
 	Load
 	// Reason says why fewer replicas answer than should; empty when all is well.
 	Reason string
+	// Kept is the number of replicas of the Previous revision that are there for a way
+	// back.
+	Kept int
 }
 
 // Available returns how many of the replicas that should be there answer now, the

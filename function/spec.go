@@ -79,6 +79,12 @@ type Function struct {
 	ImageID string `json:"imageID,omitempty"`
 	// CreatedAt is when the function was first deployed.
 	CreatedAt time.Time `json:"createdAt"`
+	// Answered is set when as many replicas of this revision as should be were seen
+	// to answer at one time.
+	Answered bool `json:"answered,omitempty"`
+	// Previous is the revision that served before, as long as it serves still or can
+	// be gone back to; nil when there is none.
+	Previous *Previous `json:"previous,omitempty"`
 }
 
 // ID returns the name that identifies the function.
@@ -118,6 +124,7 @@ func (s Spec) Validate() error {
 		s.validateLabels,
 		s.validateAnnotations,
 		func() error { _, err := s.CallPolicy(); return err },
+		func() error { _, err := s.RollbackWindow(); return err },
 		s.validateConstraints,
 		func() error { return s.Limits.validate("limits") },
 		func() error { return s.Requests.validate("requests") },

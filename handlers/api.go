@@ -30,6 +30,10 @@ type Fleet interface {
 	// Alert scales a function as an alert about its load asks for: up while it
 	// fires, back when it is over. It returns an ErrNotFound for an unknown one.
 	Alert(ctx context.Context, name function.Name, firing bool) error
+	// Rollback goes back to the revision before the last update. It returns an
+	// ErrNotFound for an unknown function, and an ErrConflict when there is nothing to
+	// go back to.
+	Rollback(ctx context.Context, name function.Name) error
 	// Status answers from memory. It returns an ErrNotFound for an unknown
 	// function.
 	Status(name function.Name) (function.Status, error)

@@ -25,6 +25,7 @@ type fakeFleet struct {
 	update          func(function.Spec) (bool, error)
 	delete          func(function.Name) error
 	scale           func(function.Name, int) error
+	rollback        func(function.Name) error
 	status          func(function.Name) (function.Status, error)
 	list            func(string) []function.Status
 	notes           []function.Note
@@ -54,6 +55,8 @@ func (f *fakeFleet) Alert(_ context.Context, name function.Name, firing bool) er
 func (f *fakeFleet) Scale(_ context.Context, name function.Name, replicas int) error {
 	return f.scale(name, replicas)
 }
+
+func (f *fakeFleet) Rollback(_ context.Context, name function.Name) error { return f.rollback(name) }
 
 func (f *fakeFleet) Status(name function.Name) (function.Status, error) { return f.status(name) }
 
@@ -156,6 +159,7 @@ func (s *scene) routes() http.Handler {
 	r.HandleFunc("/system/functions", h.DeleteFunction).Methods("DELETE")
 	r.HandleFunc("/system/function/"+name, h.FunctionStatus).Methods("GET")
 	r.HandleFunc("/system/scale-function/"+name, h.ScaleFunction).Methods("POST")
+	r.HandleFunc("/system/rollback/"+name, s.Rollback()).Methods("POST")
 	r.HandleFunc("/system/info", h.Info).Methods("GET")
 	r.HandleFunc("/system/secrets", h.Secrets)
 	r.HandleFunc("/system/logs", h.Logs).Methods("GET")

@@ -15,11 +15,13 @@ import (
 // its usage and not its answer.
 const usageTimeout = 5 * time.Second
 
-// functionStatus is OpenFaaS's status with the reason that it has no field for.
+// functionStatus is OpenFaaS's status with what it has no field for.
 type functionStatus struct {
 	types.FunctionStatus
 	// Reason says why fewer replicas answer than should.
 	Reason string `json:"reason,omitempty"`
+	// Rollback says what one call to /system/rollback/ would go back to.
+	Rollback *wayBack `json:"rollback,omitempty"`
 }
 
 // status answers for one function. It asks the engine only when the caller wants
@@ -76,7 +78,8 @@ func encodeStatus(s function.Status) functionStatus {
 			AvailableReplicas:      uint64(s.Available()),
 			CreatedAt:              s.CreatedAt,
 		},
-		Reason: s.Reason,
+		Reason:   s.Reason,
+		Rollback: encodeWayBack(s),
 	}
 }
 

@@ -47,9 +47,10 @@ type member struct {
 	ready     bool
 	warmth    Warmth
 	withdrawn bool
+	kept      bool
 	inFlight  int
 	lastUsed  time.Time     // when it was last lent, given back or put into rotation
-	idle      chan struct{} // closed when withdrawn and nothing is in flight
+	idle      chan struct{} // closed when withdrawn or kept, and nothing is in flight
 	// listing is the one that replica was read from. A listing that began before
 	// born cannot show the replica, and does not make it vanish.
 	listing, born uint64
@@ -70,8 +71,10 @@ type Member struct {
 	Ready bool
 	// Withdrawn replicas never come back into rotation.
 	Withdrawn bool
-	Warmth    Warmth
-	InFlight  int
+	// Kept replicas are out of rotation until somebody wants them back.
+	Kept     bool
+	Warmth   Warmth
+	InFlight int
 	// LastUsed is when it was last lent, given back or put into rotation; zero if
 	// it never was.
 	LastUsed time.Time
@@ -201,7 +204,7 @@ func (p *pool) lend(m *member) Lease {
 	return Lease{pool: p, member: m, replica: m.replica}
 }
 
-// release reports whether the member is gone for good and idle now.
+// release reports whether the member is out of rotation and idle now.
 func (p *pool) release(m *member) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,10 +215,10 @@ func (p *pool) release(m *member) bool {
 	return p.settle(m)
 }
 
-// settle closes the idle channel of a withdrawn member without invocations, once,
-// and reports whether it did.
+// settle closes the idle channel of a withdrawn or kept member without invocations,
+// once, and reports whether it did.
 func (p *pool) settle(m *member) bool {
-	if !m.withdrawn || m.inFlight > 0 || isClosed(m.idle) {
+	if !m.withdrawn && !m.kept || m.inFlight > 0 || isClosed(m.idle) {
 		return false
 	}
 	close(m.idle)
@@ -362,6 +365,7 @@ func (p *pool) suspect(id string) bool {
 
 // enter puts a member into rotation.
 func (p *pool) enter(m *member) {
+	p.regain(m)
 	p.setReady(m, true)
 	m.lastUsed = time.Now()
 	p.refusal = nil
@@ -456,7 +460,7 @@ func (p *pool) snapshot() []Member {
 	defer p.mu.Unlock()
 	members := make([]Member, len(p.members))
 	for i, m := range p.members {
-		members[i] = Member{Replica: *m.replica, Ready: m.ready, Withdrawn: m.withdrawn, Warmth: m.warmth, InFlight: m.inFlight, LastUsed: m.lastUsed}
+		members[i] = Member{Replica: *m.replica, Ready: m.ready, Withdrawn: m.withdrawn, Kept: m.kept, Warmth: m.warmth, InFlight: m.inFlight, LastUsed: m.lastUsed}
 	}
 	return members
 }

@@ -101,6 +101,7 @@ func (p *pool) doze(id string) bool {
 	if m == nil || m.withdrawn || m.warmth != Awake || m.replica.State != function.Paused {
 		return false
 	}
+	p.regain(m)
 	p.setWarmth(m, Asleep)
 	if len(p.line) > 0 {
 		p.enter(p.rouseLast())

@@ -77,6 +77,24 @@ func (s *Store) Replace(n function.Name, change func(function.Function) function
 	return s.putFunction(next, nextRevision)
 }
 
+// Restore is Replace with a revision that was there before, of which nothing else
+// has the number: change names it. An error of change is returned, and changes
+// nothing.
+func (s *Store) Restore(n function.Name, change func(function.Function) (function.Function, error)) (function.Function, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	old, deployed := s.functions[n]
+	if !deployed {
+		return function.Function{}, function.UnknownFunction(n)
+	}
+	next, err := change(old)
+	if err != nil {
+		return function.Function{}, err
+	}
+	next.Name, next.Namespace = n.Name, n.Namespace
+	return s.putFunction(next, givenRevision)
+}
+
 // Change is Replace without a new deployment: the Revision stays. When change
 // answers false the function is left, and returned, as it is.
 func (s *Store) Change(n function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {

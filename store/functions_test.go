@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -262,5 +263,40 @@ func TestStore_StoresLargeSpecs(t *testing.T) {
 	must(t, err)
 	if !got.Spec.Equal(f.Spec) {
 		t.Error("a spec of 1 MiB did not come back")
+	}
+}
+
+func TestRestore_GivesAnOldRevisionBackItsNumber(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	s := open(t, path)
+	first := create(t, s, full())
+	second, err := s.Replace(first.ID(), func(old function.Function) function.Function {
+		return function.Function{Spec: spec("figlet", home).Spec, Previous: old.Replaced(), Answered: true}
+	})
+	must(t, err)
+	refused := function.Conflict("nothing to go back to")
+	if _, err := s.Restore(first.ID(), func(function.Function) (function.Function, error) { return function.Function{}, refused }); err != refused {
+		t.Errorf("got %v, want the error of change", err)
+	}
+	back, err := s.Restore(first.ID(), func(now function.Function) (function.Function, error) {
+		if now.Revision != second.Revision {
+			t.Errorf("asked to change revision %d after a refusal, want %d", now.Revision, second.Revision)
+		}
+		return first, nil
+	})
+	must(t, err)
+	if !reflect.DeepEqual(back, first) {
+		t.Errorf("restored %+v, want %+v", back, first)
+	}
+	closeStore(t, s)
+	s = open(t, path)
+	next, err := s.Replace(first.ID(), func(old function.Function) function.Function { return old })
+	must(t, err)
+	if next.Revision <= second.Revision {
+		t.Errorf("the next revision is %d, want more than %d", next.Revision, second.Revision)
+	}
+	if _, err := s.Restore(function.Name{Name: "nobody", Namespace: home}, nil); !errors.Is(err, function.ErrNotFound) {
+		t.Errorf("an unknown function: %v", err)
 	}
 }

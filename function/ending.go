@@ -1,0 +1,63 @@
+package function
+
+import (
+	"strconv"
+	"time"
+)
+
+// The environment variables by which both OpenFaaS watchdogs are told how long
+// they may take: Go durations, or whole seconds.
+const (
+	envWriteTimeout   = "write_timeout"
+	envExecTimeout    = "exec_timeout"
+	envHealthInterval = "healthcheck_interval"
+)
+
+const (
+	// defaultGrace is what Docker itself gives a container between SIGTERM and
+	// SIGKILL.
+	defaultGrace = 10 * time.Second
+	// graceMargin keeps a watchdog that ends after exactly the time that it names
+	// from being killed in the same moment.
+	graceMargin = time.Second
+)
+
+// DrainTimeout is how long the calls of a replica that is to be stopped may take:
+// as long as one call of the function may at all. That is what its call policy
+// says (PolicyTimeout), or else the longer of its watchdog's exec_timeout and
+// write_timeout, or else otherwise.
+func (s Spec) DrainTimeout(otherwise time.Duration) time.Duration {
+	if policy, err := s.CallPolicy(); err == nil && policy.Timeout > 0 {
+		return policy.Timeout
+	}
+	if longest := max(s.envDuration(envExecTimeout), s.envDuration(envWriteTimeout)); longest > 0 {
+		return longest
+	}
+	return otherwise
+}
+
+// StopGrace is how long a replica gets between SIGTERM and SIGKILL. A watchdog
+// that is told to end first sleeps for its healthcheck_interval, which is its
+// write_timeout unless it is set, and then lets calls end for write_timeout; none
+// is left then, so the longer of the two is enough. Without either it is ten
+// seconds, as for Docker.
+func (s Spec) StopGrace() time.Duration {
+	if stated := max(s.envDuration(envWriteTimeout), s.envDuration(envHealthInterval)); stated > 0 {
+		return stated + graceMargin
+	}
+	return defaultGrace
+}
+
+// envDuration reads a time from the function's environment; zero means that it is
+// not there, or not a time, or no bound.
+func (s Spec) envDuration(name string) time.Duration {
+	text := s.EnvVars[name]
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return max(0, d)
+}
