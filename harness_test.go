@@ -165,11 +165,20 @@ func (h *host) get(t testing.TB, path string) answer {
 // send sends a value as JSON.
 func (h *host) send(t testing.TB, method, path string, value any) answer {
 	t.Helper()
+	return h.do(t, request{method: method, path: path, body: asJSON(t, value)})
+}
+
+// asJSON encodes a value; nil is an empty body.
+func asJSON(t testing.TB, value any) string {
+	t.Helper()
+	if value == nil {
+		return ""
+	}
 	body, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.do(t, request{method: method, path: path, body: string(body)})
+	return string(body)
 }
 
 // wants fails the test unless the answer has the status, and says all the words.

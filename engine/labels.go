@@ -91,7 +91,7 @@ func replicaFilter(provider string, name function.Name) filters.Args {
 }
 
 // roleFilter selects all containers of this provider that have a role; an empty
-// role selects those of all roles.
+// role selects those of all roles, and volumes, which have none.
 func roleFilter(provider, role string) filters.Args {
 	selected := filters.NewArgs(filters.Arg("label", function.LabelProvider+"="+provider))
 	if role != "" {

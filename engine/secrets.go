@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -141,6 +143,21 @@ func (e *Engine) RemoveSecrets(ctx context.Context, name function.Name, keep map
 		}
 	}
 	return nil
+}
+
+// SecretOwners returns the functions that have secrets on the engine, each once.
+func (e *Engine) SecretOwners(ctx context.Context) ([]function.Name, error) {
+	found, err := e.docker.VolumeList(ctx, volume.ListOptions{Filters: roleFilter(e.network, "")})
+	if err != nil {
+		return nil, e.explain("list secrets", err)
+	}
+	owners := map[function.Name]bool{}
+	for _, v := range found.Volumes {
+		if owner, err := decodeIdentity(v.Labels); err == nil {
+			owners[owner.name] = true
+		}
+	}
+	return slices.Collect(maps.Keys(owners)), nil
 }
 
 // secretsVolume names the volume of one revision. The network is part of it,

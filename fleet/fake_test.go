@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,7 +70,12 @@ func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Rep
 	return replica, nil
 }
 
+// Stop takes a while, in which the container is said to have died.
 func (e *fakeEngine) Stop(ctx context.Context, id string, _ time.Duration) error {
+	if err := e.set(id, function.Exited); err != nil {
+		return err
+	}
+	time.Sleep(100 * time.Millisecond)
 	return e.Remove(ctx, id)
 }
 
@@ -147,9 +153,30 @@ func (e *fakeEngine) RemoveSecrets(_ context.Context, name function.Name, keep m
 				return false
 			}
 		}
-		return true
+		return strings.HasPrefix(key, name.String()+"/") && !e.uses(key)
 	})
 	return nil
+}
+
+// uses reports whether a container has the secrets of a function's revision.
+func (e *fakeEngine) uses(key string) bool {
+	for _, replica := range e.containers {
+		if key == fmt.Sprintf("%s/%d", replica.Function, replica.Revision) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *fakeEngine) SecretOwners(context.Context) ([]function.Name, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var owners []function.Name
+	for key := range e.secrets {
+		name, _, _ := strings.Cut(key, "/")
+		owners = append(owners, function.ParseName(name, function.DefaultNamespace))
+	}
+	return owners, nil
 }
 
 func (e *fakeEngine) Functions(context.Context) ([]function.Function, error) {

@@ -50,6 +50,7 @@ type Engine interface {
 	PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error
 	SecretsOf(ctx context.Context, id string) (map[string][]byte, error)
 	RemoveSecrets(ctx context.Context, name function.Name, keep map[uint64]bool) error
+	SecretOwners(ctx context.Context) ([]function.Name, error)
 	Functions(ctx context.Context) ([]function.Function, error)
 }
 
@@ -144,12 +145,25 @@ func (f *Fleet) Run(ctx context.Context) {
 	for _, name := range f.Resolver.Names() {
 		f.ring(name)
 	}
+	f.tidy(ctx)
 	close(f.ready)
 	f.sample(ctx)
 	f.mu.Lock()
 	f.running = nil
 	f.mu.Unlock()
 	f.group.Wait()
+}
+
+// tidy has secrets removed that a provider which was killed has left: of old
+// revisions, and of functions that are deleted.
+func (f *Fleet) tidy(ctx context.Context) {
+	owners, err := f.Engine.SecretOwners(ctx)
+	if err != nil {
+		f.Logger.Error("secrets that may be left over not looked for", "err", err)
+	}
+	for _, name := range owners {
+		f.tell(name, func(w *worker) { w.untidy = true })
+	}
 }
 
 // Ready is closed when Run has seen the engine and prepared it.

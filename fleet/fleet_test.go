@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,7 +289,7 @@ func TestUpdate_OldServesUntilNewAnswersAndIsDrained(t *testing.T) {
 		next.Release()
 		s.wantRunning("c1", "c2")
 		lease.Release()
-		s.passes(time.Millisecond)
+		s.passes(time.Second)
 		s.wantRunning("c2")
 	})
 }
@@ -385,6 +387,33 @@ func TestDelete_RemovesEverythingAndCanBeCreatedAgainAtOnce(t *testing.T) {
 		s.wantRunning()
 		if len(s.workers) != 0 {
 			t.Errorf("%d workers left", len(s.workers))
+		}
+	})
+}
+
+// A provider may be killed after the last replica of a revision has gone and before
+// its secrets have.
+func TestTidy_LeavesNoSecretsOfWhatIsNoMore(t *testing.T) {
+	play(t, func(s *scene) {
+		if err := s.store.CreateSecret(function.Secret{Name: "token", Namespace: function.DefaultNamespace, Value: []byte("one")}); err != nil {
+			s.t.Fatal(err)
+		}
+		s.openStore() // it is not new any more
+		s.engine.secrets["deleted.openfaas-fn/7"] = map[string][]byte{"token": nil}
+	}, func(s *scene) {
+		user := spec("user")
+		user.Secrets = []string{"token"}
+		s.create(user)
+		s.passes(time.Second)
+		if _, err := s.Update(s.t.Context(), user); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		if got := slices.Collect(maps.Keys(s.engine.secrets)); !slices.Equal(got, []string{"user.openfaas-fn/2"}) {
+			t.Errorf("secrets of %v are left, want those of the revision that runs", got)
+		}
+		if len(s.workers) != 1 {
+			t.Errorf("%d workers, want none for what was deleted", len(s.workers))
 		}
 	})
 }

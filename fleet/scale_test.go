@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,14 +245,14 @@ func TestAutoscale_ByProcessor(t *testing.T) {
 }
 
 func TestRested_CountsTheFunctionsThatACallWouldStart(t *testing.T) {
-	resting := 0
+	var resting atomic.Int64
 	play(t, nil, func(s *scene) {
-		s.Rested = func(change int) { resting += change }
-		want := func(when string, count int) {
+		s.Rested = func(change int) { resting.Add(int64(change)) }
+		want := func(when string, count int64) {
 			t.Helper()
 			s.passes(time.Second)
-			if resting != count {
-				t.Errorf("%s: %d functions rest, want %d", when, resting, count)
+			if got := resting.Load(); got != count {
+				t.Errorf("%s: %d functions rest, want %d", when, got, count)
 			}
 		}
 		s.create(labelled("a", scale.LabelMin, "0"))

@@ -344,7 +344,8 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	if p.settled {
 		w.fleet.diary.explain(w.name, "")
 	}
-	if w.untidy && (p.settled || p.over) {
+	// Those that are leaving still use their secrets.
+	if w.untidy && len(w.leaving) == 0 && (p.settled || p.over) {
 		w.tidy(ctx, p.over)
 	}
 }
