@@ -21,8 +21,11 @@ const (
 	// doubtSpan is how long doubts about holders are left alone: most go away when
 	// whoever removes a replica has removed its holder too, or restarts it.
 	doubtSpan = 250 * time.Millisecond
-	// sweepInterval is how often holders are looked after without a reason.
+	// sweepInterval is how often holders are looked after without a reason. The first
+	// time is after aftermath: an engine goes on creating containers for a provider
+	// that was killed.
 	sweepInterval = time.Minute
+	aftermath     = 2 * time.Second
 )
 
 // KeepHolders keeps as many network namespaces ready as may be needed at once (see
@@ -121,12 +124,16 @@ func (e *Engine) readHolderEvents(ctx context.Context, selected filters.Args) er
 }
 
 func (e *Engine) lookAfterHolders(ctx context.Context) {
-	interval := time.NewTicker(sweepInterval)
+	interval := time.NewTimer(aftermath)
 	defer interval.Stop()
 	for {
 		select {
 		case <-e.holders.doubted:
 		case <-interval.C:
+			interval.Reset(sweepInterval)
+			if err := e.removeHelpers(ctx); err != nil {
+				e.logger.Debug("helper containers not looked after", "err", err)
+			}
 		case <-ctx.Done():
 			return
 		}

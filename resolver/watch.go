@@ -25,7 +25,7 @@ type Engine interface {
 
 // Watch keeps the resolver true to the engine until ctx ends: it subscribes to
 // the events, then lists everything, then lists each function again that an event
-// names, and everything every resync. It reconnects with a growing pause, of at
+// names, and everything after two seconds and then every resync. It reconnects with a growing pause, of at
 // most five seconds, whenever the engine does not answer. What is known stays in
 // force meanwhile: replicas that run go on being lent.
 func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duration, logger hclog.Logger) {
@@ -48,6 +48,9 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 const (
 	reconnectFloor   = 100 * time.Millisecond
 	reconnectCeiling = 5 * time.Second
+	// aftermath is when everything is listed a second time: an engine goes on
+	// creating containers for a provider that was killed, and no event tells.
+	aftermath = 2 * time.Second
 )
 
 // Synced is closed when the engine has been listed for the first time.
@@ -139,7 +142,7 @@ func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken
 	}
 	w.listed = true
 	w.resolver.syncedOnce.Do(func() { close(w.resolver.synced) })
-	tick := time.NewTicker(w.resync)
+	tick := time.NewTimer(min(aftermath, w.resync))
 	defer tick.Stop()
 	for {
 		select {
@@ -149,6 +152,7 @@ func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken
 			if err := w.list(ctx, function.Name{}); err != nil {
 				return err
 			}
+			tick.Reset(w.resync)
 		case <-w.bells.rung:
 			if err := w.listRung(ctx); err != nil {
 				return err
