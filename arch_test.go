@@ -27,7 +27,7 @@ func rooms() map[string]room {
 		"engine":   {imports: []string{"function"}, owns: []string{"github.com/docker/docker", "github.com/docker/cli"}},
 		"store":    {imports: []string{"function"}, owns: []string{"go.etcd.io/bbolt"}},
 		"resolver": {imports: []string{"function"}},
-		"routes":   {imports: []string{"function"}},
+		"routes":   {imports: []string{"function"}, owns: []string{"github.com/golang-jwt/jwt", "github.com/klauspost/compress", "golang.org/x/crypto"}},
 		"policy":   {imports: []string{"function"}},
 		"proxy":    {imports: []string{"function", "resolver", "policy"}},
 		"scale":    {imports: []string{"function"}},

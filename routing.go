@@ -39,10 +39,8 @@ type routing struct {
 }
 
 func (p *provider) newRouting() (*routing, error) {
-	t := &routing{
-		options: p.config.routeOptions(),
-		logger:  p.logger.Named("routes"),
-	}
+	t := &routing{options: p.config.routeOptions(), logger: p.logger.Named("routes")}
+	t.options.Invoke, t.options.Logger = t.invoke, t.logger
 	var err error
 	if t.book, err = routes.NewBook(apiSource, p.store, t.options); err != nil {
 		return nil, err

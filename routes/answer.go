@@ -28,8 +28,7 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	if status < http.StatusOK {
-		a.begun, a.body = status == http.StatusSwitchingProtocols, a.ResponseWriter
-		a.ResponseWriter.WriteHeader(status)
+		a.interim(status)
 		return
 	}
 	a.begun = true
@@ -39,13 +38,35 @@ func (a *answer) WriteHeader(status int) {
 		a.filters[i].Response(a.context)
 	}
 	a.wrap(response, response.Status != status)
+	a.context.outcome.Status = response.Status
 	a.ResponseWriter.WriteHeader(response.Status)
+}
+
+// interim passes a status on that is not the last one, unless it ends HTTP.
+func (a *answer) interim(status int) {
+	if status == http.StatusSwitchingProtocols {
+		a.begun, a.body = true, counting{a.ResponseWriter, &a.context.outcome.Bytes}
+		a.context.outcome.Status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// counting counts what is written.
+type counting struct {
+	io.Writer
+	total *int64
+}
+
+func (w counting) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	*w.total += int64(n)
+	return n, err
 }
 
 // wrap sets where the body goes: nowhere, if a filter has made the answer one that
 // has none.
 func (a *answer) wrap(r *Response, changed bool) {
-	a.body = a.ResponseWriter
+	a.body = counting{a.ResponseWriter, &a.context.outcome.Bytes}
 	if changed && (r.Status == http.StatusNoContent || r.Status == http.StatusNotModified) {
 		a.body = io.Discard
 		r.Header.Del("Content-Length")
@@ -125,6 +146,7 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err == nil {
 		a.begun = true
+		a.context.outcome.Status = http.StatusSwitchingProtocols
 	}
 	return conn, buffered, err
 }

@@ -1,10 +1,13 @@
 package routes
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"regexp"
 	"time"
+
+	"faas-docker/function"
 )
 
 // takes checks arguments against a shape: one letter per argument, s for a string, r
@@ -86,6 +89,42 @@ func moment(arg any) (time.Time, error) {
 	return at, nil
 }
 
+// duration reads a length of time that is longer than none.
+func duration(arg any) (time.Duration, error) {
+	d, err := time.ParseDuration(pattern(arg))
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s is not a length of time: want \"200ms\", \"10s\" or \"1m30s\"", printArg(arg))
+	}
+	return d, nil
+}
+
+// share reads a part of all requests.
+func share(arg any) (float64, error) {
+	n, _ := arg.(float64)
+	if n < 0 || n > 1 {
+		return 0, fmt.Errorf("%s: want a share from 0 to 1", printArg(arg))
+	}
+	return n, nil
+}
+
+// counted reads a number of at least one.
+func counted(arg any) (int, error) {
+	n, err := whole(arg)
+	if err == nil && n < 1 {
+		err = fmt.Errorf("%d: want at least 1", n)
+	}
+	return n, err
+}
+
+// amount reads a number of bytes, "512Ki" or "10Mi".
+func amount(arg any) (int64, error) {
+	n, err := function.ParseMemory(pattern(arg))
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("%s is not an amount: want \"512Ki\" or \"10Mi\"", printArg(arg))
+	}
+	return n, nil
+}
+
 // whole reads a whole number.
 func whole(arg any) (int, error) {
 	n, _ := arg.(float64)
@@ -93,4 +132,10 @@ func whole(arg any) (int, error) {
 		return 0, fmt.Errorf("%s: want a whole number", printArg(arg))
 	}
 	return int(n), nil
+}
+
+// digestOf is a short name for a text of any length.
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return string(sum[:])
 }

@@ -11,7 +11,13 @@ func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Param
 		backend.ServeHTTP(w, request)
 		return
 	}
-	c := &Context{Request: own(request), Writer: w, Params: params, Route: r}
+	c := &Context{Request: own(request), Writer: w, Params: params, Route: r, original: request, outcome: Outcome{Broken: true}}
+	defer c.end()
+	r.serve(c, w, backend)
+	c.outcome.Broken = false
+}
+
+func (r *Route) serve(c *Context, w http.ResponseWriter, backend http.Handler) {
 	passed := r.requestSide(c)
 	if c.handled {
 		return
@@ -19,8 +25,8 @@ func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Param
 	if c.served == nil && r.Rule.Backend.Kind == BackendShunt {
 		c.served = &Response{Status: http.StatusNotFound}
 	}
-	renamed(c.Request, request)
-	if c.served == nil && leaveAnswersAlone(passed) {
+	renamed(c.Request, c.original)
+	if c.served == nil && c.finals == nil && leaveAnswersAlone(passed) {
 		backend.ServeHTTP(w, c.Request)
 		return
 	}

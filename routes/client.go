@@ -21,14 +21,18 @@ func (o Options) createClientIP(args []any) (Predicate, error) {
 		}
 		prefixes = append(prefixes, prefix)
 	}
-	address := o.ClientIP
-	if address == nil {
-		address = peer
-	}
+	address := o.clientIP()
 	return PredicateFunc(func(r *http.Request) bool {
 		ip := address(r).Unmap()
 		return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
 	}), nil
+}
+
+func (o Options) clientIP() func(*http.Request) netip.Addr {
+	if o.ClientIP == nil {
+		return peer
+	}
+	return o.ClientIP
 }
 
 // parsePrefix reads a network, or one address.

@@ -22,13 +22,17 @@ func (o Options) clockSpecs() []PredicateSpec {
 	}
 }
 
+func (o Options) now() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
+}
+
 // createSpan makes the condition that a request comes from begin on and before end;
 // nil leaves that side open.
 func (o Options) createSpan(begin, end any) (Predicate, error) {
-	p := span{now: o.Now}
-	if p.now == nil {
-		p.now = time.Now
-	}
+	p := span{now: o.now()}
 	var err error
 	if begin != nil {
 		if p.begin, err = moment(begin); err != nil {

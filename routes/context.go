@@ -3,6 +3,9 @@ package routes
 import (
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Context is one request on its way through the filters of its route. It belongs
@@ -24,6 +27,32 @@ type Context struct {
 	state   map[string]any
 	served  *Response
 	handled bool
+	// original is the request as it came.
+	original *http.Request
+	finals   []func(Outcome)
+	outcome  Outcome
+}
+
+// Outcome is how a request ended.
+type Outcome struct {
+	// Status is what the client was sent: 101 for a connection that was taken over,
+	// and zero when there was no answer.
+	Status int
+	// Bytes is how much of a body the client was sent.
+	Bytes int64
+	// Broken is set when the answer was cut before its end.
+	Broken bool
+}
+
+// Finally has something done when all is over, however it ended; what came last is done
+// first.
+func (c *Context) Finally(act func(Outcome)) { c.finals = append(c.finals, act) }
+
+// end does what Finally was told.
+func (c *Context) end() {
+	for _, act := range slices.Backward(c.finals) {
+		act(c.outcome)
+	}
 }
 
 // Response is the answer to a request. On its way to the client a filter may change
@@ -46,6 +75,15 @@ func (c *Context) Serve(r *Response) {
 	if !c.stopped() {
 		c.served = r
 	}
+}
+
+// Refuse serves one line of text, for a person.
+func (c *Context) Refuse(status int, text string) {
+	text += "\n"
+	c.Serve(&Response{Status: status, Body: strings.NewReader(text), Header: http.Header{
+		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
+		"X-Openfaas-Internal": {"routes"}, "Content-Length": {strconv.Itoa(len(text))},
+	}})
 }
 
 // Handled says that the request has been answered through the Writer and that

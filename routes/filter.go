@@ -72,10 +72,19 @@ func (m filterMaker) Create(args []any) (Filter, error) {
 	return m.create(args)
 }
 
+// ownFilters are those that this package has.
+func (o Options) ownFilters() []FilterSpec {
+	return slices.Concat(
+		headerFilters(), pathFilters(), queryFilters(), cookieFilters(), answerFilters(),
+		compressFilters(), o.accessFilters(), o.jwtFilters(), o.limitFilters(), corsFilters(),
+		o.faultFilters(), o.breakerFilters(), o.logFilters(), o.teeFilters(),
+	)
+}
+
 // filterSpecs are the filters that rules can have, by name.
 func (o Options) filterSpecs() map[string]FilterSpec {
 	specs := map[string]FilterSpec{}
-	for _, spec := range slices.Concat(headerFilters(), pathFilters(), answerFilters(), o.Filters) {
+	for _, spec := range slices.Concat(o.ownFilters(), o.Filters) {
 		specs[spec.Name()] = spec
 	}
 	return specs

@@ -5,6 +5,10 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
 )
 
 // Options are what rules are built with. The zero value is usable.
@@ -25,6 +29,10 @@ type Options struct {
 	Random func() float64
 	// Now is the time. Nil means time.Now.
 	Now func() time.Time
+	// Invoke is how filters call functions by themselves; nil means that they cannot.
+	Invoke func(function.Name) http.Handler
+	// Logger gets what filters have to say. Nil discards it.
+	Logger hclog.Logger
 	// Previous is a table that was built with the same options otherwise. Routes whose
 	// rule is the same are taken over from it, with the state of their filters.
 	Previous *Table

@@ -21,21 +21,25 @@ func (o Options) chanceSpecs() []PredicateSpec {
 }
 
 func (o Options) createTraffic(args []any) (Predicate, error) {
-	share, _ := args[0].(float64)
-	if share < 0 || share > 1 {
-		return nil, fmt.Errorf("%s: want a share from 0 to 1", printArg(args[0]))
+	part, err := share(args[0])
+	if err != nil {
+		return nil, err
 	}
 	if len(args) == 2 {
 		return nil, fmt.Errorf(`want Traffic(0.1, "cookie", "group"): with a cookie the group that it names`)
 	}
-	p := traffic{share: share, random: o.Random}
-	if p.random == nil {
-		p.random = rand.Float64
-	}
+	p := traffic{share: part, random: o.random()}
 	if len(args) == 3 {
 		p.cookie, p.group = pattern(args[1]), pattern(args[2])
 	}
 	return p, nil
+}
+
+func (o Options) random() func() float64 {
+	if o.Random == nil {
+		return rand.Float64
+	}
+	return o.Random
 }
 
 // traffic lets a share of the requests through. A client that has the cookie is
