@@ -24,6 +24,10 @@ type fakeEngine struct {
 	events     chan function.Name
 	calls      []string
 
+	// The host; zero means not known.
+	cpus   int
+	memory int64
+
 	// What the engine does when asked; nil means it succeeds at once.
 	image   func(ctx context.Context, reference string) (string, error)
 	start   func(f function.Function) error
@@ -37,6 +41,10 @@ func newFakeEngine() *fakeEngine {
 
 func (e *fakeEngine) record(format string, args ...any) {
 	e.calls = append(e.calls, fmt.Sprintf(format, args...))
+}
+
+func (e *fakeEngine) Capacity(context.Context) (int, int64, error) {
+	return e.cpus, e.memory, nil
 }
 
 func (e *fakeEngine) Prepare(context.Context) error              { return nil }

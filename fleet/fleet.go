@@ -38,6 +38,7 @@ type Store interface {
 // Engine is what the fleet asks of Docker.
 type Engine interface {
 	Prepare(ctx context.Context) error
+	Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error)
 	Check(ctx context.Context, spec function.Spec) error
 	Image(ctx context.Context, ref string) (id string, err error)
 	Start(ctx context.Context, f function.Function) (function.Replica, error)
@@ -93,6 +94,7 @@ type Fleet struct {
 	Config
 	starts chan struct{} // one token per container in the making
 	diary  *diary
+	ledger *ledger
 	ready  chan struct{} // closed when Run has begun
 
 	// mu protects the fields below.
@@ -116,6 +118,7 @@ func New(config Config) *Fleet {
 		Config:  config,
 		starts:  make(chan struct{}, config.Starts),
 		diary:   newDiary(),
+		ledger:  newLedger(),
 		ready:   make(chan struct{}),
 		workers: map[function.Name]*worker{},
 	}
@@ -147,6 +150,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	}
 	f.tidy(ctx)
 	close(f.ready)
+	f.group.Go(func() { f.watchHost(ctx) })
 	f.sample(ctx)
 	f.mu.Lock()
 	f.running = nil
@@ -179,6 +183,7 @@ func (f *Fleet) begin(ctx context.Context) bool {
 	retry(ctx, func() error { return f.Engine.Prepare(ctx) }, func(err error, pause time.Duration) {
 		f.Logger.Error("engine cannot be prepared", "err", err, "retry_in", pause)
 	})
+	f.measureHost(ctx)
 	if f.Store.Fresh() {
 		retry(ctx, func() error { return f.adopt(ctx) }, func(err error, pause time.Duration) {
 			f.Logger.Error("containers cannot be adopted", "err", err, "retry_in", pause)

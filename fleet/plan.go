@@ -64,7 +64,8 @@ type sustained struct {
 // plan is what to do now. The zero plan does nothing.
 type plan struct {
 	prepare bool
-	start   int
+	start   int // for the load
+	spares  int // beyond that, if there is room
 	probe   []function.Replica
 	freeze  []function.Replica
 	thaw    []function.Replica
@@ -99,7 +100,7 @@ func decide(v view) plan {
 		return p
 	}
 	warmth := scale.Warmth(v.warmthView(current))
-	p.fill(v, warmth.Start+warmth.Spares)
+	p.fill(v, warmth)
 	p.freeze = pick(current, warmth.Freeze)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
 	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
@@ -229,8 +230,8 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 
 // fill starts what is missing, after the image and the secrets are in place, and
 // not before a failure's pause is over.
-func (p *plan) fill(v view, missing int) {
-	if missing <= 0 && !v.stale {
+func (p *plan) fill(v view, missing scale.WarmthPlan) {
+	if missing.Start+missing.Spares <= 0 && !v.stale {
 		return
 	}
 	if v.preparing {
@@ -244,7 +245,7 @@ func (p *plan) fill(v view, missing int) {
 		p.prepare = true
 		return
 	}
-	p.start = max(0, missing)
+	p.start, p.spares = missing.Start, missing.Spares
 }
 
 func replicas(members []resolver.Member) []function.Replica {

@@ -113,7 +113,8 @@ func (p *plan) replace(v view, others []resolver.Member) (left int) {
 }
 
 // sustainPrevious replaces what is lost of the revision that still serves. More
-// than it had are started only for calls that the wanted revision fails to take.
+// than it had are started only when the wanted revision fails, one and what the
+// calls need.
 func (p *plan) sustainPrevious(v view, others []resolver.Member) {
 	previous := v.want.Previous
 	if previous == nil || !previous.Serving() {
@@ -121,7 +122,7 @@ func (p *plan) sustainPrevious(v view, others []resolver.Member) {
 	}
 	wanted := min(previous.Replicas, v.want.Replicas)
 	if v.previous.failing {
-		wanted = max(wanted, min(v.needed, v.want.Replicas))
+		wanted = max(wanted, min(max(1, v.needed), v.want.Replicas))
 	}
 	alive := v.previous.starting
 	for _, m := range others {
@@ -287,6 +288,13 @@ func (w *worker) window() time.Duration {
 		w.fleet.Logger.Error("rollback window passed over", "function", w.name, "err", err)
 	}
 	return window
+}
+
+// leansBack reports whether the calls that the wanted revision fails to take are
+// taken by the one before, as far as is known.
+func (w *worker) leansBack() bool {
+	previous := w.last.Previous
+	return previous != nil && previous.Serving() && w.backoff(previous.Revision).failures == 0
 }
 
 // specOf returns what a replica of a revision was made from, as far as that is

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"faas-docker/function"
-	"faas-docker/resolver"
 	"faas-docker/scale"
 )
 
@@ -327,18 +326,14 @@ func TestUpdate_OfASleepingFunctionThatFailsWakesTheRevisionBefore(t *testing.T)
 		broken := asleep
 		broken.Image = "figlet:2"
 		s.update(broken)
-		var lease resolver.Lease
-		var err error
-		for range 5 {
-			if lease, err = s.Resolver.Acquire(s.t.Context(), s.name("figlet")); err == nil {
-				break
-			}
-			s.passes(time.Second)
+		if got := s.calledRevision("figlet"); got != 1 {
+			t.Errorf("revision %d answers, want the one before", got)
 		}
-		if err != nil || lease.Replica().Revision != 1 {
-			t.Fatalf("a caller got %v, want a replica of revision 1", err)
+		s.passes(5 * time.Minute)
+		s.wantRunning()
+		if got := s.calledRevision("figlet"); got != 1 {
+			t.Errorf("after it slept again revision %d answers, want the one before", got)
 		}
-		lease.Release()
 	})
 }
 

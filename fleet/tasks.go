@@ -101,12 +101,32 @@ func (f *Fleet) secretValues(wanted function.Function) (map[string][]byte, error
 	return values, nil
 }
 
+// startAll starts what is missing, as far as the host has room.
+func (w *worker) startAll(ctx context.Context, p plan) {
+	for range p.start {
+		if !w.admit(ctx, w.last, false) {
+			break
+		}
+	}
+	for range p.sustain {
+		if !w.admit(ctx, w.last.Previous.Function(), false) {
+			break
+		}
+	}
+	for range p.spares {
+		if !w.admit(ctx, w.last, true) {
+			break
+		}
+	}
+}
+
 // start makes one replica of a revision. What the wanted one needs is in place; of
 // the one before, it may have been removed by hand.
-func (w *worker) start(ctx context.Context, f function.Function) {
+func (w *worker) start(ctx context.Context, f function.Function, room room) {
 	prepared := f.Revision == w.last.Revision
 	w.starting[f.Revision]++
 	w.task(func() func(*worker) {
+		room.await(ctx)
 		began, listing := time.Now(), w.fleet.Resolver.Listing()
 		replica, err := w.fleet.startOne(ctx, f, prepared)
 		return func(w *worker) {
@@ -203,6 +223,11 @@ func (w *worker) silent(ctx context.Context, replica function.Replica, err error
 
 // retire takes a replica out of rotation, lets its invocations end, and stops it.
 func (w *worker) retire(ctx context.Context, replica function.Replica) {
+	w.hold(ctx, replica, "replica not stopped", w.withdraw(ctx, replica))
+}
+
+// withdraw takes a replica out of rotation for good, and returns what ends it.
+func (w *worker) withdraw(ctx context.Context, replica function.Replica) (end func() error) {
 	if cancel := w.probing[replica.ID]; cancel != nil {
 		cancel()
 	}
@@ -213,7 +238,7 @@ func (w *worker) retire(ctx context.Context, replica function.Replica) {
 	idle := w.fleet.Resolver.Withdraw(w.name, replica.ID)
 	spec := w.specOf(replica.Revision)
 	limit, grace := spec.DrainTimeout(w.fleet.DrainTimeout), spec.StopGrace()
-	w.hold(ctx, replica, "replica not stopped", func() error {
+	return func() error {
 		if !drained(ctx, idle, limit) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -226,7 +251,7 @@ func (w *worker) retire(ctx context.Context, replica function.Replica) {
 		w.fleet.Logger.Info("replica stopped", "function", w.name, "replica", replica.Instance)
 		w.fleet.Resolver.Remove(w.name, replica.ID)
 		return nil
-	})
+	}
 }
 
 // drained reports whether the last invocation ended within limit, and before ctx.

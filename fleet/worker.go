@@ -57,6 +57,10 @@ type worker struct {
 	resting bool
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
+	// evicted are replicas that made room for others: they are as good as gone.
+	evicted map[string]bool
+	// crowded is set while the host has no room for what should be started.
+	crowded bool
 	// onlookers are closed when the worker has looked and acted once more.
 	onlookers []chan struct{}
 }
@@ -74,6 +78,7 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		since:    map[string]time.Time{},
 		counted:  map[string]bool{},
 		backoffs: map[uint64]*backoff{},
+		evicted:  map[string]bool{},
 		scaler:   scale.NewAutoscaler(scale.Policy{}),
 
 		millicores: notMeasured,
@@ -184,6 +189,7 @@ func (w *worker) look() plan {
 	w.forgetGone(v.members)
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
+	w.fleet.reserve(w.name, w.claims(v))
 	p := decide(v)
 	p.again = earlier(p.again, again)
 	return p
@@ -257,6 +263,7 @@ func (w *worker) forgetGone(members []resolver.Member) {
 	}
 	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
 	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
+	maps.DeleteFunc(w.evicted, func(id string, _ bool) bool { return !alive[id] })
 }
 
 // want notices a new revision, or that an old one is back: its secrets may have
@@ -332,16 +339,12 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	if p.prepare {
 		w.prepare(ctx)
 	}
-	for range p.start {
-		w.start(ctx, w.last)
-	}
-	for range p.sustain {
-		w.start(ctx, w.last.Previous.Function())
-	}
+	w.startAll(ctx, p)
 	if p.answered {
 		w.confirm()
 	}
 	if p.settled {
+		w.crowded = false
 		w.fleet.diary.explain(w.name, "")
 	}
 	// Those that are leaving still use their secrets.
@@ -364,7 +367,7 @@ func (w *worker) explain(reason string, notBefore time.Time) {
 	w.fleet.Logger.Warn("function is not as it should be", "function", w.name, "err", reason, "retry_in", pause)
 	w.fleet.diary.explain(w.name, reason)
 	w.fleet.diary.note(w.name, reason)
-	if pause <= 0 {
+	if pause <= 0 || w.leansBack() {
 		return
 	}
 	w.fleet.Resolver.Refuse(w.name, &function.Failure{

@@ -58,14 +58,29 @@ func Reservation(spec function.Spec) Resources {
 	return reserved
 }
 
+// Spare says whether a replica makes room for others that carry calls. Those with
+// a higher value go first.
+type Spare int
+
+// The kinds of spare replicas; all but the first are frozen.
+const (
+	// NoSpare, the zero value, is never evicted.
+	NoSpare Spare = iota
+	// BeyondMin is one that its function should have, but not the last of them that
+	// its minimum asks for.
+	BeyondMin
+	// Standby is one beyond those that its function should have.
+	Standby
+	// WayBack is one of a revision that is kept for a rollback.
+	WayBack
+)
+
 // Reserved is one replica that is on the host, running or frozen, or in the
 // making.
 type Reserved struct {
 	ID string
 	Resources
-	// Evictable is set for a frozen spare: one beyond those that its function should
-	// have.
-	Evictable bool
+	Spare Spare
 	// Since is when it was frozen.
 	Since time.Time
 }
@@ -81,17 +96,17 @@ type Budget struct {
 // Admission is the answer to a request for room.
 type Admission struct {
 	OK bool
-	// Evict are the spares to remove first, those that have been frozen longest
-	// first. It is empty when there is room without, or not even so.
+	// Evict are the spares to remove first: those kept for a rollback, then those on
+	// standby, then those beyond a minimum, and of each kind those that have been
+	// frozen longest. It is empty when there is room without, or not even so.
 	Evict []string
 	// Reason says, for the caller's eyes, why the answer is no.
 	Reason string
 }
 
 // Admit answers whether there is room for one more replica. What does not fit
-// beside the others evicts spares of any function, those that have been frozen
-// longest first and no more than it takes; a replica that is no spare is never
-// evicted. A replica that shall itself be a spare takes only what is free.
+// beside the others evicts spares of any function, no more than it takes; a replica
+// that is no spare is never evicted. A replica that shall itself be a spare takes only what is free.
 func Admit(request Resources, spare bool, b Budget) Admission {
 	free, spares := b.free()
 	if lack := b.lack(free, request); lack == "" {
@@ -111,18 +126,18 @@ func Admit(request Resources, spare bool, b Budget) Admission {
 	return Admission{OK: true, Evict: b.fewest(evicted, free, request)}
 }
 
-// free returns what nobody has reserved, and the spares, those that have been
-// frozen longest first.
+// free returns what nobody has reserved, and the spares, those that go first
+// first.
 func (b Budget) free() (free Resources, spares []Reserved) {
 	free = b.Capacity
 	for _, r := range b.Replicas {
 		free = free.minus(r.Resources)
-		if r.Evictable {
+		if r.Spare != NoSpare {
 			spares = append(spares, r)
 		}
 	}
 	slices.SortFunc(spares, func(a, b Reserved) int {
-		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Spare, a.Spare), a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
 	})
 	return free, spares
 }

@@ -49,7 +49,12 @@ func TestAdmit(t *testing.T) {
 	}
 	spare := func(id string, memory, cpu int64, frozen float64) Reserved {
 		r := live(id, memory, cpu)
-		r.Evictable, r.Since = true, at(frozen)
+		r.Spare, r.Since = Standby, at(frozen)
+		return r
+	}
+	kind := func(kind Spare, id string, frozen float64) Reserved {
+		r := spare(id, 200, 0, frozen)
+		r.Spare = kind
 		return r
 	}
 	host := Resources{CPU: 4 * core, Memory: 1000 << 20}
@@ -76,6 +81,8 @@ func TestAdmit(t *testing.T) {
 		{"none, if there is room", host, []Reserved{spare("old", 200, 0, 1)}, Resources{Memory: 500 << 20}, false, Admission{OK: true}},
 		{"not one that would not help", host, []Reserved{live("a", 1, 3), spare("old", 500, 0, 1), spare("new", 1, 1, 9)}, Resources{CPU: core}, false, Admission{OK: true, Evict: []string{"new"}}},
 		{"of those frozen at once, the first by name", host, []Reserved{spare("b", 500, 0, 1), spare("a", 500, 0, 1)}, Resources{Memory: 1 << 20}, false, Admission{OK: true, Evict: []string{"a"}}},
+		{"what is kept for a rollback goes first, then what is on standby", host, []Reserved{kind(BeyondMin, "min", 1), kind(Standby, "standby", 2), kind(WayBack, "back", 9), live("a", 400, 0)}, Resources{Memory: 300 << 20}, false, Admission{OK: true, Evict: []string{"back", "standby"}}},
+		{"and what is beyond a minimum last", host, []Reserved{kind(BeyondMin, "min", 1), kind(Standby, "standby", 2), kind(WayBack, "back", 9), live("a", 400, 0)}, Resources{Memory: 500 << 20}, false, Admission{OK: true, Evict: []string{"back", "standby", "min"}}},
 		{"never a replica that is no spare", host, []Reserved{live("a", 1000, 0)}, Resources{Memory: 1 << 20}, false, Admission{Reason: "scale other functions down"}},
 		{"a spare takes what is free", host, []Reserved{live("a", 600, 0)}, Resources{Memory: 400 << 20}, true, Admission{OK: true}},
 		{"a spare evicts no other", host, []Reserved{live("a", 600, 0), spare("old", 400, 0, 1)}, Resources{Memory: 1 << 20}, true, Admission{Reason: "no room"}},
