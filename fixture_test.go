@@ -44,8 +44,8 @@ func image(t testing.TB, name string) string {
 	switch name {
 	case "probe":
 		folder = "./engine/testdata/probe"
-	case "caller":
-		folder = "./testdata/caller"
+	case "caller", "talker":
+		folder = "./testdata/" + name
 	}
 	return common.make(t, func(tb testing.TB) string {
 		if common.images[name] == "" {

@@ -2,7 +2,6 @@ package routes
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -125,7 +124,7 @@ func (b *builder) condition(r *Route, call PredicateCall) error {
 	}
 	spec, ok := b.predicates[call.Name]
 	if !ok {
-		return unknown("condition", call, append(slices.Collect(maps.Keys(b.predicates)), predicatePath, predicateSubtree, predicateWeight))
+		return unknown("condition", call, b.options.PredicateNames())
 	}
 	p, err := spec.Create(call.Args)
 	if err != nil {

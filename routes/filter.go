@@ -90,6 +90,15 @@ func (o Options) filterSpecs() map[string]FilterSpec {
 	return specs
 }
 
+// FilterNames are the filters that rules can have, in the order of the alphabet.
+func (o Options) FilterNames() []string { return slices.Sorted(maps.Keys(o.filterSpecs())) }
+
+// PredicateNames are the conditions that rules can have, in the order of the alphabet.
+func (o Options) PredicateNames() []string {
+	names := append(slices.Collect(maps.Keys(o.predicateSpecs())), predicatePath, predicateSubtree, predicateWeight)
+	return slices.Sorted(slices.Values(names))
+}
+
 // makeFilters makes the filters of a route; if one cannot be made, none are.
 func (b *builder) makeFilters(r *Route) error {
 	for i, call := range r.Rule.Filters {
@@ -108,7 +117,7 @@ func (b *builder) makeFilters(r *Route) error {
 func (b *builder) makeFilter(call FilterCall) (Filter, error) {
 	spec, ok := b.filters[call.Name]
 	if !ok {
-		return nil, unknown("filter", call, slices.Collect(maps.Keys(b.filters)))
+		return nil, unknown("filter", call, b.options.FilterNames())
 	}
 	return spec.Create(call.Args)
 }

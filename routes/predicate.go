@@ -69,7 +69,6 @@ func (o Options) predicateSpecs() map[string]PredicateSpec {
 
 // unknown says that there is no condition or filter of a name, and which there are.
 func unknown(what string, call Call, names []string) error {
-	slices.Sort(names)
 	for _, name := range names {
 		if strings.EqualFold(name, call.Name) {
 			return fmt.Errorf("there is no %s %q: did you mean %q", what, call.Name, name)
