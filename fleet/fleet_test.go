@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,19 @@ import (
 	"faas-docker/store"
 )
 
+// stuckStore is a store whose disk may be full.
+type stuckStore struct {
+	*store.Store
+	full *atomic.Bool
+}
+
+func (s stuckStore) Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {
+	if s.full.Load() {
+		return function.Function{}, function.Unavailable(nil, "no space left on device")
+	}
+	return s.Store.Change(name, change)
+}
+
 // scene is a fleet at work on a fake engine, within a bubble of fake time.
 type scene struct {
 	*Fleet
@@ -27,6 +41,7 @@ type scene struct {
 	engine *fakeEngine
 	store  *store.Store
 	path   string
+	full   atomic.Bool // the store's disk is
 }
 
 // play runs a test in a bubble with a fleet; arrange may prepare the engine and
@@ -42,7 +57,7 @@ func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
 			arrange(s)
 		}
 		r := resolver.New()
-		s.Fleet = New(Config{Store: s.store, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await})
+		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await})
 		ctx, stop := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { r.Watch(ctx, s.engine, 30*time.Second, hclog.NewNullLogger()) })

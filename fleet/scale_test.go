@@ -271,3 +271,57 @@ func TestRested_CountsTheFunctionsThatACallWouldStart(t *testing.T) {
 		want("one is deleted", 1)
 	})
 }
+
+func TestScale_WakesAndSleepsThoughTheStoreCannotBeWritten(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelMin, "0", scale.LabelZero, "true", scale.LabelZeroDuration, "30s"))
+		stored := func() int {
+			f, _ := s.store.Function(s.name("figlet"))
+			return f.Replicas
+		}
+		s.passes(time.Second)
+		s.full.Store(true)
+		s.call("figlet")
+		s.passes(5 * time.Second)
+		s.wantReady("figlet", 1)
+		if stored() != 0 {
+			t.Errorf("%d replicas are written down, though nothing can be", stored())
+		}
+		s.full.Store(false)
+		s.call("figlet")
+		s.passes(5 * time.Second)
+		if s.wantReady("figlet", 1); stored() != 1 {
+			t.Errorf("%d replicas are written down, want 1 now that it is possible", stored())
+		}
+		s.full.Store(true)
+		s.passes(time.Minute)
+		s.wantReady("figlet", 0)
+		s.full.Store(false)
+		if err := s.Scale(t.Context(), s.name("figlet"), 2); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		s.wantReady("figlet", 2) // somebody else's word counts for more
+	})
+}
+
+// The step is noticed when it happens, and not when somebody looks next.
+func TestScale_ABurstIsNoticedAtOnce(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelType, "capacity", scale.LabelTarget, "10", scale.LabelMax, "10"))
+		s.passes(1500 * time.Millisecond)
+		var leases []resolver.Lease
+		for range 200 {
+			lease, err := s.Resolver.Acquire(t.Context(), s.name("figlet"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			leases = append(leases, lease)
+		}
+		s.passes(450 * time.Millisecond) // two turns of eight starts at a time
+		s.wantReady("figlet", 10)
+		for _, lease := range leases {
+			lease.Release()
+		}
+	})
+}

@@ -48,6 +48,8 @@ type worker struct {
 	counted map[string]bool
 	// scaler decides how many replicas the function should have.
 	scaler *scale.Autoscaler
+	// unwritten is the last decision of scaler while the store could not take it.
+	unwritten *unwritten
 	// millicores is what the replicas consumed when that was last measured.
 	millicores float64
 	measured   time.Time
@@ -180,6 +182,7 @@ func (w *worker) look() plan {
 		w.want(wanted)
 		wanted = w.expire(wanted)
 		wanted, again = w.scale(wanted, load, &v)
+		w.fleet.Resolver.Alarm(w.name, v.policy.Carries(wanted.Replicas))
 		v.want = &wanted
 		v.starting = w.unseen(wanted.Revision, v.members)
 		v.prepared = w.prepared == wanted.Revision
@@ -198,6 +201,12 @@ func (w *worker) look() plan {
 // scale asks the autoscaler how many replicas the function should have, and writes
 // that down when it is news.
 func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted function.Function, again time.Time) {
+	stored := f
+	if w.unwritten.isAbout(f) {
+		f.Replicas = w.unwritten.replicas
+	} else {
+		w.unwritten = nil
+	}
 	sample := scale.Sample{
 		At: v.now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations,
 		CPUMillicores: w.millicores, Ready: load.Ready, Desired: f.Replicas,
@@ -206,21 +215,46 @@ func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted
 	decision := w.scaler.Decide(v.now)
 	v.policy, v.idleSince = w.scaler.Policy(), w.scaler.IdleSince()
 	v.needed = v.policy.Need(sample)
-	if decision.Replicas == f.Replicas {
-		return f, decision.Again
+	if decision.Replicas != stored.Replicas {
+		f = w.rescale(stored, decision)
 	}
-	changed, err := w.fleet.Store.Change(w.name, func(stored function.Function) (function.Function, bool) {
-		same := stored.Replicas == f.Replicas && stored.Revision == f.Revision
-		stored.Replicas = decision.Replicas
-		return stored, same
+	return f, decision.Again
+}
+
+// unwritten is how many replicas a function should have, in place of what the
+// store says of its revision.
+type unwritten struct {
+	revision         uint64
+	stored, replicas int
+}
+
+// isAbout reports whether f is what could not be changed: somebody else's word
+// counts for more.
+func (u *unwritten) isAbout(f function.Function) bool {
+	return u != nil && u.revision == f.Revision && u.stored == f.Replicas
+}
+
+// rescale writes down how many replicas a function should have. With a store that
+// cannot be written, as when its disk is full, the decision holds all the same, and
+// is written down later: a function at zero must wake.
+func (w *worker) rescale(f function.Function, decision scale.Decision) function.Function {
+	changed, err := w.fleet.Store.Change(w.name, func(kept function.Function) (function.Function, bool) {
+		same := kept.Replicas == f.Replicas && kept.Revision == f.Revision
+		kept.Replicas = decision.Replicas
+		return kept, same
 	})
 	if err != nil {
-		w.fleet.Logger.Error("scaling not written down", "function", w.name, "err", err)
-		return f, decision.Again
+		if w.unwritten == nil {
+			w.fleet.Logger.Error("scaling done, but not written down", "function", w.name, "replicas", decision.Replicas, "err", err)
+		}
+		w.unwritten = &unwritten{revision: f.Revision, stored: f.Replicas, replicas: decision.Replicas}
+		f.Replicas = decision.Replicas
+		return f
 	}
+	w.unwritten = nil
 	w.fleet.Logger.Info("function scaled", "function", w.name, "from", f.Replicas, "replicas", changed.Replicas, "why", decision.Why)
 	w.want(changed)
-	return changed, decision.Again
+	return changed
 }
 
 // rest says whether the function has no replica and waits to be called.

@@ -26,6 +26,7 @@ type pool struct {
 	turn     int       // whose turn it is among equals
 	policy   function.CallPolicy
 	inFlight int
+	alarm    int // rings once when more than so many are in flight; zero is never
 	calls    uint64
 
 	refusal      error
@@ -92,11 +93,13 @@ func (p *pool) claim() (Lease, *waiter, error) {
 		return Lease{}, nil, function.UnknownFunction(p.name)
 	}
 	if m := p.leastBusy(); m != nil {
-		return p.lend(m), nil, nil
+		lease := p.lend(m)
+		lease.rings = p.alarmed()
+		return lease, nil, nil
 	}
 	if m := p.rouseLast(); m != nil {
 		lease := p.lend(m)
-		lease.woke = true
+		lease.rings = true
 		return lease, nil, nil
 	}
 	if p.refusal != nil && time.Now().Before(p.refusedUntil) {
@@ -108,6 +111,21 @@ func (p *pool) claim() (Lease, *waiter, error) {
 	w := &waiter{pool: p, done: make(chan struct{})}
 	p.line = append(p.line, w)
 	return Lease{}, w, nil
+}
+
+// alarmed reports, once, that more is in flight than was expected.
+func (p *pool) alarmed() bool {
+	if p.alarm == 0 || p.inFlight <= p.alarm {
+		return false
+	}
+	p.alarm = 0
+	return true
+}
+
+func (p *pool) setAlarm(above int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alarm = above
 }
 
 // wait returns what the waiter is given. When ctx ends it returns the context's

@@ -56,7 +56,7 @@ type Lease struct {
 	member  *member
 	replica *function.Replica
 	owner   *Resolver
-	woke    bool // lending it has roused it
+	rings   bool // lending it has roused it, or is more than its fleet expects
 }
 
 // Replica is the borrowed replica. It is shared: do not modify it.
@@ -80,7 +80,7 @@ func (r *Resolver) Acquire(ctx context.Context, name function.Name) (Lease, erro
 		return Lease{}, function.UnknownFunction(name)
 	}
 	lease, w, err := p.claim()
-	if w != nil || lease.woke {
+	if w != nil || lease.rings {
 		r.changed(name)
 	}
 	if w != nil {
@@ -108,6 +108,14 @@ func (r *Resolver) Policy(name function.Name) function.CallPolicy {
 		return function.CallPolicy{}
 	}
 	return p.callPolicy()
+}
+
+// Alarm has Changed called, once, when a function has more invocations in flight
+// than so many: a burst is over before anybody looks by himself. Zero is never.
+func (r *Resolver) Alarm(name function.Name, above int) {
+	if p := r.pool(name); p != nil {
+		p.setAlarm(above)
+	}
 }
 
 // Forget makes a function unknown: waiting callers are told so, and nobody

@@ -168,6 +168,15 @@ func (p Policy) Need(s Sample) int {
 	return min(replicasFor(float64(calls), p.Target), max(1, p.Max))
 }
 
+// Carries returns how many calls at a time that many replicas are meant for; zero
+// when more of them would not ask for more replicas.
+func (p Policy) Carries(replicas int) int {
+	if replicas >= p.Max || p.Rule != Capacity && p.Rule != RPS {
+		return 0
+	}
+	return max(1, int(p.Target*float64(max(1, replicas))))
+}
+
 // replicasFor returns how many replicas a load needs.
 func replicasFor(load, each float64) int {
 	// Sums of fractions must not start a replica for the rounding alone.

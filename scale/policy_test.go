@@ -162,6 +162,30 @@ func TestPolicy_Need(t *testing.T) {
 	}
 }
 
+func TestPolicy_CarriesNoMoreThanItsReplicasAreMeantFor(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		rule     Rule
+		target   float64
+		replicas int
+		want     int
+	}{
+		{Capacity, 10, 1, 10},
+		{Capacity, 10, 3, 30},
+		{Capacity, 10, 0, 10}, // the first call wakes it, and more are on their way
+		{Capacity, 0.5, 1, 1},
+		{RPS, 10, 2, 20},
+		{Capacity, 10, 20, 0}, // there are no more to be had
+		{Step, 10, 1, 0},
+		{Off, 10, 1, 0},
+	} {
+		p := standard(func(p *Policy) { p.Rule, p.Target, p.Max = test.rule, test.target, 20 })
+		if got := p.Carries(test.replicas); got != test.want {
+			t.Errorf("%v at %v each: %d replicas carry %d, want %d", test.rule, test.target, test.replicas, got, test.want)
+		}
+	}
+}
+
 func TestReplicasFor(t *testing.T) {
 	t.Parallel()
 	three := 0.1

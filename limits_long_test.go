@@ -1,0 +1,18 @@
+//go:build long
+
+package main
+
+import "time"
+
+// What the tests of promises about time hold the provider to. The long version is
+// for a machine that does nothing else.
+const (
+	// faultStride is at which calls to the engine the provider is killed.
+	faultStride = 1
+	// faultLimit is how soon all must be well after a restart.
+	faultLimit = 5 * time.Second
+	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
+	burstLimit = 2 * time.Second
+	// deathLimit is how soon a replica that was killed must be replaced.
+	deathLimit = time.Second
+)

@@ -1,0 +1,16 @@
+//go:build !long
+
+package main
+
+// What the tests of promises about time hold the provider to: in the short version,
+// which shares a small machine with other tests, only to their coming true.
+const (
+	// faultStride is at which calls to the engine the provider is killed.
+	faultStride = 5
+	// faultLimit is how soon all must be well after a restart.
+	faultLimit = soon
+	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
+	burstLimit = soon
+	// deathLimit is how soon a replica that was killed must be replaced.
+	deathLimit = soon
+)
