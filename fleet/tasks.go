@@ -7,7 +7,13 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/resolver"
 )
+
+// servedPatience is how long a pause callers are held for when the replica that died
+// had served: its successor most likely will, too. They are told at once when no
+// replica has ever answered.
+const servedPatience = time.Second
 
 // task runs act beside the worker; what act returns is run by the worker when it
 // is done. nil means there is nothing to say.
@@ -283,13 +289,18 @@ func (w *worker) hold(ctx context.Context, replica function.Replica, failure str
 
 // bury asks what killed a replica, if that was unexpected, and removes what is
 // left of it.
-func (w *worker) bury(ctx context.Context, replica function.Replica, unexpected bool) {
+func (w *worker) bury(ctx context.Context, m resolver.Member) {
+	replica, unexpected := m.Replica, w.wasWanted(m)
+	patience := time.Duration(0)
+	if !m.LastUsed.IsZero() {
+		patience = servedPatience
+	}
 	if cancel := w.probing[replica.ID]; cancel != nil {
 		cancel()
 	}
 	w.hold(ctx, replica, "replica not removed", func() error {
 		if unexpected {
-			w.inquire(ctx, replica)
+			w.inquire(ctx, replica, patience)
 		}
 		if err := w.fleet.Engine.Remove(ctx, replica.ID); err != nil {
 			return err
@@ -299,14 +310,14 @@ func (w *worker) bury(ctx context.Context, replica function.Replica, unexpected 
 	})
 }
 
-func (w *worker) inquire(ctx context.Context, replica function.Replica) {
+func (w *worker) inquire(ctx context.Context, replica function.Replica, patience time.Duration) {
 	pm, err := w.fleet.Engine.PostMortem(ctx, replica.ID)
 	if err != nil {
 		w.fleet.Logger.Warn("no post-mortem", "function", w.name, "replica", replica.Instance, "err", err)
 		return
 	}
 	w.post(func(w *worker) {
-		w.explain(epitaph(replica, pm), w.backoff(replica.Revision).notBefore)
+		w.explain(epitaph(replica, pm), w.backoff(replica.Revision).notBefore, patience)
 	})
 }
 

@@ -347,7 +347,7 @@ func (w *worker) making() int {
 
 func (w *worker) carryOut(ctx context.Context, p plan) {
 	for _, m := range p.bury {
-		w.bury(ctx, m.Replica, w.wasWanted(m))
+		w.bury(ctx, m)
 	}
 	for _, replica := range p.probe {
 		w.probe(ctx, replica)
@@ -391,17 +391,17 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 func (w *worker) failed(revision uint64, reason string) {
 	b := w.backoff(revision)
 	b.fail(time.Now(), 0)
-	w.explain(reason, b.notBefore)
+	w.explain(reason, b.notBefore, 0)
 }
 
 // explain makes a failure visible: in the status, among the logs, and to the
-// callers in line if the next attempt is not under way at once.
-func (w *worker) explain(reason string, notBefore time.Time) {
+// callers in line if the next attempt is further away than their patience.
+func (w *worker) explain(reason string, notBefore time.Time, patience time.Duration) {
 	pause := max(0, time.Until(notBefore))
 	w.fleet.Logger.Warn("function is not as it should be", "function", w.name, "err", reason, "retry_in", pause)
 	w.fleet.diary.explain(w.name, reason)
 	w.fleet.diary.note(w.name, reason)
-	if pause <= 0 || w.leansBack() {
+	if pause <= patience || w.leansBack() {
 		return
 	}
 	w.fleet.Resolver.Refuse(w.name, &function.Failure{

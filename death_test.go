@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestDeath_CallersOfKilledReplicasSeeNothing kills the only replica of a function,
+// and then one of three, while it is called: calls that may be repeated are.
+func TestDeath_CallersOfKilledReplicasSeeNothing(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	for _, replicas := range []uint64{1, 3} {
+		t.Run(fmt.Sprintf("one of %d", replicas), func(t *testing.T) {
+			spec := h.spec(t, "sleep")
+			fixed := fmt.Sprint(replicas)
+			spec.Labels = &map[string]string{"com.openfaas.scale.min": fixed, "com.openfaas.scale.max": fixed}
+			if code, err := h.sdk.Deploy(t.Context(), spec); err != nil {
+				t.Fatalf("deploy: %d %v", code, err)
+			}
+			h.awaitReplicas(t, spec.Service, replicas)
+			load := h.callWithoutPause(t, 8, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=5ms"})
+			for range 3 {
+				before := h.containers(t, spec.Service)
+				docker(t, "kill", before[0])
+				began := time.Now()
+				eventually(t, "another replica took its place", func() (bool, string) {
+					now := h.containers(t, spec.Service)
+					s := h.status(t, spec.Service)
+					return !slices.Contains(now, before[0]) && s.AvailableReplicas == replicas, fmt.Sprintf("%v, %d available", now, s.AvailableReplicas)
+				})
+				took := time.Since(began)
+				t.Logf("replaced after %s", took.Round(time.Millisecond))
+				if took > deathLimit {
+					t.Errorf("replaced after %s, want %s", took, deathLimit)
+				}
+			}
+			load.wantNoLoss(t)
+		})
+	}
+}
