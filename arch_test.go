@@ -29,7 +29,7 @@ func rooms() map[string]room {
 		"resolver": {imports: []string{"function"}},
 		"routes":   {imports: []string{"function"}, owns: []string{"github.com/golang-jwt/jwt", "github.com/klauspost/compress", "golang.org/x/crypto"}},
 		"policy":   {imports: []string{"function"}},
-		"proxy":    {imports: []string{"function", "resolver", "policy"}},
+		"proxy":    {imports: []string{"function", "resolver", "policy"}, owns: []string{"golang.org/x/net/http2"}},
 		"scale":    {imports: []string{"function"}},
 		"fleet":    {imports: []string{"function", "resolver", "scale"}},
 		"handlers": {imports: []string{"function"}},

@@ -45,6 +45,27 @@ func (x *exchange) copyHead(h head, b *body) {
 	}
 }
 
+// beginUnframed sends the head of an answer that came without HTTP/1's framing,
+// and announces its trailers.
+func (x *exchange) beginUnframed(h head, hasBody bool, trailers []string) {
+	c := x.call
+	header := c.w.Header()
+	x.copyFields(header, h)
+	suppressType(header)
+	if hasBody && (h.length < 0 || len(trailers) > 0) && c.r.ProtoMajor == 1 && c.r.ProtoMinor > 0 {
+		// In HTTP/1 only chunked bodies have trailers.
+		delete(header, "Content-Length")
+		header["Transfer-Encoding"] = []string{"chunked"}
+	}
+	if c.isUnread() {
+		c.dismiss()
+	}
+	if len(trailers) > 0 {
+		header["Trailer"] = trailers
+	}
+	c.begin(h.code)
+}
+
 // copyFields copies what the function sent, but for what concerns its connection
 // to us and what we say ourselves.
 func (x *exchange) copyFields(header http.Header, h head) {

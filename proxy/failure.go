@@ -25,6 +25,8 @@ var (
 	errDied        = errors.New("connection to the replica ended")
 	errUnanswered  = errors.New("no byte of an answer to a request that may be repeated")
 	errBadAnswer   = errors.New("malformed answer")
+	errRefused     = errors.New("replica takes no more calls")
+	errLargeHead   = errors.New("request head too large")
 	errTooSlow     = errors.New("no answer in time")
 	errExpired     = errors.New("call took too long")
 	errSlowClient  = errors.New("request body did not arrive in time")
@@ -123,6 +125,7 @@ func (c *call) refusals() []known {
 		{errNoFunction, refusal{code: 404, text: "no function is named here: want a path such as /function/figlet or /function/figlet.openfaas-fn/path"}},
 		{errBadTarget, refusal{code: 400, text: "the path or the host contains characters that are not allowed there: write a space as %20"}},
 		{errLargeBody, refusal{code: 413, text: c.naming("the request's body is larger than it takes")}},
+		{errLargeHead, refusal{code: 431, text: c.naming("the request's head is larger than it takes")}},
 		{errBadBody, refusal{code: 400, text: c.naming("the request's body breaks HTTP's rules of framing")}},
 		{errShortBody, refusal{code: 400, text: c.naming("the request's body ended before it was complete")}},
 		{errSlowClient, refusal{code: 408, text: c.naming("the request's body did not arrive within " + c.headTimeout().String())}},
@@ -131,6 +134,7 @@ func (c *call) refusals() []known {
 		{errTooSlow, refusal{code: 504, text: c.naming("did not begin to answer within " + c.headTimeout().String())}},
 		{errExpired, refusal{code: 504, text: c.naming("did not finish within " + c.policy.Timeout.String())}},
 		{errUnreachable, refusal{code: 502, text: c.naming("cannot be reached: nothing accepts connections on its port: look at its logs")}},
+		{errRefused, refusal{code: 503, text: c.naming("takes no more calls at the moment"), retryAfter: time.Second}},
 		{errBadAnswer, refusal{code: 502, text: c.naming("its answer breaks HTTP's rules and was not passed on")}},
 		{errDied, refusal{code: 502, text: c.naming("closed the connection before it answered: it may have crashed: look at its logs")}},
 	}

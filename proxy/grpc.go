@@ -89,7 +89,7 @@ func grpcStatus(code int) int {
 		return invalidArgument
 	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return deadlineExceeded
-	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
+	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge:
 		return resourceExhausted
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return unimplemented

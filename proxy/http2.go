@@ -5,184 +5,259 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
+	"strings"
 	"time"
 )
 
-// http2 returns the transport for a replica that speaks HTTP/2 without TLS.
-func (u *upstream) http2() *http.Transport {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.multiplexed == nil {
-		var protocols http.Protocols
-		protocols.SetUnencryptedHTTP2(true)
-		u.multiplexed = &http.Transport{
-			Protocols:          &protocols,
-			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return u.dialTCP(ctx) },
-			DisableCompression: true,
-			IdleConnTimeout:    idleTimeout,
-		}
-	}
-	return u.multiplexed
-}
+// maxRefusals bounds how often a call is tried on further connections when the
+// function has certainly not begun with it.
+const maxRefusals = 3
 
-// carryHTTP2 sends a call to a replica in HTTP/2. Connections are shared there,
-// and the standard library's transport keeps them.
+// graceTime is how long the rest of a request's body is awaited when the function
+// has refused what came before it.
+const graceTime = 50 * time.Millisecond
+
+// carryHTTP2 sends a call to a replica in HTTP/2, on a connection that it shares
+// with others. An error is errUnreachable when the replica has certainly seen
+// nothing of it.
 func (u *upstream) carryHTTP2(c *call) error {
-	// Only an opaque URL goes over the wire as it is.
-	return c.roundTrip(u.http2(), func(o *outgoing) (*url.URL, error) {
-		return &url.URL{Scheme: "http", Host: u.host, Opaque: "//" + o.r.Host + o.rootedPath()}, nil
-	})
-}
-
-// roundTrip carries the call over a transport of the standard library.
-func (c *call) roundTrip(transport http.RoundTripper, address func(*outgoing) (*url.URL, error)) error {
-	ctx, cancel := context.WithCancelCause(c.r.Context())
-	defer cancel(nil)
-	// The function's time begins when it has all of the request: before that, a
-	// stream may rightly be silent.
-	slow := time.AfterFunc(c.headTimeout(), func() { cancel(errTooSlow) })
-	defer slow.Stop()
-	out := newOutgoing(c)
-	target, err := address(&out)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errBadTarget, err)
+	x := http2Exchange{call: c, out: newOutgoing(c)}
+	defer x.release()
+	if x.out.hasBody {
+		x.takeBody()
 	}
-	request := (&http.Request{Method: c.r.Method, URL: target, Host: c.r.Host, Header: out.header(), Trailer: c.r.Trailer}).WithContext(ctx)
-	body := &requestBody{Reader: c.body, interrupt: c.interrupt}
-	defer body.release()
-	if out.hasBody {
-		slow.Stop()
-		body.ended = func() { slow.Reset(c.headTimeout()) }
-		request.Body, request.ContentLength, c.upload = body, c.r.ContentLength, body
-		_ = http.NewResponseController(c.w).EnableFullDuplex()
-	}
-	answer, err := transport.RoundTrip(request)
-	body.forget()
-	if err != nil {
-		return explainRoundTrip(ctx, err)
-	}
-	slow.Stop()
-	defer answer.Body.Close()
-	return c.passOn(answer)
-}
-
-// interrupt ends a read of the request's body. With HTTP/1 that looks to the server
-// as if the client had gone.
-func (c *call) interrupt() {
-	c.interrupted.Store(true)
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now())
-}
-
-// header is what appendHead writes, as a map.
-func (o *outgoing) header() http.Header {
-	header := http.Header{
-		"X-Forwarded-For":   {o.called.address},
-		"X-Forwarded-Host":  {o.called.host},
-		"X-Forwarded-Proto": {o.called.proto},
-		"X-Call-Id":         {o.id},
-		"X-Start-Time":      {o.start},
-		// Else the transport would name itself.
-		"User-Agent": {""},
-	}
-	listing := o.r.Header["Connection"]
-	for key, values := range o.r.Header {
-		if !isOurs(key) && !anyHasToken(listing, key) {
-			header[key] = values
+	for refusals := 0; ; refusals++ {
+		if err := x.open(u); err != nil {
+			return err
+		}
+		err := x.run()
+		x.stream.close()
+		if !errors.Is(err, errStale) || refusals == maxRefusals || !x.repeatable() {
+			return x.blame(err)
 		}
 	}
-	for _, f := range o.called.more {
-		header[f.key] = []string{f.value}
-	}
-	if anyHasToken(o.r.Header["Te"], "trailers") {
-		header["Te"] = []string{"trailers"}
-	}
-	return header
 }
 
-// passOn passes an answer on. One without a body is not flushed: the status
-// of a gRPC call that has no other answer must come with the end of the stream.
-func (c *call) passOn(answer *http.Response) error {
-	x := exchange{call: c}
-	h := head{code: answer.StatusCode, length: answer.ContentLength}
-	for key, values := range answer.Header {
-		for _, value := range values {
-			h.fields = append(h.fields, field{key, value})
+// http2Exchange is one request and its answer in HTTP/2.
+type http2Exchange struct {
+	call *call
+	out  outgoing
+	// stream is the one of the present try, and link the connection it is on.
+	stream *stream
+	link   *link
+	// body is the request's; nil when it has none.
+	body *requestBody
+	// buffer is what the body is read into. While all of it that was read fits, the
+	// first kept bytes of it, it can be sent again; then kept is -1.
+	buffer *[]byte
+	kept   int
+	// done gets what became of an answer that was passed on early.
+	done chan error
+	// grace ends the upload soon; nil unless the answer was that we try again.
+	grace *time.Timer
+}
+
+func (x *http2Exchange) takeBody() {
+	c := x.call
+	x.body = &requestBody{Reader: c.body, interrupt: c.interrupt}
+	x.buffer = c.handler.getCopy()
+	c.upload = x.body
+	// Not every writer can; one that cannot answers when the body has been read.
+	_ = http.NewResponseController(c.w).EnableFullDuplex()
+}
+
+func (x *http2Exchange) release() {
+	if x.body != nil {
+		x.body.release()
+		x.call.handler.putCopy(x.buffer)
+	}
+}
+
+// open begins the call on a link, but not on the one that has just refused it.
+func (x *http2Exchange) open(u *upstream) error {
+	refused := x.link
+	for {
+		for _, l := range u.currentLinks() {
+			if l == refused {
+				continue
+			}
+			s, err := l.open(&x.out)
+			if err != nil {
+				return err
+			}
+			if s != nil {
+				x.link, x.stream = l, s
+				return nil
+			}
 		}
-	}
-	header := c.w.Header()
-	x.copyFields(header, h)
-	hasBody := !h.bodyless(c.r.Method) && answer.ContentLength != 0
-	suppressType(header)
-	if hasBody && (answer.ContentLength < 0 || len(answer.Trailer) > 0) && c.r.ProtoMajor == 1 && c.r.ProtoMinor > 0 {
-		// In HTTP/1 only chunked bodies have trailers.
-		delete(header, "Content-Length")
-		header["Transfer-Encoding"] = []string{"chunked"}
-	}
-	if c.isUnread() {
-		c.dismiss()
-	}
-	for key := range answer.Trailer {
-		header["Trailer"] = append(header["Trailer"], key)
-	}
-	c.begin(h.code)
-	if hasBody {
-		if err := c.copyPromptly(answer); err != nil {
+		if err := u.addLink(x.call.r.Context(), x.call.headTimeout()); err != nil {
 			return err
 		}
 	}
-	return x.setTrailers(fieldsOf(answer.Trailer))
 }
 
-func fieldsOf(header http.Header) []field {
-	var fields []field
-	for key, values := range header {
-		for _, value := range values {
-			fields = append(fields, field{key, value})
+// run carries the request and its answer.
+func (x *http2Exchange) run() error {
+	if x.body == nil {
+		return x.receive()
+	}
+	if x.call.policy.Timeout > 0 {
+		// Else nobody would end the wait for a client that is silent.
+		defer context.AfterFunc(x.call.r.Context(), func() { x.body.Close() })()
+	}
+	// Most functions answer when they have all of the body. The answer of one that
+	// begins sooner is passed on beside it.
+	x.done = make(chan error, 1)
+	x.stream.tell(x.receiveEarly)
+	uploaded := x.upload()
+	if !x.stream.untold() {
+		return x.settle(uploaded)
+	}
+	if uploaded != nil && !errors.Is(uploaded, errStopped) {
+		return uploaded
+	}
+	return x.receive()
+}
+
+func (x *http2Exchange) receiveEarly() {
+	err := x.receive()
+	if errors.Is(err, errStale) {
+		// The rest of the request is needed, if it comes before the client begins to
+		// wait for the function.
+		x.grace = time.AfterFunc(graceTime, func() { x.body.Close() })
+	} else {
+		x.body.Close()
+	}
+	x.done <- err
+}
+
+// settle waits for an answer that began before the body was sent.
+func (x *http2Exchange) settle(uploaded error) error {
+	if uploaded != nil && !errors.Is(uploaded, errStopped) && !x.call.interrupted.Load() {
+		x.stream.abandon(uploaded)
+	}
+	err := <-x.done
+	if x.grace != nil {
+		x.grace.Stop()
+		x.grace = nil
+	}
+	return err
+}
+
+// upload sends the body, beginning with what an earlier try has read of it.
+func (x *http2Exchange) upload() error {
+	ctx, limit := x.call.r.Context(), x.call.headTimeout()
+	if err := x.stream.write(ctx, (*x.buffer)[:max(0, x.kept)], limit); err != nil {
+		return err
+	}
+	for !x.body.isOver() {
+		room := (*x.buffer)[max(0, x.kept):]
+		n, err := x.body.Read(room)
+		if err != nil && err != io.EOF {
+			return explainBody(ctx, err)
+		}
+		if x.kept += n; n == len(room) || x.kept < n {
+			x.kept = -1
+		}
+		if err := x.stream.write(ctx, room[:n], limit); err != nil {
+			return err
 		}
 	}
-	return fields
+	return x.stream.finish(x.call.incoming.Trailer)
 }
 
-// copyPromptly passes on what comes, at once.
-func (c *call) copyPromptly(answer *http.Response) error {
-	buffer := c.handler.getCopy()
-	defer c.handler.putCopy(buffer)
+// repeatable reports whether the call can be sent again, as it was, by us.
+func (x *http2Exchange) repeatable() bool {
+	return x.call.code == 0 && x.kept >= 0 && !x.call.interrupted.Load() && x.call.r.Context().Err() == nil
+}
+
+// blame finds words for what ended the exchange.
+func (x *http2Exchange) blame(err error) error {
+	if err == nil || x.call.code != 0 || !errors.Is(err, errDied) {
+		return err
+	}
+	if x.out.replayable() {
+		return fmt.Errorf("%w: %w", errUnanswered, err)
+	}
+	return err
+}
+
+// receive passes the answer on.
+func (x *http2Exchange) receive() error {
+	h, ended, err := x.receiveHead()
+	if err != nil {
+		return err
+	}
+	e := exchange{call: x.call}
+	hasBody := !ended && !h.bodyless(x.call.r.Method)
+	e.beginUnframed(h, hasBody, trailerNames(h))
+	if hasBody {
+		if err := x.copyBody(); err != nil {
+			return err
+		}
+	}
+	return e.setTrailers(x.stream.takeTrailers())
+}
+
+// receiveHead awaits the head of the answer, and passes interim answers on.
+func (x *http2Exchange) receiveHead() (h head, ended bool, err error) {
+	limit := x.call.headTimeout()
+	for {
+		e := exchange{call: x.call}
+		for _, interim := range x.stream.takeInterim() {
+			e.forwardInformational(interim)
+		}
+		h, arrived, ended, err := x.stream.takeHead()
+		if arrived || err != nil {
+			return h, ended, err
+		}
+		if err := x.stream.await(x.call.r.Context(), limit); err != nil {
+			if errors.Is(err, errTooSlow) {
+				x.link.suspect(x.stream.heard)
+			}
+			return head{}, false, err
+		}
+	}
+}
+
+// copyBody passes on what comes, at once.
+func (x *http2Exchange) copyBody() error {
+	c := x.call
 	out := newPromptWriter(c.w, c.handler.stallTimeout(), c.handler.FlushInterval)
 	defer out.stop()
-	silence := watchSilence(c.policy.IdleTimeout, func() { answer.Body.Close() })
-	defer silence.stop()
 	for {
-		n, err := answer.Body.Read(*buffer)
-		silence.broken()
-		if n > 0 {
-			if err := out.write((*buffer)[:n]); err != nil {
+		piece, ended, err := x.stream.takeBody()
+		if err != nil {
+			return err
+		}
+		if len(piece) > 0 {
+			if err := out.write(piece); err != nil {
 				return fmt.Errorf("%w: %w", errClientGone, err)
 			}
 		}
-		if err == io.EOF {
+		if ended {
 			return nil
 		}
-		if err != nil && silence.lasted.Load() {
-			return fmt.Errorf("%w: %w", errTooSlow, err)
+		if len(piece) > 0 {
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", errDied, err)
+		if err := x.stream.await(c.r.Context(), c.policy.IdleTimeout); err != nil {
+			return err
 		}
 	}
 }
 
-func explainRoundTrip(ctx context.Context, err error) error {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.Is(context.Cause(ctx), errTooSlow):
-		return errTooSlow
-	case errors.Is(err, errUnreachable):
-		return err
-	case errors.As(err, &tooLarge):
-		return fmt.Errorf("%w: %w", errLargeBody, err)
+// trailerNames are those that an answer announces.
+func trailerNames(h head) []string {
+	var names []string
+	for _, f := range h.fields {
+		if f.key != "Trailer" {
+			continue
+		}
+		for name := range strings.SplitSeq(f.value, ",") {
+			names = append(names, http.CanonicalHeaderKey(trimBlanks(name)))
+		}
 	}
-	return fmt.Errorf("%w: %w", errDied, err)
+	return names
 }

@@ -130,18 +130,19 @@ func (p *pump) appendEnd(b []byte) []byte {
 
 // fail notes why the body could not be read and ends the exchange.
 func (p *pump) fail(err error) {
-	err = p.explain(err)
+	err = explainBody(p.r.Context(), err)
 	p.failure.Store(&err)
 	p.conn.Close()
 }
 
-func (p *pump) explain(err error) error {
+// explainBody tells why a request's body could not be read.
+func explainBody(ctx context.Context, err error) error {
 	var broken net.Error
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return fmt.Errorf("%w: %w", errLargeBody, err)
-	case p.r.Context().Err() != nil, errors.Is(err, context.Canceled):
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", errClientGone, err)
 	case errors.As(err, &broken) && broken.Timeout():
 		return fmt.Errorf("%w: %w", errSlowClient, err)

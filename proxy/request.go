@@ -85,6 +85,31 @@ func (o *outgoing) appendFields(b []byte) []byte {
 	return b
 }
 
+// each calls say with every field that the function gets, but for those that say
+// how the message is framed.
+func (o *outgoing) each(say func(key, value string)) {
+	listing := o.r.Header["Connection"]
+	for key, values := range o.r.Header {
+		if isOurs(key) || len(listing) > 0 && anyHasToken(listing, key) {
+			continue
+		}
+		for _, value := range values {
+			say(key, value)
+		}
+	}
+	say("X-Forwarded-For", o.called.address)
+	say("X-Forwarded-Host", o.called.host)
+	say("X-Forwarded-Proto", o.called.proto)
+	for _, f := range o.called.more {
+		say(f.key, f.value)
+	}
+	say("X-Call-Id", o.id)
+	say("X-Start-Time", o.start)
+	if anyHasToken(o.r.Header["Te"], "trailers") {
+		say("Te", "trailers")
+	}
+}
+
 // isOurs reports whether a request's field is not copied: it belongs to one
 // connection only, frames the message, or is written anew.
 func isOurs(key string) bool {

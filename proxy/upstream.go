@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -108,9 +107,11 @@ type upstream struct {
 	mu     sync.Mutex
 	idle   []*conn // the one that was used last is last
 	closed bool
-	// multiplexed keeps the connections to a replica that speaks HTTP/2; nil while
-	// nobody spoke that with it.
-	multiplexed *http.Transport
+	// links are the connections to a replica that speaks HTTP/2; the slice is never
+	// changed, but replaced.
+	links []*link
+	// dialing is the link that is being made; nil while none is.
+	dialing *dialing
 	// sweeper closes what has been idle for too long; it is set while something is.
 	sweeper *time.Timer
 }
@@ -215,9 +216,10 @@ func (u *upstream) close() {
 		c.Close()
 	}
 	u.idle = nil
-	if u.multiplexed != nil {
-		u.multiplexed.CloseIdleConnections()
+	for _, l := range u.links {
+		l.retire()
 	}
+	u.links = nil
 	if u.sweeper != nil {
 		u.sweeper.Stop()
 	}
