@@ -24,6 +24,7 @@ type room struct {
 func rooms() map[string]room {
 	return map[string]room{
 		"function": {},
+		"front":    {},
 		"engine":   {imports: []string{"function"}, owns: []string{"github.com/docker/docker", "github.com/docker/cli"}},
 		"store":    {imports: []string{"function"}, owns: []string{"go.etcd.io/bbolt"}},
 		"resolver": {imports: []string{"function"}},

@@ -16,6 +16,7 @@ import (
 
 	"faas-docker/engine"
 	"faas-docker/fleet"
+	"faas-docker/front"
 	"faas-docker/function"
 	"faas-docker/handlers"
 	"faas-docker/metrics"
@@ -45,7 +46,7 @@ type provider struct {
 	proxy    *proxy.Handler
 	routing  *routing
 	metrics  *metrics.Metrics
-	server   *http.Server
+	server   *front.Server
 	// subnet is the function network as far as it is known.
 	subnet atomic.Pointer[subnet]
 	// stopping ends when the program stops to serve; stop ends it.
@@ -143,14 +144,14 @@ func (p *provider) buildServer() error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	p.server = &http.Server{
+	p.server = &front.Server{HTTP: &http.Server{
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
 		Handler:           router{invoke: p.proxy, routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api),
 		ReadHeaderTimeout: p.config.readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          p.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-	}
+	}}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -261,8 +260,8 @@ func (c *call) cut(code int) {
 	}
 	if !c.r.ProtoAtLeast(1, 1) {
 		if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				_ = tcp.SetLinger(0)
+			if abrupt, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+				_ = abrupt.SetLinger(0)
 			}
 			conn.Close()
 		}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"faas-docker/front"
 )
 
 // stage is a raw client before the handler and a raw function behind it. Both
@@ -78,18 +80,53 @@ func (p *peerConn) rest() string {
 	return string(b)
 }
 
+// newStage has the server that the program has.
 func newStage(t *testing.T) *stage {
+	t.Helper()
+	return newStageWith(t, serveFront)
+}
+
+// serveFront runs a handler behind the program's own server.
+func serveFront(t testing.TB, h http.Handler) string {
+	t.Helper()
+	return serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full} })
+}
+
+// serveFull runs a handler behind net/http alone.
+func serveFull(t testing.TB, h http.Handler) string {
+	t.Helper()
+	return serveWith(t, h, func(full *http.Server) server { return full })
+}
+
+type server interface {
+	Serve(net.Listener) error
+	Close() error
+}
+
+func serveWith(t testing.TB, h http.Handler, wrap func(*http.Server) server) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s := wrap(&http.Server{Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: 10 * time.Second})
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Serve(listener) }()
+	t.Cleanup(func() { s.Close(); <-ended })
+	return listener.Addr().String()
+}
+
+func newStageWith(t *testing.T, serve func(testing.TB, http.Handler) string) *stage {
 	t.Helper()
 	s := &stage{T: t, handler: newHandler(t), seen: newWitness(), arrived: make(chan *peerConn, 10)}
 	s.handler.Observer = s.seen
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	deploy(t, s.handler, "f", rawFunction(t, func(conn net.Conn) { s.arrived <- newPeer(t, conn); <-release }))
-	server := httptest.NewUnstartedServer(s.handler)
-	server.Config.MaxHeaderBytes = 64 << 10
-	server.Start()
-	t.Cleanup(server.CloseClientConnections)
-	s.address = server.Listener.Addr().String()
+	s.address = serve(t, s.handler)
 	s.client = s.dial()
 	return s
 }

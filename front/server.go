@@ -1,0 +1,243 @@
+// Package front takes plain HTTP/1.1 requests off the wire, and hands everything
+// else to net/http.
+//
+// Most requests are plain: a head that is in order, and a body with a length, or in
+// chunks, or none. Those it reads and answers itself, one goroutine to a connection,
+// at about half of what they cost in net/http. Whatever is not plain beyond doubt
+// (HTTP/2, HTTP/1.0, upgrades, announced trailers, all that is malformed) goes to
+// net/http with the bytes that were read, and is served by the same handler.
+package front
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is a server of net/http with a faster way for plain requests. Set HTTP
+// before use. A Server serves one listener, once.
+type Server struct {
+	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
+	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,
+	// and its BaseContext, ConnContext and ConnState are not called for plain
+	// requests. Its own Serve, Shutdown and Close are the Server's to call. A zero
+	// ReadHeaderTimeout or IdleTimeout means no limit, as in net/http.
+	HTTP *http.Server
+
+	// once serves what is left of HTTP/1: one request to a connection, so that no
+	// later one passes by the rules of this package.
+	once *http.Server
+	clock
+	buffers buffers
+	// stopping is set, under mu, when no further request is wanted.
+	stopping atomic.Bool
+
+	// mu protects the fields below.
+	mu       sync.Mutex
+	listener net.Listener
+	conns    map[*conn]struct{}
+	// empty is closed when the last connection has ended; nil while nobody waits.
+	empty chan struct{}
+}
+
+// Serve accepts connections until Shutdown or Close is called, then returns
+// http.ErrServerClosed; any other error is the listener's. It closes the listener.
+func (s *Server) Serve(listener net.Listener) error {
+	streams, single := newHandover(listener.Addr()), newHandover(listener.Addr())
+	if !s.start(listener) {
+		listener.Close()
+		return http.ErrServerClosed
+	}
+	var servers sync.WaitGroup
+	servers.Go(func() { _ = s.HTTP.Serve(streams) })
+	servers.Go(func() { _ = s.once.Serve(single) })
+	sweeping, stopSweeping := context.WithCancel(context.Background())
+	servers.Go(func() { s.sweep(sweeping) })
+	err := s.accept(listener, streams, single)
+	stopSweeping()
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.Close()
+	}
+	servers.Wait()
+	return err
+}
+
+// start claims the server for a listener.
+func (s *Server) start(listener net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepare()
+	s.listener = listener
+	return !s.stopping.Load()
+}
+
+// prepare makes what the zero value lacks.
+func (s *Server) prepare() {
+	if s.conns != nil {
+		return
+	}
+	s.conns = map[*conn]struct{}{}
+	s.clock.began = time.Now()
+	s.once = &http.Server{
+		Handler:           s.HTTP.Handler,
+		MaxHeaderBytes:    s.HTTP.MaxHeaderBytes,
+		ReadHeaderTimeout: s.HTTP.ReadHeaderTimeout,
+		ErrorLog:          s.HTTP.ErrorLog,
+	}
+	s.once.SetKeepAlivesEnabled(false)
+}
+
+// accept gives every connection a goroutine.
+func (s *Server) accept(listener net.Listener, streams, single *handover) error {
+	backoff := time.Duration(0)
+	for {
+		accepted, err := listener.Accept()
+		if err != nil && s.stopping.Load() {
+			return http.ErrServerClosed
+		}
+		if err != nil && isPassing(err) {
+			// There are too many open files, most likely: others will be closed.
+			backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
+			time.Sleep(backoff)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		backoff = 0
+		tcp, ok := accepted.(*net.TCPConn)
+		if !ok {
+			streams.hand(accepted)
+			continue
+		}
+		c := newConn(s, tcp, streams, single)
+		if !s.add(c) {
+			tcp.Close()
+			return http.ErrServerClosed
+		}
+		go c.serve()
+	}
+}
+
+// isPassing reports whether accepting may succeed later.
+func isPassing(err error) bool {
+	var passing interface{ Temporary() bool }
+	return errors.As(err, &passing) && passing.Temporary()
+}
+
+// Shutdown stops to accept connections, closes those that are idle, and waits until
+// the requests under way have been answered, or ctx ends; then it returns the
+// context's error and leaves them to Close. Upgraded connections are not waited for.
+func (s *Server) Shutdown(ctx context.Context) error {
+	empty := s.stop()
+	err := errors.Join(s.HTTP.Shutdown(ctx), s.once.Shutdown(ctx))
+	select {
+	case <-empty:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close closes the listener and every connection at once, upgraded ones excepted.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.tcp.Close()
+	}
+	s.mu.Unlock()
+	return errors.Join(s.HTTP.Close(), s.once.Close())
+}
+
+// stop closes what is idle and returns a channel that is closed when no connection
+// is left.
+func (s *Server) stop() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepare()
+	s.stopping.Store(true)
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	for c := range s.conns {
+		c.closeIfIdle(never)
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+		if len(s.conns) == 0 {
+			close(s.empty)
+		}
+	}
+	return s.empty
+}
+
+func (s *Server) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.empty != nil {
+		close(s.empty)
+	}
+}
+
+// sweep closes connections that have been idle for too long: once a second for all
+// of them, which costs the requests nothing.
+func (s *Server) sweep(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := s.clock.now()
+		s.mu.Lock()
+		for c := range s.conns {
+			c.closeIfIdle(now)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// clock tells the time since the server began, and words it for the Date field
+// once a second.
+type clock struct {
+	began time.Time
+	date  atomic.Pointer[dateLine]
+}
+
+// dateLine is a field of an answer, right for one second.
+type dateLine struct {
+	second int64
+	line   string
+}
+
+// now is the time since the server began; a wall clock that jumps does not move it.
+func (c *clock) now() time.Duration { return time.Since(c.began) }
+
+// dateField is the line "Date: ..." with its end.
+func (c *clock) dateField() string {
+	now := time.Now()
+	if known := c.date.Load(); known != nil && known.second == now.Unix() {
+		return known.line
+	}
+	fresh := &dateLine{second: now.Unix(), line: "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"}
+	c.date.Store(fresh)
+	return fresh.line
+}
