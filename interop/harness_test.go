@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc/grpclog"
 
+	"faas-docker/front"
 	"faas-docker/function"
 	"faas-docker/proxy"
 	"faas-docker/resolver"
@@ -67,7 +68,7 @@ func serve(t *testing.T, h http.Handler) string {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	listener := listen(t)
-	server := &http.Server{Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &front.Server{HTTP: &http.Server{Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
