@@ -33,6 +33,7 @@ type fakeEngine struct {
 	start   func(f function.Function) error
 	await   func(ctx context.Context, replica function.Replica) error
 	unpause func(ctx context.Context) error
+	ask     func(replica function.Replica, path string) error
 }
 
 func newFakeEngine() *fakeEngine {

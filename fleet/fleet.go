@@ -76,6 +76,10 @@ type Config struct {
 	// ctx ends; path is the health path that the user named, or empty. Nil means
 	// that it is asked over HTTP.
 	Await func(ctx context.Context, replica function.Replica, path string) error
+	// Ask returns nil when the replica, which runs, answers now, and else what it said;
+	// path is the health path that the user named, or empty. Nil means that it is
+	// asked over HTTP.
+	Ask func(ctx context.Context, replica function.Replica, path string) error
 	// Judge refuses, with an ErrInvalid, a spec that asks the rest of the provider for
 	// what it cannot give. Nil means that nobody objects.
 	Judge func(function.Spec) error
@@ -113,6 +117,9 @@ func New(config Config) *Fleet {
 	config.Starts = orDefault(config.Starts, 8)
 	if config.Await == nil {
 		config.Await = awaitHTTP
+	}
+	if config.Ask == nil {
+		config.Ask = askHTTP
 	}
 	f := &Fleet{
 		Config:  config,

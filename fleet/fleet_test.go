@@ -57,7 +57,7 @@ func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
 			arrange(s)
 		}
 		r := resolver.New()
-		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await})
+		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await, Ask: s.ask})
 		ctx, stop := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { r.Watch(ctx, s.engine, 30*time.Second, hclog.NewNullLogger()) })
@@ -85,6 +85,16 @@ func (s *scene) openStore() {
 func (s *scene) await(ctx context.Context, replica function.Replica, _ string) error {
 	if s.engine.await != nil {
 		return s.engine.await(ctx, replica)
+	}
+	return nil
+}
+
+func (s *scene) ask(_ context.Context, replica function.Replica, path string) error {
+	s.engine.mu.Lock()
+	ask := s.engine.ask
+	s.engine.mu.Unlock()
+	if ask != nil {
+		return ask(replica, path)
 	}
 	return nil
 }

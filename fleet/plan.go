@@ -41,6 +41,9 @@ type view struct {
 	since map[string]time.Time
 	// notBefore is when the next start may be tried after failures.
 	notBefore time.Time
+	// checks are the replicas whose health is watched, and when each is to be asked
+	// next.
+	checks map[string]time.Time
 	// keeping are replicas that are on their way to be kept for a way back; they are
 	// among those that are changing.
 	keeping map[string]bool
@@ -67,6 +70,7 @@ type plan struct {
 	start   int // for the load
 	spares  int // beyond that, if there is room
 	probe   []function.Replica
+	check   []function.Replica // asked whether they still answer
 	freeze  []function.Replica
 	thaw    []function.Replica
 	doze    []function.Replica // paused ones that are lent from now on
@@ -106,6 +110,7 @@ func decide(v view) plan {
 	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
 	p.retire = pick(current, warmth.Remove)
 	p.again = earlier(p.again, warmth.Again)
+	p.watch(v)
 	able := v.able(current)
 	if !v.serves(able, others) {
 		p.sustainPrevious(v, others)

@@ -20,6 +20,11 @@ func awaitHTTP(ctx context.Context, replica function.Replica, path string) error
 	return probe{address: replica.Address, path: path}.await(ctx)
 }
 
+// askHTTP asks a running replica once whether it still answers.
+func askHTTP(ctx context.Context, replica function.Replica, path string) error {
+	return probe{address: replica.Address, path: path}.ask(ctx)
+}
+
 // probe finds out whether a replica answers.
 type probe struct {
 	address netip.AddrPort
@@ -43,7 +48,7 @@ const (
 func (p probe) await(ctx context.Context) error {
 	pause := probePause
 	for {
-		err := p.attempt(ctx)
+		err := p.attempt(ctx, answerTimeout)
 		if err == nil {
 			return nil
 		}
@@ -56,16 +61,22 @@ func (p probe) await(ctx context.Context) error {
 	}
 }
 
-func (p probe) attempt(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+// attempt is ask, bounded.
+func (p probe) attempt(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	return p.ask(ctx)
+}
+
+// ask asks the replica once.
+func (p probe) ask(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.address.String())
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", p.address, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	status, err := p.ask(conn)
+	status, err := p.get(conn)
 	switch {
 	case err == nil:
 		return p.judge(status)
@@ -77,7 +88,7 @@ func (p probe) attempt(ctx context.Context) error {
 	return nil
 }
 
-func (p probe) ask(conn net.Conn) (status int, err error) {
+func (p probe) get(conn net.Conn) (status int, err error) {
 	path := p.path
 	if path == "" {
 		path = defaultHealthPath

@@ -272,10 +272,13 @@ func (w *worker) expire(wanted function.Function) function.Function {
 // rewritten takes note of what the store says of the function by now.
 func (w *worker) rewritten(changed function.Function, err error) {
 	if err != nil {
-		w.fleet.Logger.Error("revision not written down", "function", w.name, "err", err)
+		if !w.forgetful {
+			w.fleet.Logger.Error("revision not written down", "function", w.name, "err", err)
+		}
+		w.forgetful = true
 		return
 	}
-	w.untidy = true
+	w.forgetful, w.untidy = false, true
 	w.want(changed)
 	w.post(nil)
 }

@@ -179,20 +179,30 @@ func (w *worker) startFailed(ctx context.Context, f function.Function, err error
 	w.failedUnlessStopping(ctx, f.Revision, err)
 }
 
+// lived is how long a replica answered before it had to be given up; zero if it
+// never did.
+func (w *worker) lived(replica function.Replica) time.Duration {
+	if !w.admitted[replica.ID] {
+		return 0
+	}
+	return time.Since(replica.CreatedAt)
+}
+
 // failedUnlessStopping records a task's failure; one that only says that the
 // program stops is none.
 func (w *worker) failedUnlessStopping(ctx context.Context, revision uint64, err error) {
 	if ctx.Err() == nil {
-		w.failed(revision, err.Error())
+		w.failed(revision, 0, err.Error())
 	}
 }
 
 // probe waits until the replica answers and puts it into rotation.
 func (w *worker) probe(ctx context.Context, replica function.Replica) {
-	limited, cancel := context.WithTimeout(ctx, w.fleet.StartTimeout)
+	limit := w.patience(replica)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	w.probing[replica.ID] = cancel
 	began := time.Now()
-	path := w.specOf(replica.Revision).Annotations[function.AnnotationHealthPath]
+	path := w.specOf(replica.Revision).ReadyPath()
 	w.task(func() func(*worker) {
 		err := w.fleet.Await(limited, replica, path)
 		late := limited.Err() == context.DeadlineExceeded && ctx.Err() == nil
@@ -201,19 +211,21 @@ func (w *worker) probe(ctx context.Context, replica function.Replica) {
 			delete(w.probing, replica.ID)
 			switch {
 			case err == nil && w.fleet.Resolver.Admit(w.name, replica.ID):
+				w.admitted[replica.ID] = true
 				w.note("replica %s is ready", replica.Instance)
 				w.fleet.Logger.Info("replica ready", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 			case late:
-				w.silent(ctx, replica, err)
+				w.giveUp(ctx, replica, fmt.Sprintf("has run for %s without answering on port %d: %v", limit, replica.Address.Port(), err))
 			}
 		}
 	})
 }
 
-// silent gives up a replica that runs but never answered, after what it wrote was
+// giveUp replaces a replica that runs but does not answer, after what it wrote was
 // read: nothing is left of it later.
-func (w *worker) silent(ctx context.Context, replica function.Replica, err error) {
-	reason := fmt.Sprintf("replica %s has run for %s without answering on port %d: %v", replica.Instance, w.fleet.StartTimeout, replica.Address.Port(), err)
+func (w *worker) giveUp(ctx context.Context, replica function.Replica, what string) {
+	reason := fmt.Sprintf("replica %s %s", replica.Instance, what)
+	w.fleet.Resolver.Withdraw(w.name, replica.ID)
 	w.leaving[replica.ID] = true
 	w.task(func() func(*worker) {
 		pm, pmErr := w.fleet.Engine.PostMortem(ctx, replica.ID)
@@ -221,7 +233,7 @@ func (w *worker) silent(ctx context.Context, replica function.Replica, err error
 			reason += lastWords(pm)
 		}
 		return func(w *worker) {
-			w.failed(replica.Revision, reason)
+			w.failed(replica.Revision, w.lived(replica), reason)
 			w.retire(ctx, replica)
 		}
 	})

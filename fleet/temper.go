@@ -18,6 +18,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 	if !w.fleet.Resolver.Freeze(w.name, replica.ID) {
 		return
 	}
+	delete(w.pulses, replica.ID)
 	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
 		if err != nil {
 			w.fleet.Logger.Error("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)

@@ -59,8 +59,15 @@ type worker struct {
 	resting bool
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
+	// admitted are the replicas that were seen to answer.
+	admitted map[string]bool
+	// pulses are those whose health is watched.
+	pulses map[string]*pulse
 	// evicted are replicas that made room for others: they are as good as gone.
 	evicted map[string]bool
+	// forgetful is set while the store does not take what is to be remembered of the
+	// revisions.
+	forgetful bool
 	// crowded is set while the host has no room for what should be started.
 	crowded bool
 	// onlookers are closed when the worker has looked and acted once more.
@@ -81,6 +88,8 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		counted:  map[string]bool{},
 		backoffs: map[uint64]*backoff{},
 		evicted:  map[string]bool{},
+		admitted: map[string]bool{},
+		pulses:   map[string]*pulse{},
 		scaler:   scale.NewAutoscaler(scale.Policy{}),
 
 		millicores: notMeasured,
@@ -192,6 +201,7 @@ func (w *worker) look() plan {
 	w.forgetGone(v.members)
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
+	v.checks = w.checks(v)
 	w.fleet.reserve(w.name, w.claims(v))
 	p := decide(v)
 	p.again = earlier(p.again, again)
@@ -298,6 +308,7 @@ func (w *worker) forgetGone(members []resolver.Member) {
 	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
 	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
 	maps.DeleteFunc(w.evicted, func(id string, _ bool) bool { return !alive[id] })
+	maps.DeleteFunc(w.admitted, func(id string, _ bool) bool { return !alive[id] })
 }
 
 // want notices a new revision, or that an old one is back: its secrets may have
@@ -352,6 +363,9 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	for _, replica := range p.probe {
 		w.probe(ctx, replica)
 	}
+	for _, replica := range p.check {
+		w.check(ctx, replica)
+	}
 	for _, replica := range p.thaw {
 		w.thaw(ctx, replica)
 	}
@@ -387,11 +401,16 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	}
 }
 
-// failed records that something of a revision never came to run, and explains it.
-func (w *worker) failed(revision uint64, reason string) {
+// failed records that something of a revision never came to run, or no longer
+// answers after it lived for so long, and explains it.
+func (w *worker) failed(revision uint64, lived time.Duration, reason string) {
 	b := w.backoff(revision)
-	b.fail(time.Now(), 0)
-	w.explain(reason, b.notBefore, 0)
+	b.fail(time.Now(), lived)
+	patience := time.Duration(0)
+	if lived > 0 {
+		patience = servedPatience
+	}
+	w.explain(reason, b.notBefore, patience)
 }
 
 // explain makes a failure visible: in the status, among the logs, and to the

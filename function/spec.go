@@ -32,9 +32,6 @@ const (
 	// AnnotationCapabilities names Linux capabilities to give back, separated by
 	// commas: "NET_BIND_SERVICE,CHOWN". All others stay dropped.
 	AnnotationCapabilities = "com.openfaas.capabilities"
-	// AnnotationHealthPath is requested to find out whether a replica is ready;
-	// without it /_/health is.
-	AnnotationHealthPath = "com.openfaas.health.http.path"
 )
 
 // Spec is what somebody asked to be run, field for field as OpenFaaS's
@@ -125,6 +122,7 @@ func (s Spec) Validate() error {
 		s.validateAnnotations,
 		func() error { _, err := s.CallPolicy(); return err },
 		func() error { _, err := s.RollbackWindow(); return err },
+		func() error { _, err := s.HealthCheck(); return err },
 		s.validateConstraints,
 		func() error { return s.Limits.validate("limits") },
 		func() error { return s.Requests.validate("requests") },
@@ -195,9 +193,6 @@ func (s Spec) validateAnnotations() error {
 		if key == "" {
 			return Invalid("annotations", "an annotation has no name")
 		}
-	}
-	if path, ok := s.Annotations[AnnotationHealthPath]; ok && !strings.HasPrefix(path, "/") {
-		return Invalid(fmt.Sprintf("annotations[%q]", AnnotationHealthPath), "%q: want a path that begins with /", path)
 	}
 	return s.validateCapabilities()
 }

@@ -2,6 +2,7 @@
 // it comes it is healthy.
 //
 //	/exit?code=3      ends the process, without an answer
+//	/hang             answers this one, and from then on nothing
 //	/cut              announces an answer, sends half of it and hangs up
 //	crash_on_start=1  (variable) writes two lines and exits with 7 at once
 //	deaf=1            (variable) runs, but never listens
@@ -15,6 +16,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -44,7 +46,11 @@ func address() string {
 }
 
 func handler(exit func(code int)) http.Handler {
-	mux := http.NewServeMux()
+	mux, hung := http.NewServeMux(), new(atomic.Bool)
+	mux.HandleFunc("/hang", func(w http.ResponseWriter, _ *http.Request) {
+		hung.Store(true)
+		fmt.Fprintln(w, "crash: nothing more will be heard")
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "still alive") })
 	mux.HandleFunc("/cut", cut)
 	mux.HandleFunc("/exit", func(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +62,13 @@ func handler(exit func(code int)) http.Handler {
 		fmt.Fprintf(os.Stderr, "crash: asked to exit with %d\n", code)
 		exit(code)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hung.Load() {
+			<-r.Context().Done()
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // exitCode is 1 unless the request names another.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -52,4 +53,26 @@ func get(t *testing.T, path string, exit func(int)) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	handler(exit).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 	return answer
+}
+
+func TestHang_AnswersThatOneAndNoMore(t *testing.T) {
+	t.Parallel()
+	h := handler(nil)
+	asked := httptest.NewRecorder()
+	h.ServeHTTP(asked, httptest.NewRequest(http.MethodGet, "/hang", nil))
+	if asked.Code != http.StatusOK {
+		t.Fatalf("status %d", asked.Code)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan struct{})
+	silent := httptest.NewRecorder()
+	go func() {
+		defer close(answered)
+		h.ServeHTTP(silent, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	}()
+	cancel()
+	<-answered
+	if silent.Body.Len() != 0 {
+		t.Errorf("it answered %q", silent.Body)
+	}
 }
