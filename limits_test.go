@@ -2,6 +2,8 @@
 
 package main
 
+import "time"
+
 // What the tests of promises about time hold the provider to: in the short version,
 // which shares a small machine with other tests, only to their coming true.
 const (
@@ -11,6 +13,8 @@ const (
 	faultLimit = soon
 	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
 	burstLimit = soon
+	// engineAway is how long the engine cannot be reached.
+	engineAway = 2 * time.Second
 	// deathLimit is how soon a replica that was killed must be replaced.
 	deathLimit = soon
 )

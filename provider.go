@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -41,6 +42,7 @@ type provider struct {
 	listener net.Listener
 	store    *store.Store
 	engine   *engine.Engine
+	claim    io.Closer // on the functions of the network
 	resolver *resolver.Resolver
 	fleet    *fleet.Fleet
 	proxy    *proxy.Handler
@@ -92,6 +94,9 @@ func (p *provider) build() error {
 		Logger:          p.logger.Named("engine"),
 	})
 	if err != nil {
+		return err
+	}
+	if p.claim, err = p.engine.Claim(); err != nil {
 		return err
 	}
 	p.fleet = fleet.New(fleet.Config{
@@ -276,6 +281,9 @@ func (p *provider) deployStack(ctx context.Context) {
 // close gives back what open claimed.
 func (p *provider) close() {
 	p.listener.Close()
+	if p.claim != nil {
+		_ = p.claim.Close()
+	}
 	if p.engine != nil {
 		p.engine.Close()
 	}

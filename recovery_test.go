@@ -128,6 +128,47 @@ func TestRecovery_SecondProviderOnTheSameStoreIsRefused(t *testing.T) {
 	first.get(t, "/healthz").wants(t, http.StatusOK)
 }
 
+// With a store of its own each would remove what the other starts.
+func TestRecovery_SecondProviderOnTheSameNetworkIsRefused(t *testing.T) {
+	t.Parallel()
+	network, dataDir := enginetest.Network(t), t.TempDir()
+	first := spawn(t, network, dataDir)
+	_, err := trySpawn(t, network, t.TempDir())
+	if err == nil {
+		t.Fatal("it serves beside the first")
+	}
+	if !strings.Contains(err.Error(), network) || !strings.Contains(err.Error(), "function_network") {
+		t.Errorf("%v: want the network's name and what to do", err)
+	}
+	first.kill()
+	spawn(t, network, dataDir)
+}
+
+// Two providers with networks of their own have nothing to do with one another.
+func TestRecovery_TwoProvidersOnOneEngineDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
+	one, two := spawn(t, enginetest.Network(t), t.TempDir()), spawn(t, enginetest.Network(t), t.TempDir())
+	spec := types.FunctionDeployment{Service: "same", Image: image(t, "env"), Namespace: defaultNS, EnvVars: map[string]string{"owner": "one"}}
+	one.deploy(t, spec)
+	two.get(t, "/system/functions").wants(t, http.StatusOK, "[]")
+	two.get(t, "/function/same").wants(t, http.StatusNotFound)
+	spec.EnvVars["owner"] = "two"
+	two.deploy(t, spec)
+	ours := one.container(t, "same")
+	two.kill()
+	two = spawn(t, two.network, two.dataDir)
+	two.awaitReplicas(t, "same", 1)
+	two.get(t, "/function/same").wants(t, http.StatusOK, "owner=two")
+	if err := two.sdk.DeleteFunction(t.Context(), "same", defaultNS); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second one's is gone", func() (bool, string) { left := two.containers(t, "same"); return len(left) == 0, fmt.Sprint(left) })
+	one.get(t, "/function/same").wants(t, http.StatusOK, "owner=one")
+	if now := one.container(t, "same"); now != ours {
+		t.Error("the first one's replica was replaced")
+	}
+}
+
 func TestRecovery_StoppedProviderLeavesFunctionsRunning(t *testing.T) {
 	t.Parallel()
 	network, dataDir := enginetest.Network(t), t.TempDir()
