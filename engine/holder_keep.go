@@ -140,7 +140,7 @@ func (e *Engine) lookAfterHolders(ctx context.Context) {
 		if !sleep(ctx, doubtSpan) {
 			return
 		}
-		if err := e.sweepHolders(ctx); err != nil {
+		if err := e.SweepHolders(ctx); err != nil {
 			e.logger.Debug("holders not looked after", "err", err)
 		}
 		for _, h := range e.holders.trim() {
@@ -149,10 +149,11 @@ func (e *Engine) lookAfterHolders(ctx context.Context) {
 	}
 }
 
-// sweepHolders removes holders that no replica lives in, and kills replicas that
-// live in none. It looks at the pool before and after it lists: see strays.
-func (e *Engine) sweepHolders(ctx context.Context) error {
-	before := e.holders.see()
+// SweepHolders removes holders that no replica lives in, such as those of a process
+// that was killed, and kills replicas that live in none. KeepHolders does so by
+// itself, beside what else there is to do: it takes a moment for each.
+func (e *Engine) SweepHolders(ctx context.Context) error {
+	before := e.holders.see() // and again after it has listed: see strays
 	listed, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: roleFilter(e.network, "")})
 	if err != nil {
 		return e.explain("list holders", err)

@@ -267,7 +267,7 @@ func TestKeepHolders_MakesTheNetworkAnewWhenItIsGone(t *testing.T) {
 	}
 }
 
-func TestPrepare_RemovesHoldersOfAnEarlierRun(t *testing.T) {
+func TestSweepHolders_RemovesThoseOfAnEarlierRun(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.readyHolder()
@@ -281,7 +281,7 @@ func TestPrepare_RemovesHoldersOfAnEarlierRun(t *testing.T) {
 		}
 	}
 	mine := s.readyHolder()
-	if err := s.Prepare(t.Context()); err != nil {
+	if err := s.SweepHolders(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if s.ReadyHolders() != 1 || len(s.holders()) != 2 {

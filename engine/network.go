@@ -18,16 +18,13 @@ import (
 )
 
 // Prepare makes the engine ready for functions: the network exists, this process
-// is on it when it runs in a container itself, and no helper container and no
-// holder of an earlier run is left. It may be called again at any time.
+// is on it when it runs in a container itself, and no helper container of an earlier
+// run is left. It may be called again at any time.
 func (e *Engine) Prepare(ctx context.Context) error {
 	if err := e.ensureNetwork(ctx); err != nil {
 		return err
 	}
-	if err := e.removeHelpers(ctx); err != nil {
-		return err
-	}
-	return e.sweepHolders(ctx)
+	return e.removeHelpers(ctx)
 }
 
 // Subnet returns the addresses that containers on the network have, and those of

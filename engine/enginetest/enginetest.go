@@ -78,6 +78,9 @@ func DockerWith(t testing.TB, cfg engine.Config) *engine.Engine {
 	if err := e.Prepare(t.Context()); err != nil {
 		t.Fatalf("prepare the engine: %v", err)
 	}
+	if err := e.SweepHolders(t.Context()); err != nil {
+		t.Fatalf("remove what earlier runs have left: %v", err)
+	}
 	return e
 }
 
