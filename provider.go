@@ -152,7 +152,7 @@ func (p *provider) buildServer() error {
 	p.server = &front.Server{HTTP: &http.Server{
 		Protocols:         protocols,
 		MaxHeaderBytes:    maxHeader,
-		Handler:           router{invoke: p.proxy, routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api),
+		Handler:           router{invoke: p.proxy, grpc: p.localGRPC(p.proxy), routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api),
 		ReadHeaderTimeout: p.config.readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          p.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),

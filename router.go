@@ -17,7 +17,9 @@ import (
 // /system, the namespace routes included, stands behind the guard, and /function/
 // never passes through mux, which would clean its paths.
 type router struct {
-	invoke  http.Handler
+	invoke http.Handler
+	// grpc serves the gRPC calls that no route wants.
+	grpc    http.Handler
 	routing *routing
 	guard   func(http.Handler) http.Handler
 	metrics *metrics.Metrics
@@ -63,7 +65,7 @@ func (rt router) mount(api *handlers.API) http.Handler {
 func (rt router) dispatch(others http.Handler) http.Handler {
 	elsewhere := rt.routing.before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if proxy.IsGRPC(r) {
-			rt.invoke.ServeHTTP(w, r)
+			rt.grpc.ServeHTTP(w, r)
 			return
 		}
 		others.ServeHTTP(w, r)

@@ -84,7 +84,7 @@ func (c *call) fail(err error) int {
 // refusal words an error for the client.
 func (c *call) refusal(err error) refusal {
 	switch ended := context.Cause(c.r.Context()); {
-	case errors.Is(ended, errExpired):
+	case errors.Is(ended, errExpired), errors.Is(ended, context.DeadlineExceeded):
 		err = errExpired
 	case ended != nil && !c.interrupted.Load():
 		return refusal{code: statusClientGone}
@@ -121,6 +121,7 @@ func (c *call) refusals() []known {
 	wake := c.naming(fmt.Sprintf("no replica became ready within %s: try again, or look at its logs and its status", h.wakeTimeout()))
 	return []known{
 		{errIntercepted, refusal{code: 500, text: "the request failed before it reached a function: look at the provider's log"}},
+		{ErrUnimplemented, refusal{code: 404, text: "nobody serves " + c.r.URL.Path + " here"}},
 		{errMethod, refusal{code: 405, text: "method " + c.r.Method + ": functions are invoked with GET, POST, PUT, PATCH, DELETE, OPTIONS or HEAD"}},
 		{errNoFunction, refusal{code: 404, text: "no function is named here: want a path such as /function/figlet or /function/figlet.openfaas-fn/path"}},
 		{errBadTarget, refusal{code: 400, text: "the path or the host contains characters that are not allowed there: write a space as %20"}},
@@ -132,12 +133,21 @@ func (c *call) refusals() []known {
 		{errClientGone, refusal{code: statusClientGone}},
 		{errNotAwake, refusal{code: 503, text: wake, retryAfter: time.Second}},
 		{errTooSlow, refusal{code: 504, text: c.naming("did not begin to answer within " + c.headTimeout().String())}},
-		{errExpired, refusal{code: 504, text: c.naming("did not finish within " + c.policy.Timeout.String())}},
+		{errExpired, refusal{code: 504, text: c.naming("did not finish " + c.inTime())}},
 		{errUnreachable, refusal{code: 502, text: c.naming("cannot be reached: nothing accepts connections on its port: look at its logs")}},
 		{errRefused, refusal{code: 503, text: c.naming("takes no more calls at the moment"), retryAfter: time.Second}},
 		{errBadAnswer, refusal{code: 502, text: c.naming("its answer breaks HTTP's rules and was not passed on")}},
 		{errDied, refusal{code: 502, text: c.naming("closed the connection before it answered: it may have crashed: look at its logs")}},
 	}
+}
+
+// inTime says what was too long for a call: its policy's timeout, or else the deadline
+// that a director gave it.
+func (c *call) inTime() string {
+	if c.policy.Timeout > 0 {
+		return "within " + c.policy.Timeout.String()
+	}
+	return "before its deadline"
 }
 
 // naming makes a text one line that names the function.

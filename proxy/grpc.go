@@ -24,12 +24,7 @@ func IsGRPC(r *http.Request) bool {
 
 // parseGRPCTarget finds the function of a gRPC call whose path does not name it.
 func parseGRPCTarget(r *http.Request, defaultNamespace string) (target, error) {
-	t := target{path: requestTarget(r)}
-	if named := r.Header.Get("X-Function"); isFunctionName(named) {
-		t.name = function.ParseName(named, defaultNamespace)
-	} else {
-		t.name = nameInAuthority(r.Host)
-	}
+	t := target{path: requestTarget(r), name: GRPCFunction(r, defaultNamespace)}
 	if t.name.IsZero() {
 		return target{}, errNoFunction
 	}
