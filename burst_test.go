@@ -88,7 +88,7 @@ func TestBurst_FromZeroToTwoHundredCallers(t *testing.T) {
 	took := time.Since(began)
 	load.wantNoLoss(t)
 	t.Logf("ten replicas were ready after %s; the engine alone needs %s for ten", took.Round(time.Millisecond), engine.Round(time.Millisecond))
-	if limit := max(burstLimit, 2*engine); took > limit {
+	if limit := max(burstLimit, engine*3/2); took > limit {
 		t.Errorf("ten replicas were ready after %s, want %s", took, limit)
 	}
 }

@@ -340,3 +340,41 @@ func TestContainer_ReadOnlyRootHasAWritableTmp(t *testing.T) {
 	})
 	h.get(t, "/function/"+spec.Service+"/write?path=/tmp/.lock").wants(t, http.StatusOK)
 }
+
+// Every function has a worker of its own: what one waits for delays no other.
+func TestDeploy_DrainOfOneFunctionDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	draining, cold := h.spec(t, "sleep"), h.spec(t, "echo")
+	h.deploy(t, draining)
+	cold.Labels = &map[string]string{"com.openfaas.scale.min": "0"}
+	h.send(t, http.MethodPost, "/system/functions", cold).wants(t, http.StatusOK)
+	call := func() time.Duration {
+		began := time.Now()
+		h.do(t, request{method: http.MethodPost, path: "/function/" + cold.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
+		return time.Since(began)
+	}
+	alone := call()
+	h.send(t, http.MethodPost, "/system/scale-function/"+cold.Service, map[string]any{"replicas": 0}).wants(t, http.StatusAccepted)
+	eventually(t, "it is at zero again", func() (bool, string) { return len(h.containers(t, cold.Service)) == 0, "" })
+
+	drained := make(chan string, 1)
+	go func() {
+		got, err := h.try(t.Context(), request{method: http.MethodGet, path: "/function/" + draining.Service + "?d=5s"})
+		drained <- fmt.Sprintf("%d %v", statusOf(got), err)
+	}()
+	eventually(t, "the long call is under way", func() (bool, string) { return h.status(t, draining.Service).InvocationCount == 1, "" })
+	draining.EnvVars = map[string]string{"round": "2"}
+	h.send(t, http.MethodPut, "/system/functions", draining).wants(t, http.StatusOK)
+	eventually(t, "the new revision serves beside the old one", func() (bool, string) {
+		return len(h.containers(t, draining.Service)) == 2 && h.status(t, draining.Service).AvailableReplicas > 0, ""
+	})
+	beside := call()
+	if len(drained) > 0 {
+		t.Error("the cold start took as long as the drain of another function")
+	}
+	t.Logf("a cold start took %s alone, %s while another function drained", alone.Round(time.Millisecond), beside.Round(time.Millisecond))
+	if got := <-drained; got != "200 <nil>" {
+		t.Errorf("the long call ended with %s", got)
+	}
+}
