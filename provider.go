@@ -123,7 +123,7 @@ func (p *provider) build() error {
 		Logger:            p.logger.Named("proxy"),
 	}
 	p.resolver.Gone = p.proxy.Drop
-	p.resolver.Lost = p.proxy.Drop
+	p.resolver.Lost = p.proxy.Abandon
 	p.routing.functions = p.proxy
 	return p.buildServer()
 }

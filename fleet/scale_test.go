@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -116,11 +117,13 @@ func TestThaw_OneThatFailsIsReplaced(t *testing.T) {
 		s.create(labelled("figlet", scale.LabelFreezeDuration, "1s"))
 		s.passes(time.Minute)
 		var lost []string
-		s.Resolver.Lost = func(replica function.Replica) { lost = append(lost, replica.ID) }
+		s.Resolver.Lost = func(replica function.Replica, untouched bool) {
+			lost = append(lost, fmt.Sprint(replica.ID, " ", untouched))
+		}
 		s.engine.unpause = func(context.Context) error { return errors.New("cgroup gone") }
 		s.call("figlet")
 		s.passes(time.Second)
-		if len(lost) != 1 || lost[0] != "c1" {
+		if len(lost) != 1 || lost[0] != "c1 true" {
 			t.Errorf("lost %v, want c1", lost)
 		}
 		s.call("figlet")

@@ -41,13 +41,19 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 		if err != nil {
 			w.fleet.Logger.Error("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
 			w.note("replica %s could not be thawed: %v", replica.Instance, err)
-			w.fleet.Resolver.Lose(replica)
+			w.fleet.Resolver.Lose(replica, neverThawed(err))
 			w.retire(ctx, replica)
 			return
 		}
 		w.fleet.Resolver.Woken(w.name, replica.ID)
 		w.fleet.Logger.Debug("replica thawed", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 	})
+}
+
+// neverThawed reports whether a thaw that failed has certainly had no effect: an
+// engine that did not answer may have done what it was asked for.
+func neverThawed(err error) bool {
+	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, function.ErrUnavailable)
 }
 
 // temper changes a replica's temperature beside the worker. A replica that has the

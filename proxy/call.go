@@ -157,16 +157,24 @@ func (c *call) pause(length time.Duration) {
 // reached is not lent again until it has been seen to answer.
 func (c *call) carry(lease resolver.Lease) (err error) {
 	defer lease.Release()
-	upstream := c.handler.upstreams.of(lease.Replica())
-	if c.wantsHTTP2() {
-		err = upstream.carryHTTP2(c)
+	if lease.Waking() {
+		err = c.sendAsleep(lease.Replica())
 	} else {
-		err = upstream.carry(c)
+		err = c.send(lease.Replica())
 	}
 	if errors.Is(err, errUnreachable) && c.r.Context().Err() == nil {
 		c.handler.Resolver.Suspect(c.target.name, lease.Replica().ID)
 	}
 	return err
+}
+
+// send passes the call to the replica, and its answer back.
+func (c *call) send(replica *function.Replica) error {
+	upstream := c.handler.upstreams.of(replica)
+	if c.wantsHTTP2() {
+		return upstream.carryHTTP2(c)
+	}
+	return upstream.carry(c)
 }
 
 // acquire borrows a replica, waiting for one no longer than limit.

@@ -94,6 +94,7 @@ type Handler struct {
 
 	upstreams upstreams
 	tunnels   tunnels
+	thaws     thaws
 	scratches scratches
 }
 

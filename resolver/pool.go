@@ -219,7 +219,7 @@ func (p *pool) lend(m *member) Lease {
 	m.lastUsed = time.Now()
 	p.inFlight++
 	p.calls++
-	return Lease{pool: p, member: m, replica: m.replica}
+	return Lease{pool: p, member: m, replica: m.replica, waking: m.warmth == Waking}
 }
 
 // release reports whether the member is out of rotation and idle now.

@@ -27,10 +27,11 @@ type Resolver struct {
 	// asleep and carries no invocation: the connections kept to it can be closed.
 	// Set it before use; nil means nobody listens.
 	Gone func(function.Replica)
-	// Lost is called, without locks held, when a replica will not answer any more
-	// though invocations may be in flight on it: they can only fail. Set it before
-	// use; nil means nobody listens.
-	Lost func(function.Replica)
+	// Lost is called, without locks held, when a replica could not be thawed though
+	// invocations may be in flight on it: they can only fail. untouched is set when the
+	// function has certainly seen nothing of them, so that they may be sent elsewhere.
+	// Set it before use; nil means nobody listens.
+	Lost func(replica function.Replica, untouched bool)
 
 	// listings numbers the listings of the engine, so that one which began before
 	// a replica was started cannot make it vanish.
@@ -56,11 +57,16 @@ type Lease struct {
 	member  *member
 	replica *function.Replica
 	owner   *Resolver
+	waking  bool // the replica slept when it was lent, or was on its way to wake
 	rings   bool // lending it has roused it, or is more than its fleet expects
 }
 
 // Replica is the borrowed replica. It is shared: do not modify it.
 func (l Lease) Replica() *function.Replica { return l.replica }
+
+// Waking reports whether the replica was still asleep when it was lent: if its thaw
+// fails, Resolver.Lost is called for it.
+func (l Lease) Waking() bool { return l.waking }
 
 // Release gives the replica back.
 func (l Lease) Release() {

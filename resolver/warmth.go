@@ -73,12 +73,12 @@ func (r *Resolver) changeState(name function.Name, id string, state function.Sta
 	}
 }
 
-// Lose withdraws a replica that will not answer any more. Lost has been called
-// for it then, so that the invocations on it can fail over.
-func (r *Resolver) Lose(replica function.Replica) {
+// Lose withdraws a replica that could not be thawed. Lost has been called for it
+// then, so that the invocations on it can fail over; see there for untouched.
+func (r *Resolver) Lose(replica function.Replica, untouched bool) {
 	r.Withdraw(replica.Function, replica.ID)
 	if r.Lost != nil {
-		r.Lost(replica)
+		r.Lost(replica, untouched)
 	}
 }
 

@@ -127,8 +127,8 @@ func TestLose_WithdrawsAndTellsWhoHoldsIt(t *testing.T) {
 	r, figlet := asleep(t, "a", "b")
 	lease := mustAcquire(t, r, figlet)
 	var lost []string
-	r.Lost = func(replica function.Replica) { lost = append(lost, replica.ID) }
-	r.Lose(*lease.Replica())
+	r.Lost = func(replica function.Replica, _ bool) { lost = append(lost, replica.ID) }
+	r.Lose(*lease.Replica(), true)
 	if len(lost) != 1 || lost[0] != "b" {
 		t.Errorf("lost %v, want b", lost)
 	}
