@@ -33,7 +33,9 @@ type fakeEngine struct {
 	start   func(f function.Function) error
 	await   func(ctx context.Context, replica function.Replica) error
 	unpause func(ctx context.Context) error
-	ask     func(replica function.Replica, path string) error
+	// clock is how far the engine's clock is ahead of ours.
+	clock time.Duration
+	ask   func(replica function.Replica, path string) error
 }
 
 func newFakeEngine() *fakeEngine {
@@ -71,7 +73,7 @@ func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Rep
 	id := fmt.Sprintf("c%d", e.count)
 	replica := function.Replica{
 		ID: id, Instance: f.ID().String() + "." + id, Function: f.ID(), Revision: f.Revision,
-		Address: netip.MustParseAddrPort("10.0.0.1:8080"), State: function.Running, CreatedAt: time.Now(),
+		Address: netip.MustParseAddrPort("10.0.0.1:8080"), State: function.Running, CreatedAt: time.Now().Add(e.clock),
 	}
 	e.containers[id] = replica
 	e.record("start %s of revision %d", id, f.Revision)

@@ -416,6 +416,28 @@ func TestDelete_RemovesEverythingAndCanBeCreatedAgainAtOnce(t *testing.T) {
 	})
 }
 
+// An engine on another machine has a clock of its own, and any clock may be set: a
+// function that cannot run must not be started without pause for that.
+func TestCrashes_ArePacedWhateverTheEnginesClockSays(t *testing.T) {
+	for _, clock := range []time.Duration{0, -24 * time.Hour, 24 * time.Hour} {
+		t.Run(clock.String(), func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				s.engine.clock = clock
+				s.create(spec("figlet"))
+				for range 100 {
+					s.passes(100 * time.Millisecond)
+					for _, id := range s.engine.running() {
+						_ = s.engine.set(id, function.Exited)
+					}
+				}
+				if starts := s.engine.countOf("start"); starts < 5 || starts > 8 {
+					t.Errorf("%d starts in ten seconds, want them ever further apart", starts)
+				}
+			})
+		})
+	}
+}
+
 // A provider may be killed after the last replica of a revision has gone and before
 // its secrets have.
 func TestTidy_LeavesNoSecretsOfWhatIsNoMore(t *testing.T) {

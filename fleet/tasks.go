@@ -185,7 +185,7 @@ func (w *worker) lived(replica function.Replica) time.Duration {
 	if !w.admitted[replica.ID] {
 		return 0
 	}
-	return time.Since(replica.CreatedAt)
+	return w.age(replica.ID)
 }
 
 // failedUnlessStopping records a task's failure; one that only says that the

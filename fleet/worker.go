@@ -43,6 +43,9 @@ type worker struct {
 	leaving  map[string]bool               // stopped, or buried
 	// since is when each replica took its present temperature.
 	since map[string]time.Time
+	// born is when each replica was first seen. The engine says when it was created,
+	// but by a clock that may not be ours, and may be set.
+	born map[string]time.Time
 	// counted are the replicas that starting does not count: a listing may show a
 	// new one before the task that starts it has ended.
 	counted map[string]bool
@@ -85,6 +88,7 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		keeping:  map[string]context.CancelFunc{},
 		leaving:  map[string]bool{},
 		since:    map[string]time.Time{},
+		born:     map[string]time.Time{},
 		counted:  map[string]bool{},
 		backoffs: map[uint64]*backoff{},
 		evicted:  map[string]bool{},
@@ -304,11 +308,23 @@ func (w *worker) forgetGone(members []resolver.Member) {
 		if w.since[m.ID].IsZero() {
 			w.since[m.ID] = time.Now()
 		}
+		if w.born[m.ID].IsZero() {
+			w.born[m.ID] = time.Now()
+		}
 	}
 	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
+	maps.DeleteFunc(w.born, func(id string, _ time.Time) bool { return !alive[id] })
 	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
 	maps.DeleteFunc(w.evicted, func(id string, _ bool) bool { return !alive[id] })
 	maps.DeleteFunc(w.admitted, func(id string, _ bool) bool { return !alive[id] })
+}
+
+// age is how long a replica has been known; zero when it was not known before.
+func (w *worker) age(id string) time.Duration {
+	if w.born[id].IsZero() {
+		return 0
+	}
+	return time.Since(w.born[id])
 }
 
 // want notices a new revision, or that an old one is back: its secrets may have
@@ -441,7 +457,7 @@ func (w *worker) mourn(members []resolver.Member) {
 	for _, m := range members {
 		if w.wasWanted(m) && !w.leaving[m.ID] && !mourned[m.Revision] {
 			mourned[m.Revision] = true
-			w.backoff(m.Revision).fail(time.Now(), time.Since(m.CreatedAt))
+			w.backoff(m.Revision).fail(time.Now(), w.age(m.ID))
 		}
 	}
 }
