@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +15,10 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	cases "google.golang.org/grpc/interop"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -191,6 +194,40 @@ func TestGRPC_AFunctionThatDiesIsUnavailable(t *testing.T) {
 		t.Errorf("a call afterwards: got %v, want Unavailable", err)
 	}
 }
+
+// The function closes its connections again and again, as it does to spread its
+// callers: no call may notice.
+func TestGRPC_NoCallFailsWhenTheFunctionGoesAway(t *testing.T) {
+	var connections atomic.Int32
+	_, _, through := proxied(t, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 20 * time.Millisecond}),
+		grpc.StatsHandler(connectionCounter{&connections}))
+	cc := dial(t, through, byMetadata()...)
+	const enough = 10
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for connections.Load() < enough {
+				answer, err := testpb.NewTestServiceClient(cc).UnaryCall(t.Context(), &testpb.SimpleRequest{ResponseSize: 1000})
+				if err != nil || len(answer.GetPayload().GetBody()) != 1000 {
+					t.Errorf("got %d bytes, %v", len(answer.GetPayload().GetBody()), err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
+
+// connectionCounter counts the connections that a server has accepted.
+type connectionCounter struct{ begun *atomic.Int32 }
+
+func (c connectionCounter) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
+	c.begun.Add(1)
+	return ctx
+}
+func (connectionCounter) HandleConn(context.Context, stats.ConnStats)                     {}
+func (connectionCounter) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+func (connectionCounter) HandleRPC(context.Context, stats.RPCStats)                       {}
 
 func TestGRPC_MessagesOfSixMebibytesPassBothWays(t *testing.T) {
 	const size = 6 << 20

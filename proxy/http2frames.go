@@ -173,24 +173,27 @@ func (l *link) handleHead(f *http2.MetaHeadersFrame) error {
 		return s.addInterim(code, f)
 	}
 	s.fields = l.canonicalize(f, s.fields[:0])
-	s.answer = head{code: code, fields: s.fields, length: -1}
-	s.answered = true
-	if err := s.answer.measure(); err != nil {
+	h := head{code: code, fields: s.fields, length: -1}
+	if err := h.measure(); err != nil {
 		return malformed(s, "%w", err)
 	}
-	if !s.answer.bodyless(s.method) {
-		s.left = s.answer.length
+	if !h.bodyless(s.method) {
+		s.left = h.length
 	}
 	if f.StreamEnded() {
-		return s.finishAnswer()
+		if err := s.finishAnswer(); err != nil {
+			return err
+		}
 	}
+	s.answer, s.answered = h, true
 	return nil
 }
 
-// measure finds out how long the body will be.
+// measure finds out how long the body will be, and which fields are not for the
+// client.
 func (h *head) measure() error {
 	for _, f := range h.fields {
-		if f.key != "Content-Length" {
+		if f.key != "Content-Length" && f.key != "Connection" {
 			continue
 		}
 		if err := h.note(f); err != nil {

@@ -29,7 +29,7 @@ const (
 	maxWaiting = 256 << 10
 	// maxReplies is how many bytes may wait before a function that makes us answer,
 	// and does not read the answers, is cut off.
-	maxReplies = 8 << 20
+	maxReplies = 2 << 20
 	// sendTimeout bounds one write: a function that reads nothing for so long is dead.
 	sendTimeout = 30 * time.Second
 	// maxNames bounds the names of fields whose other spelling is remembered.
