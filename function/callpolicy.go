@@ -59,6 +59,8 @@ type CallPolicy struct {
 	Protocol string
 	// MaxRequestBody bounds the body of a request, in bytes.
 	MaxRequestBody int64
+	// Policies are what is done around each call; nil means nothing.
+	Policies *Policies
 }
 
 // CallPolicy reads the policy from the labels and annotations. What cannot be
@@ -74,6 +76,7 @@ func (s Spec) CallPolicy() (CallPolicy, error) {
 		func() error { return s.policyCount(PolicyMaxWaiting, &p.MaxWaiting) },
 		func() error { return s.policyBytes(PolicyMaxRequestBody, &p.MaxRequestBody) },
 		func() error { return s.policyProtocol(&p.Protocol) },
+		func() (err error) { p.Policies, err = s.policies(); return err },
 	} {
 		if err := read(); err != nil {
 			return CallPolicy{}, err
