@@ -45,6 +45,8 @@ func shared() map[string][]string {
 		// proxy offers the seed's NewHandlerFunc, whose signature speaks of
 		// types.FaaSConfig; main mounts types.FaaSHandlers.
 		"github.com/openfaas/faas-provider": {"handlers", "proxy", "."},
+		// A breaker can stand before a route, as a filter, or around the calls of a function.
+		"github.com/sony/gobreaker": {"policy", "routes"},
 	}
 }
 

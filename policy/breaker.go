@@ -1,0 +1,86 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/sony/gobreaker/v2"
+
+	"faas-docker/function"
+)
+
+// ErrOpen: the breaker lets no call through now.
+var ErrOpen = errors.New("circuit breaker is open")
+
+// The outcomes as the breaker is told them.
+var (
+	errFailure = errors.New("failure")
+	errNeither = errors.New("neither success nor failure")
+)
+
+// breaker sends nothing for a while to a function that fails.
+type breaker struct {
+	policy  function.BreakerPolicy
+	circuit *gobreaker.TwoStepCircuitBreaker[any]
+	// until is when calls are let through again, in nanoseconds since 1970.
+	until atomic.Int64
+}
+
+func newBreaker(p function.BreakerPolicy, name function.Name, log hclog.Logger) *breaker {
+	b := &breaker{policy: p}
+	b.circuit = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		MaxRequests:  uint32(p.Trials),
+		Interval:     p.Window,
+		BucketPeriod: p.Window / 10,
+		Timeout:      p.Open,
+		ReadyToTrip:  b.isTooMuch,
+		IsExcluded:   func(err error) bool { return err == errNeither },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			b.until.Store(time.Now().Add(p.Open).UnixNano())
+			log.Warn("circuit breaker", "function", name.String(), "from", from.String(), "to", to.String())
+		},
+	})
+	return b
+}
+
+func (b *breaker) isTooMuch(counts gobreaker.Counts) bool {
+	if b.policy.Failures > 0 && int(counts.ConsecutiveFailures) >= b.policy.Failures {
+		return true
+	}
+	return b.policy.Rate > 0 && int(counts.Requests) >= b.policy.Calls &&
+		float64(counts.TotalFailures) >= b.policy.Rate*float64(counts.Requests)
+}
+
+// Do sends the request unless the breaker is open.
+func (b *breaker) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
+	done, err := b.circuit.Allow()
+	if err != nil {
+		return nil, b.refuse()
+	}
+	answer, err := next(ctx, request)
+	done(b.verdict(ctx, answer, err))
+	return answer, err
+}
+
+// verdict is what a try says of the function. One that nobody waits for any more
+// says nothing.
+func (b *breaker) verdict(ctx context.Context, answer Answer, err error) error {
+	switch {
+	case isAmong(b.policy.On, answer, err):
+		return errFailure
+	case err != nil || ctx.Err() != nil:
+		return errNeither
+	}
+	return nil
+}
+
+func (b *breaker) refuse() error {
+	// While a trial is under way the time is over already.
+	left := max(time.Second, time.Until(time.Unix(0, b.until.Load())))
+	return &function.Failure{Kind: function.ErrUnavailable, Cause: ErrOpen, RetryAfter: left,
+		Text: fmt.Sprintf("it failed too often, and its circuit breaker lets no call through: try again in %s, or look at its logs", left.Round(time.Second))}
+}

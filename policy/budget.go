@@ -1,0 +1,63 @@
+package policy
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// budgetWindow is the time over which calls and further tries are compared.
+	budgetWindow = 10 * time.Second
+	// budgetFloor is how many further tries there may be within the window however
+	// few calls there are.
+	budgetFloor = 10
+)
+
+// budget keeps the further tries to a share of the calls: when everything fails,
+// tries must not multiply the load. It counts by seconds, in a ring.
+type budget struct {
+	share float64
+
+	mu   sync.Mutex
+	ring [budgetWindow / time.Second]struct {
+		second       int64
+		calls, extra int
+	}
+}
+
+// called counts a call.
+func (b *budget) called() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ring[b.now()].calls++
+}
+
+// take counts a further try, if there may be one.
+func (b *budget) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	oldest := b.ring[now].second - int64(len(b.ring))
+	calls, extra := 0, 0
+	for _, slot := range b.ring {
+		if slot.second > oldest {
+			calls += slot.calls
+			extra += slot.extra
+		}
+	}
+	if extra >= budgetFloor && float64(extra+1) > b.share*float64(calls) {
+		return false
+	}
+	b.ring[now].extra++
+	return true
+}
+
+// now is the place of this second, emptied of what it held before.
+func (b *budget) now() int {
+	second := time.Now().Unix()
+	place := int(second % int64(len(b.ring)))
+	if slot := &b.ring[place]; slot.second != second {
+		slot.second, slot.calls, slot.extra = second, 0, 0
+	}
+	return place
+}

@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+)
+
+// chainIdle is how long a chain is kept that no call has passed: the routes that
+// asked for it may be gone.
+const chainIdle = time.Hour
+
+// Chains keeps the chains of all functions: what is written in a function's
+// annotations is made a chain once, not with every call, and what a policy remembers
+// survives a deployment that leaves it as it is. Its methods are safe for concurrent
+// use. The zero value logs nothing.
+type Chains struct {
+	// Logger gets what the policies have to say; nil means nobody. Set it before use.
+	Logger hclog.Logger
+
+	// mu protects the map; what is in it is only replaced.
+	mu   sync.RWMutex
+	kept map[chainKey]*keptChain
+}
+
+// chainKey names a chain: a function, and what a route adds.
+type chainKey struct {
+	name  function.Name
+	route function.Policies
+}
+
+type keptChain struct {
+	chain *Chain
+	// own is what the chain was made from beside the route's part.
+	own *function.Policies
+	// used is when a call last passed, in nanoseconds since 1970.
+	used atomic.Int64
+}
+
+// Of returns the chain for a call of a function with its own policies and with those
+// of the route that it came by. Either may be nil; with both nil there is none.
+func (c *Chains) Of(name function.Name, own, route *function.Policies) *Chain {
+	if own == nil && route == nil {
+		return nil
+	}
+	key := chainKey{name: name}
+	if route != nil {
+		key.route = *route
+	}
+	c.mu.RLock()
+	kept := c.kept[key]
+	c.mu.RUnlock()
+	if kept == nil || !same(kept.own, own) {
+		kept = c.make(key, own)
+	}
+	kept.used.Store(time.Now().UnixNano())
+	return kept.chain
+}
+
+func same(a, b *function.Policies) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+func (c *Chains) make(key chainKey, own *function.Policies) *keptChain {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.kept[key]
+	if old != nil && same(old.own, own) {
+		return old
+	}
+	var before *Chain
+	if old != nil {
+		before = old.chain
+	}
+	c.sweep()
+	made := &keptChain{own: own, chain: newChain(key.name, combined(own, key.route), before, c.log())}
+	if c.kept == nil {
+		c.kept = map[chainKey]*keptChain{}
+	}
+	made.used.Store(time.Now().UnixNano())
+	c.kept[key] = made
+	return made
+}
+
+func combined(own *function.Policies, route function.Policies) function.Policies {
+	if own == nil {
+		return route
+	}
+	return own.With(route)
+}
+
+// sweep drops the chains that nobody has used for long.
+func (c *Chains) sweep() {
+	limit := time.Now().Add(-chainIdle).UnixNano()
+	for key, kept := range c.kept {
+		if kept.used.Load() < limit {
+			delete(c.kept, key)
+		}
+	}
+}
+
+// Forget drops the chains of a function that is deployed no more.
+func (c *Chains) Forget(name function.Name) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.kept {
+		if key.name == name {
+			delete(c.kept, key)
+		}
+	}
+}
+
+func (c *Chains) log() hclog.Logger {
+	if c.Logger != nil {
+		return c.Logger
+	}
+	return hclog.NewNullLogger()
+}

@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+
+	"faas-docker/function"
+)
+
+// logging writes one line about each call, when it has ended.
+type logging struct {
+	log   hclog.Logger
+	level hclog.Level
+	// headers are the request's that are written.
+	headers []string
+	secrets secrets
+}
+
+func newLogging(p function.LogPolicy, log hclog.Logger) *logging {
+	return &logging{log: log, level: hclog.LevelFromString(p.Level), headers: words(p.Headers), secrets: secrets{words(strings.ToLower(p.Redact))}}
+}
+
+// words splits what commas separate.
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// Do has the line written.
+func (p *logging) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
+	request.OnEnd(func(end End) { p.write(request, end) })
+	return next(ctx, request)
+}
+
+func (p *logging) write(request *Request, end End) {
+	r := request.HTTP
+	line := []any{"function", request.Function.String(), "call_id", request.ID, "method", r.Method, "path", r.URL.EscapedPath(),
+		"status", end.Status, "took", end.Took, "tries", end.Tries, "sent", end.Sent, "received", end.Received}
+	if r.URL.RawQuery != "" {
+		line = append(line, "query", p.secrets.query(r.URL.RawQuery))
+	}
+	for _, name := range p.headers {
+		if values := r.Header[name]; len(values) > 0 {
+			line = append(line, "header_"+strings.ToLower(name), p.secrets.header(name, values))
+		}
+	}
+	if end.Err != nil {
+		line = append(line, "err", end.Err)
+	}
+	p.log.Log(p.level, "call", line...)
+}
+
+// redacted is written for what is not to be read.
+const redacted = "REDACTED"
+
+// secrets knows what is not to be read.
+type secrets struct {
+	// more are further names, in lower case.
+	more []string
+}
+
+// hides reports whether the values of this name are secret. It hides too much rather
+// than too little.
+func (s secrets) hides(name string) bool {
+	name = strings.ToLower(name)
+	if slices.Contains(s.more, name) {
+		return true
+	}
+	for _, sign := range []string{"auth", "cookie", "token", "secret", "passw", "pwd", "key", "credential", "session", "signature", "sig", "jwt", "code"} {
+		if strings.Contains(name, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s secrets) header(name string, values []string) string {
+	if s.hides(name) {
+		return redacted
+	}
+	return strings.Join(values, ", ")
+}
+
+// query leaves what is not secret as it came.
+func (s secrets) query(raw string) string {
+	pairs := strings.Split(raw, "&")
+	for i, pair := range pairs {
+		key, _, found := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(key)
+		if found && (err != nil || s.hides(name)) {
+			pairs[i] = key + "=" + redacted
+		}
+	}
+	return strings.Join(pairs, "&")
+}

@@ -1,0 +1,74 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"faas-docker/function"
+)
+
+// The failures of a try that another one may not have. Senders wrap them around
+// their own.
+var (
+	// ErrUnsent: no replica could be reached, none has seen anything of the request.
+	ErrUnsent = errors.New("not sent")
+	// ErrBroken: the replica ended the connection before it answered, or its answer
+	// could not be understood. It may have done what it was asked for.
+	ErrBroken = errors.New("no answer")
+	// ErrLate: the answer did not begin in time.
+	ErrLate = errors.New("answer too late")
+)
+
+// Refusal is an error that says what the client is to be answered.
+type Refusal struct {
+	// Status is an HTTP status.
+	Status int
+	// Text is for the client.
+	Text string
+	// Err is the kind of failure; nil when there is nothing more to say.
+	Err error
+}
+
+// Error returns the Text.
+func (r *Refusal) Error() string { return r.Text }
+
+// Unwrap returns Err.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// isAmong reports whether a try ended as one of the outcomes.
+func isAmong(wanted function.Outcomes, answer Answer, err error) bool {
+	var refused *Refusal
+	switch {
+	case err == nil:
+		return wanted.Status(answer.Status())
+	case errors.Is(err, ErrUnsent), errors.Is(err, ErrBroken):
+		return wanted.Connect
+	case errors.Is(err, ErrLate):
+		return wanted.Timeout
+	case errors.As(err, &refused):
+		return wanted.Status(refused.Status)
+	}
+	return false
+}
+
+// describe tells the outcome of a try for a log.
+func describe(answer Answer, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("status %d", answer.Status())
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
