@@ -21,6 +21,7 @@ import (
 	"faas-docker/function"
 	"faas-docker/handlers"
 	"faas-docker/metrics"
+	"faas-docker/policy"
 	"faas-docker/proxy"
 	"faas-docker/resolver"
 	"faas-docker/store"
@@ -47,6 +48,7 @@ type provider struct {
 	fleet    *fleet.Fleet
 	proxy    *proxy.Handler
 	routing  *routing
+	policies *policy.Chains
 	metrics  *metrics.Metrics
 	server   *front.Server
 	// subnet is the function network as far as it is known.
@@ -108,8 +110,9 @@ func (p *provider) build() error {
 		DrainTimeout: p.config.drainTimeout,
 		Rested:       p.engine.Rest,
 		Judge:        p.routing.judge,
-		Deleted:      func(name function.Name) { p.metrics.Forget(name) },
+		Deleted:      p.forget,
 	})
+	p.policies = &policy.Chains{Logger: p.logger.Named("policy")}
 	p.metrics = metrics.New(func() []function.Status { return p.fleet.List("") })
 	p.proxy = &proxy.Handler{
 		Resolver:          p.resolver,
@@ -118,6 +121,8 @@ func (p *provider) build() error {
 		WakeTimeout:       p.config.wakeTimeout,
 		TrustedProxies:    p.config.trustedProxies,
 		Policy:            p.resolver.Policy,
+		Chains:            p.policies,
+		SpoolDir:          p.config.dataDir,
 		MaxIdlePerReplica: p.config.maxIdleConnsPerHost,
 		Observer:          p.metrics,
 		Logger:            p.logger.Named("proxy"),
@@ -126,6 +131,12 @@ func (p *provider) build() error {
 	p.resolver.Lost = p.proxy.Abandon
 	p.routing.functions = p.proxy
 	return p.buildServer()
+}
+
+// forget drops what is remembered of a function that was deleted.
+func (p *provider) forget(name function.Name) {
+	p.metrics.Forget(name)
+	p.policies.Forget(name)
 }
 
 func (p *provider) buildServer() error {

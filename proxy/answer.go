@@ -144,7 +144,7 @@ func keepLength(header http.Header) {
 
 // forwardInformational passes an interim answer on, such as 103 Early Hints.
 func (x *exchange) forwardInformational(h head) {
-	if !x.call.r.ProtoAtLeast(1, 1) {
+	if !x.call.r.ProtoAtLeast(1, 1) || !x.try.speaks() {
 		return
 	}
 	header := x.call.w.Header()

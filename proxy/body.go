@@ -165,6 +165,7 @@ func (b *body) write(piece []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errClientGone, err)
 	}
+	b.x.call.passed(len(piece))
 	return nil
 }
 

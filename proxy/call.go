@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,21 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"faas-docker/function"
-	"faas-docker/resolver"
+	"faas-docker/policy"
 )
 
 // lingerTime is how long the connection of a client that was refused stays open,
 // so that it can read why.
 const lingerTime = time.Second
-
-const (
-	// maxReplays bounds how often a request is repeated that replicas died of, or
-	// with. The kernel still accepts connections for a process that is ending: the
-	// second try may meet the same one.
-	maxReplays = 2
-	// replayPause is the wait before the second of them; the first comes at once.
-	replayPause = 20 * time.Millisecond
-)
 
 // call is one invocation on its way.
 type call struct {
@@ -58,8 +48,14 @@ type call struct {
 	dismissed bool
 	// interrupted is set when we ended the reading of the request, not the client.
 	interrupted atomic.Bool
-	// held bounds the wait for a replica.
+	// held bounds the wait for a replica; calls with policies have one for each try.
 	held patient
+	// repeats bounds what is repeated without any policy.
+	repeats repeats
+	// duplex is set when the answer may begin before the request has ended.
+	duplex bool
+	// request is the call as its policies know it; nil without any.
+	request *policy.Request
 }
 
 // identify gives the call its number and its time, and tells the client both.
@@ -103,89 +99,18 @@ func (c *call) run() (err error) {
 		return err
 	}
 	defer cancel()
-	lease, err := c.acquire(c.handler.wakeTimeout())
+	lease, err := c.acquire(try{ctx: c.r.Context(), held: &c.held}, c.handler.wakeTimeout())
 	if !isUnknown(err) {
 		c.started()
 	}
 	if err != nil {
 		return err
 	}
+	c.repeats.until = time.Now().Add(c.handler.retryTimeout())
+	if chain, own := c.policies(); chain != nil || own != nil {
+		return c.deliverThrough(chain, own, lease)
+	}
 	return c.deliver(lease)
-}
-
-// deliver carries the call to the replica, and to others as long as one cannot be
-// reached at all: no replica has seen anything of it then. It may have stopped a
-// moment ago, and its successor be about to start. A request that may be repeated
-// (RFC 9110, 9.2.2) also survives a replica that ends without a byte of an answer;
-// but not many, since it may be what ended them.
-func (c *call) deliver(lease resolver.Lease) error {
-	until := time.Now().Add(c.handler.retryTimeout())
-	for replays := 0; ; {
-		err := c.carry(lease)
-		left := time.Until(until)
-		unanswered := errors.Is(err, errUnanswered)
-		if left <= 0 || !unanswered && !errors.Is(err, errUnreachable) || unanswered && replays == maxReplays {
-			return err
-		}
-		if unanswered {
-			c.pause(time.Duration(replays) * replayPause)
-			replays++
-		}
-		next, unavailable := c.acquire(left)
-		if errors.Is(unavailable, errNotAwake) {
-			return err
-		}
-		if unavailable != nil {
-			return unavailable
-		}
-		lease = next
-	}
-}
-
-// pause waits, but not longer than the client does.
-func (c *call) pause(length time.Duration) {
-	if length == 0 {
-		return
-	}
-	select {
-	case <-time.After(length):
-	case <-c.r.Context().Done():
-	}
-}
-
-// carry passes the call to the replica and gives it back. One that cannot be
-// reached is not lent again until it has been seen to answer.
-func (c *call) carry(lease resolver.Lease) (err error) {
-	defer lease.Release()
-	if lease.Waking() {
-		err = c.sendAsleep(lease.Replica())
-	} else {
-		err = c.send(lease.Replica())
-	}
-	if errors.Is(err, errUnreachable) && c.r.Context().Err() == nil {
-		c.handler.Resolver.Suspect(c.target.name, lease.Replica().ID)
-	}
-	return err
-}
-
-// send passes the call to the replica, and its answer back.
-func (c *call) send(replica *function.Replica) error {
-	upstream := c.handler.upstreams.of(replica)
-	if c.wantsHTTP2() {
-		return upstream.carryHTTP2(c)
-	}
-	return upstream.carry(c)
-}
-
-// acquire borrows a replica, waiting for one no longer than limit.
-func (c *call) acquire(limit time.Duration) (resolver.Lease, error) {
-	c.held = patient{Context: c.r.Context(), limit: limit}
-	defer c.held.stop()
-	lease, err := c.handler.Resolver.Acquire(&c.held, c.target.name)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = errNotAwake
-	}
-	return lease, err
 }
 
 // applyPolicy asks how the function wants to be invoked, and bounds the call so.
@@ -230,6 +155,15 @@ func (c *call) started() {
 	}
 }
 
+// answerEarly lets the answer begin before the request has ended.
+func (c *call) answerEarly() {
+	if !c.duplex {
+		c.duplex = true
+		// Not every writer can; one that cannot answers when the body has been read.
+		_ = http.NewResponseController(c.w).EnableFullDuplex()
+	}
+}
+
 // begin sends the status and the header.
 func (c *call) begin(code int) {
 	c.code = code
@@ -249,6 +183,9 @@ func (c *call) finish(err error) {
 	}
 	if c.known && c.handler.Observer != nil {
 		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
+	}
+	if c.request != nil {
+		c.request.End(code, err)
 	}
 	if cut {
 		c.cut(code)
@@ -311,36 +248,4 @@ type upload interface {
 	// retire ends the reading of the body. It waits for a read that is under way,
 	// which the client's connection must bound.
 	retire()
-}
-
-// patient is a context that ends when its parent does or the limit is over. Its
-// clock starts when somebody waits for it: most callers are served at once. Only
-// one goroutine may use it.
-type patient struct {
-	context.Context
-	limit   time.Duration
-	bounded context.Context
-	cancel  context.CancelFunc
-}
-
-// Done starts the clock.
-func (p *patient) Done() <-chan struct{} {
-	if p.bounded == nil {
-		p.bounded, p.cancel = context.WithTimeout(p.Context, p.limit)
-	}
-	return p.bounded.Done()
-}
-
-// Err says why it ended.
-func (p *patient) Err() error {
-	if p.bounded != nil {
-		return p.bounded.Err()
-	}
-	return p.Context.Err()
-}
-
-func (p *patient) stop() {
-	if p.cancel != nil {
-		p.cancel()
-	}
 }

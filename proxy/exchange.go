@@ -28,9 +28,13 @@ var errStale = errors.New("stale connection")
 // exchange is one request and its answer over one connection.
 type exchange struct {
 	call *call
-	conn *conn
+	try  try
+	// upstream is where the connection comes from.
+	upstream *upstream
+	conn     *conn
 	*scratch
 	out  outgoing
+	head head
 	body body
 	// pump sends the request's body; nil while there is none, or it is not wanted.
 	pump *pump
@@ -42,58 +46,94 @@ type exchange struct {
 	reusable bool
 }
 
-// carry sends a call to the replica. An error is errUnreachable when the replica
-// has certainly seen nothing of it.
-func (u *upstream) carry(c *call) error {
+// carry sends a call to the replica and passes its answer on.
+func (u *upstream) carry(c *call, t try) error {
+	got, err := u.open(c, t)
+	if err != nil {
+		return err
+	}
+	return got.pass()
+}
+
+// open sends a try to the replica and waits for the head of its answer. An error is
+// errUnreachable when the replica has certainly seen nothing of it.
+func (u *upstream) open(c *call, t try) (reply, error) {
 	s := c.handler.scratches.get()
-	defer c.handler.scratches.put(s)
 	for fresh := false; ; fresh = true {
-		conn, err := u.connect(c.r.Context(), fresh)
-		if err != nil {
-			return err
+		conn, err := u.connect(t.ctx, fresh)
+		if err == nil {
+			s.exchange = exchange{call: c, try: t, upstream: u, conn: conn, scratch: s, out: newOutgoing(c)}
+			s.reader.Reset(conn.TCPConn)
+			err = s.exchange.begin()
 		}
-		if err = u.exchange(c, conn, s); !errors.Is(err, errStale) {
-			return err
+		if err == nil {
+			return &s.exchange, nil
+		}
+		if !errors.Is(err, errStale) {
+			c.handler.scratches.put(s)
+			return nil, err
 		}
 	}
 }
 
-// exchange carries the call over one connection, and keeps that for the next call
-// when it can be kept.
-func (u *upstream) exchange(c *call, conn *conn, s *scratch) error {
-	reusable := false
+// begin sends the request and reads the head of the answer. Without one the
+// connection is closed.
+func (x *exchange) begin() (err error) {
 	defer func() {
-		if reusable {
-			u.put(conn, c.handler.maxIdle())
-		} else {
-			conn.Close()
+		if err != nil {
+			x.stopWatching()
+			x.conn.Close()
 		}
 	}()
-	s.exchange = exchange{call: c, conn: conn, scratch: s, out: newOutgoing(c)}
-	s.reader.Reset(conn.TCPConn)
-	err := s.exchange.run()
-	reusable = err == nil && s.exchange.reusable
-	return err
-}
-
-// run carries the request and its answer.
-func (x *exchange) run() error {
+	if x.try.request != nil {
+		// Policies end a try when they like, not when the client does.
+		x.watch()
+	}
 	if err := x.send(); err != nil {
 		return err
 	}
-	h, err := x.receive()
-	if err != nil {
+	if x.head, err = x.receive(); err != nil {
 		return x.blame(err)
 	}
-	if h.code == http.StatusSwitchingProtocols {
-		return x.switchProtocols(h)
+	return nil
+}
+
+func (x *exchange) status() int { return x.head.code }
+
+func (x *exchange) field(key string) string { return x.head.field(key) }
+
+// pass passes the answer on, and keeps the connection for the next call when it can
+// be kept.
+func (x *exchange) pass() (err error) {
+	defer x.end()
+	if x.head.code == http.StatusSwitchingProtocols {
+		return x.switchProtocols(x.head)
 	}
-	if err := x.answer(h); err != nil {
+	if err := x.answer(x.head); err != nil {
 		return x.blame(err)
 	}
 	whole := x.settle()
-	x.reusable = x.stopWatching() && whole && !h.closes && !x.endless && x.reader.Buffered() == 0
+	x.reusable = x.stopWatching() && whole && !x.head.closes && !x.endless && x.reader.Buffered() == 0
 	return nil
+}
+
+// drop gives the answer up, and with it the connection.
+func (x *exchange) drop() {
+	x.stopWatching()
+	if x.pump != nil {
+		x.pump.stopped.Store(true)
+	}
+	x.end()
+}
+
+// end gives back what the exchange was lent.
+func (x *exchange) end() {
+	if x.reusable {
+		x.upstream.put(x.conn, x.call.handler.maxIdle())
+	} else {
+		x.conn.Close()
+	}
+	x.call.handler.scratches.put(x.scratch)
 }
 
 // send writes the head of the request, and lets the body follow.
@@ -104,8 +144,7 @@ func (x *exchange) send() error {
 		return x.lost(err, n > 0)
 	}
 	if x.out.hasBody {
-		// Not every writer can; one that cannot answers when the body has been read.
-		_ = http.NewResponseController(x.call.w).EnableFullDuplex()
+		x.call.answerEarly()
 		if !x.out.expect {
 			x.startPump()
 		}
@@ -115,7 +154,7 @@ func (x *exchange) send() error {
 
 // lost explains a connection that ended before any byte of an answer.
 func (x *exchange) lost(err error, sent bool) error {
-	if x.pump != nil || x.call.r.Context().Err() != nil {
+	if x.pump != nil || x.try.ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", errDied, err)
 	}
 	replayable := x.out.replayable()
@@ -244,7 +283,7 @@ func (x *exchange) blame(err error) error {
 // watch closes the connection when the client goes away.
 func (x *exchange) watch() {
 	if x.unwatch == nil {
-		x.unwatch = context.AfterFunc(x.call.r.Context(), x.conn.abort)
+		x.unwatch = context.AfterFunc(x.try.ctx, x.conn.abort)
 	}
 }
 
@@ -254,7 +293,9 @@ func (x *exchange) stopWatching() bool { return x.unwatch == nil || x.unwatch() 
 func (x *exchange) startPump() {
 	if x.pump == nil && x.out.hasBody {
 		x.pump = newPump(x)
-		x.call.upload = x.pump
+		if x.try.request == nil {
+			x.call.upload = x.pump
+		}
 		go x.pump.run()
 	}
 }

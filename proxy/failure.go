@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/policy"
 )
 
 // What can go wrong on the way, beside the failures that function names.
@@ -100,6 +101,10 @@ func (c *call) refusal(err error) refusal {
 	var failure *function.Failure
 	if errors.As(err, &failure) {
 		return refusal{code: statusOf(failure), text: c.naming(failure.Text), retryAfter: failure.RetryAfter}
+	}
+	var refused *policy.Refusal
+	if errors.As(err, &refused) {
+		return refusal{code: refused.Status, text: c.naming(refused.Text)}
 	}
 	for _, known := range c.refusals() {
 		if errors.Is(err, known.err) {

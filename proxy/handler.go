@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
+	"faas-docker/policy"
 	"faas-docker/resolver"
 )
 
@@ -67,6 +68,15 @@ type Handler struct {
 	// Policy says how a function wants to be invoked; it is asked once per
 	// invocation, also for functions that do not exist. Nil means the defaults.
 	Policy func(function.Name) function.CallPolicy
+	// Chains makes policies of what functions and routes ask for (CallPolicy.Policies,
+	// function.WithPolicies); nil means that nothing is done around their calls.
+	Chains *policy.Chains
+	// CallPolicy chooses a policy for one call, whose place in the chain is marked in
+	// policy.Chain.Do. Nil means none, and so does what it returns.
+	CallPolicy func(function.Name, *http.Request) policy.Policy
+	// SpoolDir is the folder for request bodies that are kept to be sent again and are
+	// too long for memory; empty means the system's folder for temporary files.
+	SpoolDir string
 	// Observer is told of the invocations; nil means nobody.
 	Observer Observer
 	// Logger gets what callers are not told; nil means ErrorLog.

@@ -35,6 +35,16 @@ type head struct {
 	upgrade string
 }
 
+// field is the first value of a field; empty when there is none.
+func (h *head) field(key string) string {
+	for _, f := range h.fields {
+		if f.key == key {
+			return f.value
+		}
+	}
+	return ""
+}
+
 // readRaw appends one head, up to and with its blank line, to raw.
 func readRaw(reader *bufio.Reader, raw []byte) ([]byte, error) {
 	line := len(raw)

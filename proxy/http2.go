@@ -21,8 +21,8 @@ const graceTime = 50 * time.Millisecond
 // carryHTTP2 sends a call to a replica in HTTP/2, on a connection that it shares
 // with others. An error is errUnreachable when the replica has certainly seen
 // nothing of it.
-func (u *upstream) carryHTTP2(c *call) error {
-	x := http2Exchange{call: c, out: newOutgoing(c)}
+func (u *upstream) carryHTTP2(c *call, t try) error {
+	x := http2Exchange{call: c, try: t, out: newOutgoing(c)}
 	defer x.release()
 	if x.out.hasBody {
 		x.takeBody()
@@ -42,6 +42,7 @@ func (u *upstream) carryHTTP2(c *call) error {
 // http2Exchange is one request and its answer in HTTP/2.
 type http2Exchange struct {
 	call *call
+	try  try
 	out  outgoing
 	// stream is the one of the present try, and link the connection it is on.
 	stream *stream
@@ -56,15 +57,17 @@ type http2Exchange struct {
 	done chan error
 	// grace ends the upload soon; nil unless the answer was that we try again.
 	grace *time.Timer
+	// uploaded is closed when the body has been sent beside the answer; nil unless it
+	// is.
+	uploaded chan struct{}
 }
 
 func (x *http2Exchange) takeBody() {
 	c := x.call
-	x.body = &requestBody{Reader: c.body, interrupt: c.interrupt}
+	x.body = &requestBody{Reader: x.try.body, interrupt: c.interrupt}
 	x.buffer = c.handler.getCopy()
 	c.upload = x.body
-	// Not every writer can; one that cannot answers when the body has been read.
-	_ = http.NewResponseController(c.w).EnableFullDuplex()
+	c.answerEarly()
 }
 
 func (x *http2Exchange) release() {
@@ -91,7 +94,7 @@ func (x *http2Exchange) open(u *upstream) error {
 				return nil
 			}
 		}
-		if err := u.addLink(x.call.r.Context(), x.call.headTimeout()); err != nil {
+		if err := u.addLink(x.try.ctx, x.call.headTimeout()); err != nil {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func (x *http2Exchange) run() error {
 	}
 	if x.call.policy.Timeout > 0 {
 		// Else nobody would end the wait for a client that is silent.
-		defer context.AfterFunc(x.call.r.Context(), func() { x.body.Close() })()
+		defer context.AfterFunc(x.try.ctx, func() { x.body.Close() })()
 	}
 	// Most functions answer when they have all of the body. The answer of one that
 	// begins sooner is passed on beside it.
@@ -147,7 +150,7 @@ func (x *http2Exchange) settle(uploaded error) error {
 
 // upload sends the body, beginning with what an earlier try has read of it.
 func (x *http2Exchange) upload() error {
-	ctx, limit := x.call.r.Context(), x.call.headTimeout()
+	ctx, limit := x.try.ctx, x.call.headTimeout()
 	if err := x.stream.write(ctx, (*x.buffer)[:max(0, x.kept)], limit); err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func (x *http2Exchange) upload() error {
 
 // repeatable reports whether the call can be sent again, as it was, by us.
 func (x *http2Exchange) repeatable() bool {
-	return x.call.code == 0 && x.kept >= 0 && !x.call.interrupted.Load() && x.call.r.Context().Err() == nil
+	return x.call.code == 0 && x.kept >= 0 && !x.call.interrupted.Load() && x.try.ctx.Err() == nil
 }
 
 // blame finds words for what ended the exchange.
@@ -189,6 +192,11 @@ func (x *http2Exchange) receive() error {
 	if err != nil {
 		return err
 	}
+	return x.passOn(h, ended)
+}
+
+// passOn passes on an answer whose head has come; ended says that this was all of it.
+func (x *http2Exchange) passOn(h head, ended bool) error {
 	e := exchange{call: x.call}
 	hasBody := !ended && !h.bodyless(x.call.r.Method)
 	e.beginUnframed(h, hasBody, trailerNames(h))
@@ -204,7 +212,7 @@ func (x *http2Exchange) receive() error {
 func (x *http2Exchange) receiveHead() (h head, ended bool, err error) {
 	limit := x.call.headTimeout()
 	for {
-		e := exchange{call: x.call}
+		e := exchange{call: x.call, try: x.try}
 		for _, interim := range x.stream.takeInterim() {
 			e.forwardInformational(interim)
 		}
@@ -212,7 +220,10 @@ func (x *http2Exchange) receiveHead() (h head, ended bool, err error) {
 		if arrived || err != nil {
 			return h, ended, err
 		}
-		if err := x.stream.await(x.call.r.Context(), limit); err != nil {
+		if err := x.stream.await(x.try.ctx, limit); err != nil {
+			if errors.Is(err, errTooSlow) && x.isUploading() {
+				continue
+			}
 			if errors.Is(err, errTooSlow) {
 				x.link.suspect(x.stream.heard)
 			}
@@ -235,6 +246,7 @@ func (x *http2Exchange) copyBody() error {
 			if err := out.write(piece); err != nil {
 				return fmt.Errorf("%w: %w", errClientGone, err)
 			}
+			c.passed(len(piece))
 		}
 		if ended {
 			return nil
@@ -242,7 +254,7 @@ func (x *http2Exchange) copyBody() error {
 		if len(piece) > 0 {
 			continue
 		}
-		if err := x.stream.await(c.r.Context(), c.policy.IdleTimeout); err != nil {
+		if err := x.stream.await(x.try.ctx, c.policy.IdleTimeout); err != nil {
 			return err
 		}
 	}

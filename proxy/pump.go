@@ -44,7 +44,7 @@ type pump struct {
 }
 
 func newPump(x *exchange) *pump {
-	return &pump{r: x.call.incoming, body: x.call.body, conn: x.conn, chunked: x.out.chunked, limit: x.call.headTimeout(),
+	return &pump{r: x.call.incoming, body: x.try.body, conn: x.conn, chunked: x.out.chunked, limit: x.call.headTimeout(),
 		handler: x.call.handler, done: make(chan struct{})}
 }
 

@@ -26,7 +26,7 @@ type outgoing struct {
 func newOutgoing(c *call) outgoing {
 	r := c.r
 	o := outgoing{r: r, path: c.target.path, called: c.handler.forwardingOf(r), id: c.id, start: c.start}
-	o.hasBody = r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+	o.hasBody = hasBody(r)
 	o.chunked = o.hasBody && (r.ContentLength < 0 || len(r.Trailer) > 0)
 	o.expect = o.hasBody && r.ProtoAtLeast(1, 1) && anyHasToken(r.Header["Expect"], "100-continue")
 	if r.ProtoMajor == 1 && anyHasToken(r.Header["Connection"], "upgrade") {

@@ -135,7 +135,7 @@ func (s *resolved) carry(c *call) error {
 		host = net.JoinHostPort(base.Hostname(), "8080")
 	}
 	if base.Scheme != "https" {
-		return s.engine.upstreams.at(host).carry(c)
+		return s.engine.upstreams.at(host).carry(c, try{ctx: c.r.Context(), body: c.body})
 	}
 	return c.roundTrip(s.secure, func(o *outgoing) (*url.URL, error) {
 		target, err := url.ParseRequestURI(o.rootedPath())

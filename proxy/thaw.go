@@ -95,81 +95,75 @@ func (t *thaws) fail(replica string, why error) {
 	}
 }
 
-// sendAsleep is send to a replica that may not have thawed yet. When its thaw fails
-// the call is as it was before, and the error says whether it may be sent again.
-func (c *call) sendAsleep(replica *function.Replica) error {
-	before, body := c.r, c.body
-	ctx, abandon := context.WithCancelCause(before.Context())
+// openAsleep is openOn for a replica that may not have thawed yet. When its thaw
+// fails the try is as it was before, and the error says whether it may be sent again.
+func (c *call) openAsleep(t *try, replica *function.Replica) (reply, error) {
+	ctx, abandon := context.WithCancelCause(t.ctx)
+	asleep, record := *t, &recording{Reader: t.body}
+	asleep.ctx = ctx
+	if hasBody(c.r) {
+		asleep.body = record
+	}
+	forget := c.handler.thaws.await(replica.ID, abandon)
+	got, err := c.openOn(asleep, replica)
+	forget()
+	if err == nil {
+		return thawed{got, func() { abandon(nil) }}, nil
+	}
 	defer abandon(nil)
-	record := &recording{Reader: body}
-	if hasBody := newOutgoing(c).hasBody; hasBody {
-		c.body = record
-	}
-	c.r = before.WithContext(ctx)
-	defer c.handler.thaws.await(replica.ID, abandon)()
-	err := c.send(replica)
-	c.r = before
 	why := context.Cause(ctx)
-	if err == nil || c.code != 0 || !errors.Is(why, errNeverThawed) && !errors.Is(why, errMaybeThawed) {
-		return err
+	if c.code != 0 || !errors.Is(why, errNeverThawed) && !errors.Is(why, errMaybeThawed) {
+		return nil, err
 	}
-	if !c.rewind(record) {
-		return fmt.Errorf("%w: %w", errDied, why)
+	if hasBody(c.r) && (c.interrupted.Load() || !record.rewind(t)) {
+		return nil, fmt.Errorf("%w: %w", errDied, why)
 	}
 	out := newOutgoing(c)
 	switch {
 	case errors.Is(why, errNeverThawed):
-		return fmt.Errorf("%w: %w", errUnreachable, why)
+		return nil, fmt.Errorf("%w: %w", errUnreachable, why)
 	case out.replayable():
-		return fmt.Errorf("%w: %w: %w", errUnanswered, errDied, why)
+		return nil, fmt.Errorf("%w: %w: %w", errUnanswered, errDied, why)
 	}
-	return fmt.Errorf("%w: %w", errDied, why)
+	return nil, fmt.Errorf("%w: %w", errDied, why)
 }
 
-// rewind makes the request's body what it was before it was sent, and reports
-// whether it could.
-func (c *call) rewind(record *recording) bool {
-	if c.body != io.Reader(record) {
-		return true
-	}
-	if c.interrupted.Load() {
-		return false
-	}
-	if !c.retireUpload() || record.cut {
-		return false
-	}
-	c.body = io.MultiReader(bytes.NewReader(record.read), record.Reader)
-	return true
+// thawed is the answer of a replica that was asleep.
+type thawed struct {
+	reply
+	// end lets go of what waited for the thaw; the answer lasts no longer.
+	end func()
 }
 
-// retireUpload ends the reading of the body, and reports whether it has ended. A
-// client that is silent for long is not waited for.
-func (c *call) retireUpload() bool {
-	if c.upload == nil {
-		return true
-	}
-	retired := make(chan struct{})
-	go func() {
-		defer close(retired)
-		c.upload.retire()
-	}()
-	select {
-	case <-retired:
-		return true
-	case <-time.After(lingerTime):
-		return false
-	}
+func (r thawed) pass() error {
+	defer r.end()
+	return r.reply.pass()
+}
+
+func (r thawed) drop() {
+	defer r.end()
+	r.reply.drop()
 }
 
 // recording remembers what was read, up to maxRecording.
 type recording struct {
 	io.Reader
+
+	// mu is held while it is read; it protects the fields below.
+	mu   sync.Mutex
 	read []byte
 	// cut is set when more was read.
 	cut bool
+	// retired is set when nothing more is to be read.
+	retired bool
 }
 
 func (r *recording) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.retired {
+		return 0, errClientGone
+	}
 	n, err := r.Reader.Read(p)
 	if r.cut = r.cut || len(r.read)+n > maxRecording; r.cut {
 		r.read = nil
@@ -177,4 +171,27 @@ func (r *recording) Read(p []byte) (int, error) {
 	}
 	r.read = append(r.read, p[:n]...)
 	return n, err
+}
+
+// rewind makes the body of a try what it was before it was sent, and reports whether
+// it could. It ends the reading of the body; a client that is silent for long is not
+// waited for.
+func (r *recording) rewind(t *try) bool {
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.retired = true
+	}()
+	select {
+	case <-retired:
+	case <-time.After(lingerTime):
+		return false
+	}
+	if r.cut {
+		return false
+	}
+	t.body = io.MultiReader(bytes.NewReader(r.read), r.Reader)
+	return true
 }

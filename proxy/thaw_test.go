@@ -95,18 +95,21 @@ func TestRewind_OnlyWhatIsRememberedWhole(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]bool{0: true, 1000: true, maxRecording: true, maxRecording + 1: false} {
 		record := &recording{Reader: strings.NewReader(strings.Repeat("x", size) + "rest")}
-		c := &call{body: record}
+		var again try
 		if _, err := io.CopyN(io.Discard, record, int64(size)); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.rewind(record); got != want {
+		if got := record.rewind(&again); got != want {
 			t.Errorf("%d bytes: rewound=%t, want %t", size, got, want)
 			continue
+		}
+		if _, err := record.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%d bytes: the first try reads on", size)
 		}
 		if !want {
 			continue
 		}
-		if all, err := io.ReadAll(c.body); err != nil || len(all) != size+len("rest") {
+		if all, err := io.ReadAll(again.body); err != nil || len(all) != size+len("rest") {
 			t.Errorf("%d bytes: %d after it was rewound, %v", size, len(all), err)
 		}
 	}
