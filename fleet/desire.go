@@ -105,6 +105,9 @@ func (f *Fleet) examine(ctx context.Context, spec function.Spec) (scale.Bounds, 
 	if err := f.judge(spec); err != nil {
 		return scale.Bounds{}, "", err
 	}
+	if err := f.judgeReclaim(ctx, spec, policy); err != nil {
+		return scale.Bounds{}, "", err
+	}
 	if err := f.Engine.Check(ctx, spec); err != nil {
 		return scale.Bounds{}, "", err
 	}

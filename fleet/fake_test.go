@@ -27,6 +27,7 @@ type fakeEngine struct {
 	// The host; zero means not known.
 	cpus   int
 	memory int64
+	swap   function.Swap
 
 	// What the engine does when asked; nil means it succeeds at once.
 	image   func(ctx context.Context, reference string) (string, error)
@@ -47,7 +48,40 @@ func (e *fakeEngine) record(format string, args ...any) {
 }
 
 func (e *fakeEngine) Capacity(context.Context) (int, int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	return e.cpus, e.memory, nil
+}
+
+func (e *fakeEngine) Swap(context.Context) (function.Swap, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.swap, nil
+}
+
+// lastCalls returns up to n of the last calls that changed something.
+func (e *fakeEngine) lastCalls(n int) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.calls[max(0, len(e.calls)-n):])
+}
+
+func (e *fakeEngine) setSwap(swap function.Swap) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.swap = swap
+}
+
+func (e *fakeEngine) Memory(context.Context, string) (int64, error) { return 100 << 20, nil }
+
+func (e *fakeEngine) Reclaim(_ context.Context, id string, memory int64) error {
+	e.note("reclaim %s but for %d MiB", id, memory>>20)
+	return nil
+}
+
+func (e *fakeEngine) Restore(_ context.Context, id string, spec function.Spec) error {
+	e.note("restore %s to %s", id, spec.Limits.Memory)
+	return nil
 }
 
 func (e *fakeEngine) Prepare(context.Context) error              { return nil }

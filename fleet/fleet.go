@@ -46,6 +46,10 @@ type Engine interface {
 	Remove(ctx context.Context, id string) error
 	Pause(ctx context.Context, id string) error
 	Unpause(ctx context.Context, id string) error
+	Swap(ctx context.Context) (function.Swap, error)
+	Memory(ctx context.Context, id string) (int64, error)
+	Reclaim(ctx context.Context, id string, memory int64) error
+	Restore(ctx context.Context, id string, spec function.Spec) error
 	Usage(ctx context.Context, name function.Name) (function.Usage, error)
 	PostMortem(ctx context.Context, id string) (function.PostMortem, error)
 	PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error

@@ -44,6 +44,8 @@ type view struct {
 	// checks are the replicas whose health is watched, and when each is to be asked
 	// next.
 	checks map[string]time.Time
+	// reclaimed are frozen replicas whose memory is on the host's swap.
+	reclaimed map[string]bool
 	// keeping are replicas that are on their way to be kept for a way back; they are
 	// among those that are changing.
 	keeping map[string]bool
@@ -72,6 +74,7 @@ type plan struct {
 	probe   []function.Replica
 	check   []function.Replica // asked whether they still answer
 	freeze  []function.Replica
+	reclaim []function.Replica // their memory goes to swap
 	thaw    []function.Replica
 	doze    []function.Replica // paused ones that are lent from now on
 	keep    []function.Replica // taken out of rotation, and frozen, for a way back
@@ -105,7 +108,7 @@ func decide(v view) plan {
 	}
 	warmth := scale.Warmth(v.warmthView(current))
 	p.fill(v, warmth)
-	p.freeze = pick(current, warmth.Freeze)
+	p.freeze, p.reclaim = pick(current, warmth.Freeze), pick(current, warmth.Reclaim)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
 	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
 	p.retire = pick(current, warmth.Remove)
@@ -165,6 +168,9 @@ func (v view) warmthView(current []resolver.Member) scale.WarmthView {
 		temperature := scale.Running
 		if m.Warmth == resolver.Asleep || m.State == function.Paused && m.Warmth == resolver.Awake {
 			temperature = scale.Frozen
+			if v.reclaimed[m.ID] {
+				temperature = scale.Reclaimed
+			}
 		}
 		replicas[i] = scale.Warm{
 			ID: m.ID, Revision: m.Revision, Temperature: temperature, Changing: v.changing[m.ID],
@@ -174,6 +180,7 @@ func (v view) warmthView(current []resolver.Member) scale.WarmthView {
 	return scale.WarmthView{
 		Now: v.now, Policy: v.policy, Revision: v.want.Revision, Replicas: replicas,
 		Starting: v.starting, Want: v.want.Replicas, Busy: v.needed, Waiting: v.waiting, IdleSince: v.idleSince,
+		CanReclaim: true,
 	}
 }
 

@@ -57,7 +57,7 @@ func TestRollback_TheRevisionBeforeIsKeptFrozenAndTakesTheCallsAtOnce(t *testing
 		}
 		s.wantRunning("c1", "c2")
 		if kept := s.kept("figlet"); kept != 1 || s.engine.countOf("pause c1") != 1 {
-			t.Fatalf("%d replicas kept, %v", kept, s.engine.calls)
+			t.Fatalf("%d replicas kept, %v", kept, s.engine.lastCalls(5))
 		}
 		began := time.Now()
 		if err := s.Rollback(s.t.Context(), s.name("figlet")); err != nil {

@@ -26,6 +26,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 			w.fleet.Resolver.Woken(w.name, replica.ID)
 			return
 		}
+		w.intact[replica.ID] = true
 		w.fleet.Resolver.Paused(w.name, replica.ID)
 		w.fleet.Logger.Debug("replica frozen", "function", w.name, "replica", replica.Instance)
 	})
@@ -37,7 +38,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 	w.fleet.Resolver.Doze(w.name, replica.ID)
 	w.fleet.Resolver.Rouse(w.name, replica.ID)
 	began := time.Now()
-	w.temper(ctx, replica, w.fleet.Engine.Unpause, func(w *worker, err error) {
+	w.temper(ctx, replica, w.revive(replica), func(w *worker, err error) {
 		if err != nil {
 			w.fleet.Logger.Error("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
 			w.note("replica %s could not be thawed: %v", replica.Instance, err)
@@ -45,6 +46,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 			w.retire(ctx, replica)
 			return
 		}
+		delete(w.reclaimed, replica.ID)
 		w.fleet.Resolver.Woken(w.name, replica.ID)
 		w.fleet.Logger.Debug("replica thawed", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 	})

@@ -66,6 +66,9 @@ type worker struct {
 	admitted map[string]bool
 	// pulses are those whose health is watched.
 	pulses map[string]*pulse
+	// intact are the replicas that were frozen by this worker and still have all of
+	// their memory; reclaimed are those that have not.
+	intact, reclaimed map[string]bool
 	// evicted are replicas that made room for others: they are as good as gone.
 	evicted map[string]bool
 	// forgetful is set while the store does not take what is to be remembered of the
@@ -92,6 +95,10 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		counted:  map[string]bool{},
 		backoffs: map[uint64]*backoff{},
 		evicted:  map[string]bool{},
+
+		intact:    map[string]bool{},
+		reclaimed: map[string]bool{},
+
 		admitted: map[string]bool{},
 		pulses:   map[string]*pulse{},
 		scaler:   scale.NewAutoscaler(scale.Policy{}),
@@ -188,6 +195,7 @@ func (w *worker) look() plan {
 		since:     w.since,
 		probing:   keysOf(w.probing),
 		keeping:   keysOf(w.keeping),
+		reclaimed: w.reclaimed,
 	}
 	maps.Copy(v.changing, v.keeping)
 	var again time.Time
@@ -314,9 +322,9 @@ func (w *worker) forgetGone(members []resolver.Member) {
 	}
 	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
 	maps.DeleteFunc(w.born, func(id string, _ time.Time) bool { return !alive[id] })
-	maps.DeleteFunc(w.counted, func(id string, _ bool) bool { return !alive[id] })
-	maps.DeleteFunc(w.evicted, func(id string, _ bool) bool { return !alive[id] })
-	maps.DeleteFunc(w.admitted, func(id string, _ bool) bool { return !alive[id] })
+	for _, noted := range []map[string]bool{w.counted, w.evicted, w.admitted, w.intact, w.reclaimed} {
+		maps.DeleteFunc(noted, func(id string, _ bool) bool { return !alive[id] })
+	}
 }
 
 // age is how long a replica has been known; zero when it was not known before.
@@ -393,6 +401,9 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	}
 	for _, replica := range p.freeze {
 		w.freeze(ctx, replica)
+	}
+	for _, replica := range p.reclaim {
+		w.reclaim(ctx, replica)
 	}
 	for _, replica := range p.keep {
 		w.keep(ctx, replica)

@@ -1,0 +1,104 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"faas-docker/function"
+	"faas-docker/scale"
+)
+
+// reclaimTimeout bounds the writing of a replica's memory to swap.
+const reclaimTimeout = 30 * time.Second
+
+// judgeReclaim refuses a spec whose frozen replicas shall give their memory back
+// where that cannot be done.
+func (f *Fleet) judgeReclaim(ctx context.Context, spec function.Spec, policy scale.Policy) error {
+	if policy.ReclaimAfter <= 0 {
+		return nil
+	}
+	if limitOf(spec) <= 0 {
+		return function.Invalid("limits.memory", "missing: %s lowers it for replicas that are frozen", scale.LabelReclaim)
+	}
+	host, err := f.Engine.Swap(ctx)
+	if err != nil {
+		return err
+	}
+	if refusal := scale.CannotReclaim(host); refusal != "" {
+		return function.Invalid(scale.LabelReclaim, "memory of frozen replicas cannot be reclaimed here: %s, or leave it out", refusal)
+	}
+	return nil
+}
+
+// limitOf is a function's memory limit in bytes; zero means none.
+func limitOf(spec function.Spec) int64 {
+	if spec.Limits == nil {
+		return 0
+	}
+	limit, _ := function.ParseMemory(spec.Limits.Memory)
+	return limit
+}
+
+// reclaims reports whether the frozen replicas of a revision may have had their
+// memory reclaimed.
+func (w *worker) reclaims(revision uint64) bool {
+	policy, err := scale.Parse(w.specOf(revision))
+	return err == nil && policy.ReclaimAfter > 0
+}
+
+// reclaim puts most of a frozen replica's memory on the host's swap, if that is
+// wise now; else it is looked at again after as long a time.
+func (w *worker) reclaim(ctx context.Context, replica function.Replica) {
+	limit := limitOf(w.specOf(replica.Revision))
+	delete(w.intact, replica.ID)
+	w.changing[replica.ID] = true
+	w.task(func() func(*worker) {
+		limited, cancel := context.WithTimeout(ctx, reclaimTimeout)
+		defer cancel()
+		freed, err := w.fleet.reclaim(limited, replica.ID, limit)
+		return func(w *worker) {
+			delete(w.changing, replica.ID)
+			w.since[replica.ID] = time.Now()
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				w.fleet.Logger.Debug("memory not reclaimed", "function", w.name, "replica", replica.Instance, "err", err)
+			default:
+				w.reclaimed[replica.ID] = true
+				w.fleet.Logger.Info("memory reclaimed", "function", w.name, "replica", replica.Instance, "bytes", freed)
+			}
+		}
+	})
+}
+
+func (f *Fleet) reclaim(ctx context.Context, id string, limit int64) (freed int64, err error) {
+	host, err := f.Engine.Swap(ctx)
+	if err != nil {
+		return 0, err
+	}
+	used, err := f.Engine.Memory(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	low, refusal := scale.ReclaimTo(host, limit, used)
+	if refusal != "" {
+		return 0, errors.New(refusal)
+	}
+	return used - low, f.Engine.Reclaim(ctx, id, low)
+}
+
+// revive thaws a replica, after it got its memory back if it may have been without.
+// One that another provider process has frozen may have been.
+func (w *worker) revive(replica function.Replica) func(context.Context, string) error {
+	if w.intact[replica.ID] || !w.reclaims(replica.Revision) {
+		return w.fleet.Engine.Unpause
+	}
+	spec := w.specOf(replica.Revision)
+	return func(ctx context.Context, id string) error {
+		if err := w.fleet.Engine.Restore(ctx, id, spec); err != nil {
+			return err
+		}
+		return w.fleet.Engine.Unpause(ctx, id)
+	}
+}
