@@ -14,6 +14,13 @@ import (
 	"faas-docker/engine/enginetest"
 )
 
+// parallelUnlessAlone is for tests that measure times.
+func parallelUnlessAlone(t *testing.T) {
+	if !alone {
+		t.Parallel()
+	}
+}
+
 // callers call a function without pause until they are stopped.
 type callers struct {
 	stop           func()
@@ -75,6 +82,7 @@ func (c *callers) wantNoLoss(t testing.TB) {
 // they are there depends on the engine: what it needs for ten by itself is
 // measured first.
 func TestBurst_FromZeroToTwoHundredCallers(t *testing.T) {
+	parallelUnlessAlone(t)
 	h := startHost(t, enginetest.Network(t), nil)
 	spec := h.spec(t, "sleep")
 	spec.Labels = &map[string]string{

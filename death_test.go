@@ -11,7 +11,7 @@ import (
 // TestDeath_CallersOfKilledReplicasSeeNothing kills the only replica of a function,
 // and then one of three, while it is called: calls that may be repeated are.
 func TestDeath_CallersOfKilledReplicasSeeNothing(t *testing.T) {
-	t.Parallel()
+	parallelUnlessAlone(t)
 	h := patient(t)
 	for _, replicas := range []uint64{1, 3} {
 		t.Run(fmt.Sprintf("one of %d", replicas), func(t *testing.T) {
@@ -28,9 +28,12 @@ func TestDeath_CallersOfKilledReplicasSeeNothing(t *testing.T) {
 				docker(t, "kill", before[0])
 				began := time.Now()
 				eventually(t, "another replica took its place", func() (bool, string) {
-					now := h.containers(t, spec.Service)
 					s := h.status(t, spec.Service)
-					return !slices.Contains(now, before[0]) && s.AvailableReplicas == replicas, fmt.Sprintf("%v, %d available", now, s.AvailableReplicas)
+					if s.AvailableReplicas != replicas {
+						return false, fmt.Sprintf("%d available, reason %q", s.AvailableReplicas, s.Reason)
+					}
+					now := h.containers(t, spec.Service)
+					return !slices.Contains(now, before[0]), fmt.Sprint(now)
 				})
 				took := time.Since(began)
 				t.Logf("replaced after %s", took.Round(time.Millisecond))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -343,38 +344,60 @@ func TestContainer_ReadOnlyRootHasAWritableTmp(t *testing.T) {
 
 // Every function has a worker of its own: what one waits for delays no other.
 func TestDeploy_DrainOfOneFunctionDelaysNoOther(t *testing.T) {
-	t.Parallel()
-	h := patient(t)
-	draining, cold := h.spec(t, "sleep"), h.spec(t, "echo")
+	parallelUnlessAlone(t)
+	h := startHost(t, enginetest.Network(t), map[string]string{"netns_pool": "1"})
+	draining, cold := h.spec(t, "echo"), h.spec(t, "echo")
 	h.deploy(t, draining)
 	cold.Labels = &map[string]string{"com.openfaas.scale.min": "0"}
 	h.send(t, http.MethodPost, "/system/functions", cold).wants(t, http.StatusOK)
-	call := func() time.Duration {
+	start := func() time.Duration {
+		eventually(t, "a namespace is ready", func() (bool, string) { return h.readyNamespaces(t) == 1, "" })
 		began := time.Now()
 		h.do(t, request{method: http.MethodPost, path: "/function/" + cold.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
 		return time.Since(began)
 	}
-	alone := call()
+	alone := start()
 	h.send(t, http.MethodPost, "/system/scale-function/"+cold.Service, map[string]any{"replicas": 0}).wants(t, http.StatusAccepted)
 	eventually(t, "it is at zero again", func() (bool, string) { return len(h.containers(t, cold.Service)) == 0, "" })
 
-	drained := make(chan string, 1)
-	go func() {
-		got, err := h.try(t.Context(), request{method: http.MethodGet, path: "/function/" + draining.Service + "?d=5s"})
-		drained <- fmt.Sprintf("%d %v", statusOf(got), err)
-	}()
-	eventually(t, "the long call is under way", func() (bool, string) { return h.status(t, draining.Service).InvocationCount == 1, "" })
+	end := h.callUntilTold(t, "/function/"+draining.Service+"?stream=1")
 	draining.EnvVars = map[string]string{"round": "2"}
 	h.send(t, http.MethodPut, "/system/functions", draining).wants(t, http.StatusOK)
-	eventually(t, "the new revision serves beside the old one", func() (bool, string) {
+	eventually(t, "the old revision is drained beside the new one", func() (bool, string) {
 		return len(h.containers(t, draining.Service)) == 2 && h.status(t, draining.Service).AvailableReplicas > 0, ""
 	})
-	beside := call()
-	if len(drained) > 0 {
-		t.Error("the cold start took as long as the drain of another function")
+	beside := start()
+	if now := len(h.containers(t, draining.Service)); now != 2 {
+		t.Errorf("%d containers of the function that is drained, want both revisions' for as long as the call lasts", now)
 	}
-	t.Logf("a cold start took %s alone, %s while another function drained", alone.Round(time.Millisecond), beside.Round(time.Millisecond))
-	if got := <-drained; got != "200 <nil>" {
-		t.Errorf("the long call ended with %s", got)
+	t.Logf("a cold start took %s alone, %s while another function was drained", alone.Round(time.Millisecond), beside.Round(time.Millisecond))
+	if got, err := end(); err != nil || got != "begun, ended" {
+		t.Errorf("the call that was drained got %q, %v", got, err)
+	}
+}
+
+// callUntilTold begins a call of an echo that streams. It lasts until end is called,
+// which returns the answer.
+func (h *host) callUntilTold(t *testing.T, path string) (end func() (string, error)) {
+	t.Helper()
+	body, send := io.Pipe()
+	sent, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = send.Close() })
+	go func() { _, _ = send.Write([]byte("begun, ")) }()
+	response, err := h.client.Do(sent) // the echo answers its head at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return func() (string, error) {
+		go func() {
+			_, _ = send.Write([]byte("ended"))
+			_ = send.Close()
+		}()
+		got, err := io.ReadAll(response.Body)
+		return string(got), err
 	}
 }

@@ -52,12 +52,10 @@ type faulty struct {
 // (in the short version at some), and starts it again: nothing may be lost, and
 // nothing left over.
 func TestFault_KilledAtEachCallToTheEngine(t *testing.T) {
-	t.Parallel()
+	parallelUnlessAlone(t)
 	for _, change := range faults() {
 		t.Run(change.name, func(t *testing.T) {
-			if faultStride > 1 { // the long version measures times
-				t.Parallel()
-			}
+			parallelUnlessAlone(t)
 			f := &faulty{t: t, gate: openGate(t)}
 			f.child = f.spawn(enginetest.Network(t), t.TempDir())
 			f.createSecret()

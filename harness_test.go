@@ -370,6 +370,22 @@ func (b *logBuffer) about(from int, word string) string {
 	return lines.String()
 }
 
+// readyNamespaces counts the network namespaces that no replica has joined yet.
+func (h *host) readyNamespaces(t testing.TB) int {
+	t.Helper()
+	list := docker(t, "ps", "--filter", "label=com.openfaas.provider="+h.network, "--format", `{{.Label "com.openfaas.role"}} {{.Label "com.openfaas.holder"}}`)
+	holders, joined := 0, 0
+	for line := range strings.Lines(list) {
+		switch role, holder, _ := strings.Cut(strings.TrimSpace(line), " "); {
+		case role == "holder":
+			holders++
+		case holder != "":
+			joined++
+		}
+	}
+	return holders - joined
+}
+
 // containersOn returns the IDs of a provider's containers in any state, but for the
 // holders of network namespaces that it keeps ready.
 func containersOn(t testing.TB, network string) []string {

@@ -7,6 +7,8 @@ import "time"
 // What the tests of promises about time hold the provider to. The long version is
 // for a machine that does nothing else.
 const (
+	// alone is set when tests that measure times run one after the other.
+	alone = true
 	// faultStride is at which calls to the engine the provider is killed.
 	faultStride = 1
 	// faultLimit is how soon all must be well after a restart.

@@ -7,6 +7,8 @@ import "time"
 // What the tests of promises about time hold the provider to: in the short version,
 // which shares a small machine with other tests, only to their coming true.
 const (
+	// alone is set when tests that measure times run one after the other.
+	alone = false
 	// faultStride is at which calls to the engine the provider is killed.
 	faultStride = 5
 	// faultLimit is how soon all must be well after a restart.
