@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/textproto"
 	"sync"
+	"sync/atomic"
 )
 
 // errTrailer says that more follows the last chunk than there is room for.
@@ -23,6 +24,8 @@ type body struct {
 	trailer *http.Header
 	// asks is set while the client waits to be asked for the body.
 	asks bool
+	// broken is set when the body cannot be read to its end.
+	broken atomic.Bool
 
 	// mu is held while somebody reads.
 	mu sync.Mutex
@@ -60,6 +63,7 @@ func (b *body) read(into []byte) (n int, err error) {
 	if b.err == io.EOF {
 		b.x.watch.allow()
 	}
+	b.broken.Store(b.err != nil && b.err != io.EOF)
 	return n, b.err
 }
 

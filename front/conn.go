@@ -74,12 +74,12 @@ func forever(limit time.Duration) time.Duration {
 func (c *conn) serve() {
 	defer c.server.remove(c)
 	for {
-		raw, err := c.awaitHead()
+		ahead, err := c.awaitHead()
 		if err != nil {
 			c.tcp.Close()
 			return
 		}
-		h, what := parseHead(raw)
+		h, length, what := parseHead(ahead)
 		switch what {
 		case unusual:
 			c.handOver(c.single)
@@ -91,7 +91,7 @@ func (c *conn) serve() {
 			c.refuse()
 			return
 		}
-		_, _ = c.reader.Discard(len(raw))
+		_, _ = c.reader.Discard(length)
 		if !c.answer(h) {
 			return
 		}
@@ -109,33 +109,41 @@ func (c *conn) read(into []byte) (int, error) {
 	return n, err
 }
 
-// awaitHead waits for the next request and returns its head, which stays in the
-// reader; what it returns of one that cannot be plain is not complete.
+// awaitHead waits for the next request, until its head is there or it is clear that
+// it is not a plain one. It returns what has come, which stays in the reader.
 func (c *conn) awaitHead() ([]byte, error) {
 	if err := c.awaitFirstByte(); err != nil {
 		return nil, err
 	}
-	for timed := false; ; timed = true {
-		ahead, _ := c.reader.Peek(c.reader.Buffered())
-		end := headEnd(ahead)
-		whole := end > 0
-		if !whole && !isBeyond(ahead) && len(ahead) < readerSize {
-			if !timed {
-				c.setReadDeadline(time.Now().Add(forever(c.server.HTTP.ReadHeaderTimeout)))
-			}
-			if _, err := c.reader.Peek(len(ahead) + 1); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if timed {
-			c.liftDeadlines()
-		}
-		if whole {
-			return ahead[:end], nil
-		}
+	ahead := c.ahead()
+	if isDecided(ahead) {
 		return ahead, nil
 	}
+	c.setReadDeadline(time.Now().Add(forever(c.server.HTTP.ReadHeaderTimeout)))
+	defer c.liftDeadlines()
+	for !isDecided(ahead) {
+		_, err := c.reader.Peek(len(ahead) + 1)
+		if err == io.EOF {
+			// Half a request: net/http has an answer to that.
+			return c.ahead(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		ahead = c.ahead()
+	}
+	return ahead, nil
+}
+
+// isDecided reports whether enough of a request has come to judge it.
+func isDecided(ahead []byte) bool {
+	return headEnd(ahead) > 0 || isBeyond(ahead) || len(ahead) >= readerSize
+}
+
+// ahead is what was read and is not used yet.
+func (c *conn) ahead() []byte {
+	ahead, _ := c.reader.Peek(c.reader.Buffered())
+	return ahead
 }
 
 // awaitFirstByte waits for the next request for as long as the connection may be
@@ -170,9 +178,8 @@ func (c *conn) closeIfIdle(now time.Duration) {
 
 // handOver gives the connection, with what was read of it, to a server of net/http.
 func (c *conn) handOver(to *handover) {
-	ahead, _ := c.reader.Peek(c.reader.Buffered())
 	c.liftDeadlines()
-	to.hand(&handed{TCPConn: c.tcp, ahead: ahead})
+	to.hand(&handed{TCPConn: c.tcp, ahead: c.ahead()})
 }
 
 // refuse answers a request that can be read in two ways, and ends the connection.

@@ -24,7 +24,7 @@ func newExchange(c *conn, h head) (*exchange, *http.Request) {
 	x := &exchange{conn: c, url: h.url}
 	x.watch.conn = c
 	x.context.Context, x.context.watch = c.context, x.watch.want
-	x.response = response{x: x, head: h.method == http.MethodHead, closes: h.closes, declared: -1}
+	x.response = response{x: x, head: h.method == http.MethodHead, expects: h.expects, closes: h.closes, declared: -1}
 	request := (&http.Request{
 		Method: h.method, URL: &x.url, RequestURI: h.target, Host: h.host, Header: h.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -34,7 +34,7 @@ func newExchange(c *conn, h head) (*exchange, *http.Request) {
 		x.watch.allow()
 		return x, request
 	}
-	x.body = body{x: x, left: h.length, asks: h.expects, trailer: &request.Trailer}
+	x.body.x, x.body.left, x.body.asks, x.body.trailer = x, h.length, h.expects, &request.Trailer
 	if h.length < 0 {
 		request.TransferEncoding = []string{"chunked"}
 		x.body.chunks = newChunks(c.reader)

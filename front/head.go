@@ -41,7 +41,7 @@ type head struct {
 }
 
 // http2Preface begins the connections of clients that speak HTTP/2 (RFC 9113, 3.4).
-const http2Preface = "PRI * HTTP/2.0\r\n"
+const http2Preface = "PRI * HTTP/2.0"
 
 // headEnd returns the length of a head with its blank line; zero while that has
 // not come. Lines that end without a CR end nothing: net/http may read those.
@@ -67,19 +67,19 @@ func isBeyond(b []byte) bool {
 	}
 }
 
-// parseHead reads a head that is complete. What it accepts, net/http accepts with
-// the same meaning.
-func parseHead(raw []byte) (head, verdict) {
-	text := string(raw)
-	line, rest, _ := strings.Cut(text, "\r\n")
-	if line+"\r\n" == http2Preface {
-		return head{}, stream
+// parseHead reads the head that begins with these bytes, and says how long it is. What
+// is plain, net/http understands as it is understood here.
+func parseHead(ahead []byte) (h head, length int, what verdict) {
+	length = headEnd(ahead)
+	line, rest, _ := strings.Cut(string(ahead[:length]), "\r\n")
+	if line == http2Preface {
+		return head{}, length, stream
 	}
 	h, ok := parseRequestLine(line)
 	if !ok || !h.parseFields(rest) {
-		return head{}, unusual
+		return head{}, length, unusual
 	}
-	return h, h.judge()
+	return h, length, h.judge()
 }
 
 func parseRequestLine(line string) (head, bool) {
@@ -143,7 +143,7 @@ func (h *head) parseFields(text string) bool {
 		if !found || !httpguts.ValidHeaderFieldName(key) {
 			return false
 		}
-		value = strings.Trim(value, " \t")
+		value = trimBlanks(value)
 		if !httpguts.ValidHeaderFieldValue(value) {
 			return false
 		}
@@ -157,6 +157,20 @@ func (h *head) parseFields(text string) bool {
 	}
 	return text == "\r\n"
 }
+
+// trimBlanks takes blanks off both ends, and nothing else: a bare LF ends a head for
+// others (RFC 9112, 2.2).
+func trimBlanks(value string) string {
+	for value != "" && isBlank(value[0]) {
+		value = value[1:]
+	}
+	for value != "" && isBlank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // judge decides whether the request is plain, by its fields.
 func (h *head) judge() verdict {

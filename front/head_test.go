@@ -31,11 +31,7 @@ func FuzzParseHead(f *testing.F) {
 		f.Add([]byte(ask))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		end := headEnd(raw)
-		if end == 0 {
-			return
-		}
-		h, what := parseHead(raw[:end])
+		h, end, what := parseHead(raw)
 		if what != plain {
 			return
 		}
@@ -85,9 +81,11 @@ func TestParseHead_Judges(t *testing.T) {
 		{"connect", "CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n", unusual},
 		{"old", "GET / HTTP/1.0\r\nHost: x\r\n\r\n", unusual},
 		{"folded", with("X-A: 1\r\n 2\r\n"), unusual},
+		{"bare LF before the end of a line", with("X-A: 1\n"), unusual},
+		{"bare LF that ends the head", with("X-A: 1\n\r\nX-B: 2\r\n"), unusual},
 		{"bare LF", "GET / HTTP/1.1\nHost: x\r\n\r\n", unusual},
 	} {
-		if _, got := parseHead([]byte(row.raw)); got != row.want {
+		if _, _, got := parseHead([]byte(row.raw)); got != row.want {
 			t.Errorf("%s: verdict %d, want %d", row.name, got, row.want)
 		}
 	}

@@ -42,8 +42,9 @@ func (b *buffers) put(lent *[]byte) {
 // it may be used by more than one goroutine at a time.
 type response struct {
 	x *exchange
-	// head is set for a request that wants no body.
-	head bool
+	// head is set for a request that wants no body, expects for one whose client waits
+	// to be asked for its own.
+	head, expects bool
 
 	// mu protects the fields below.
 	mu     sync.Mutex
@@ -65,6 +66,8 @@ type response struct {
 	// out is what is to be sent; nil while nothing is. held is the beginning of a
 	// body of unknown length.
 	out, held *[]byte
+	// names is what keys returns, unless there are more.
+	names [12]string
 	// sending is used by one send at a time; it is here to cost nothing.
 	sending [2][]byte
 	// err is why the client cannot be written to; in the end, errAnswered.
@@ -133,7 +136,7 @@ func (r *response) begin(code int) {
 	coding, length := header["Transfer-Encoding"], header["Content-Length"]
 	_, typed := header["Content-Type"]
 	r.guess = !typed && len(coding) == 0 && len(header["Content-Encoding"]) == 0 && allowsBody(code)
-	r.closes = r.closes || r.x.conn.server.stopping.Load() || httpguts.HeaderValuesContainsToken(header["Connection"], "close")
+	r.closes = r.closes || r.expects && !r.asked || r.x.body.broken.Load() || r.x.conn.server.stopping.Load() || httpguts.HeaderValuesContainsToken(header["Connection"], "close")
 	r.declared = parseLength(length)
 	if len(coding) > 0 && r.hasBody() {
 		r.declared, r.chunked = -1, true
@@ -194,10 +197,10 @@ func (r *response) appendFields() {
 	}
 }
 
-// keys are the names of the fields in the order in which they are written.
+// keys are the names of the fields in the order in which they are written; they are
+// valid until the next call.
 func (r *response) keys() []string {
-	var few [16]string
-	keys := few[:0]
+	keys := r.names[:0]
 	for key := range r.header {
 		if !strings.HasPrefix(key, http.TrailerPrefix) {
 			keys = append(keys, key)
@@ -238,7 +241,7 @@ func oneLine(value string) string {
 	if strings.ContainsAny(value, "\r\n") {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
-	return strings.Trim(value, " \t")
+	return trimBlanks(value)
 }
 
 // commit ends the head. first is the beginning of the body, by which its type is

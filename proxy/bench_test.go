@@ -63,7 +63,7 @@ func benchClient(b *testing.B, address string) func() {
 func BenchmarkHandler(b *testing.B) {
 	h := newHandler(b)
 	deploy(b, h, "figlet", rawFunction(b, benchFunction))
-	address := serve(b, h)
+	address := serveFront(b, h)
 	b.Run("sequential", func(b *testing.B) {
 		call := benchClient(b, address)
 		b.ReportAllocs()
