@@ -43,6 +43,21 @@ func (f *Fleet) measureHost(ctx context.Context) {
 	f.ringAll(f.ledger.resize(scale.Reservable(scale.Resources{CPU: int64(cpus) * 1e9, Memory: memory})))
 }
 
+// survey writes down what runs before any worker starts something: each knows its
+// own replicas only.
+func (f *Fleet) survey() {
+	for _, name := range f.Resolver.Names() {
+		deployed, _ := f.Store.Function(name) // what is not deployed reserves the default until it is gone
+		var page []scale.Reserved
+		for _, m := range f.Resolver.Members(name) {
+			if m.State != function.Exited {
+				page = append(page, scale.Reserved{ID: m.ID, Resources: scale.Reservation(deployed.Spec)})
+			}
+		}
+		f.reserve(name, page)
+	}
+}
+
 // reserve writes down what a function has of the host, and rings those that may
 // have room now.
 func (f *Fleet) reserve(name function.Name, page []scale.Reserved) {
@@ -59,7 +74,7 @@ func (f *Fleet) ringAll(names []function.Name) {
 func (w *worker) claims(v view) []scale.Reserved {
 	var page []scale.Reserved
 	for _, m := range v.members {
-		if m.State == function.Exited || w.evicted[m.ID] {
+		if m.State == function.Exited || w.of(m.ID).evicted {
 			continue
 		}
 		page = append(page, scale.Reserved{ID: m.ID, Resources: scale.Reservation(w.specOf(m.Revision))})
@@ -92,7 +107,7 @@ func markSpares(page []scale.Reserved, v view) {
 		case v.isShelved(m) && m.Kept:
 			page[i].Spare = scale.WayBack
 		}
-		page[i].Since = v.since[page[i].ID]
+		page[i].Since = v.note(page[i].ID).since
 	}
 	slices.SortFunc(frozen, func(a, b *scale.Reserved) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
@@ -166,7 +181,7 @@ func (w *worker) evict(ctx context.Context, e eviction, other function.Name, gon
 		return
 	}
 	replica := members[i].Replica
-	w.evicted[replica.ID] = true
+	w.of(replica.ID).evicted = true
 	if e.Spare == scale.BeyondMin {
 		w.shrink()
 	}

@@ -177,3 +177,24 @@ func TestAdmit_NeverMoreThanTheHostHas(t *testing.T) {
 		}
 	})
 }
+
+func TestAdmit_WhatRunsCountsFromTheStart(t *testing.T) {
+	play(t, func(s *scene) {
+		s.engine.memory = 1000 << 20 * 10 / 9
+		for i := range 12 {
+			f, err := s.store.Create(function.Function{Spec: sized(fmt.Sprintf("f%d", i), 120), Replicas: 1, ImageID: "id", Answered: true})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if i >= 6 {
+				_, _ = s.engine.Start(s.t.Context(), f)
+			}
+		}
+		s.openStore()
+	}, func(s *scene) {
+		s.passes(time.Minute)
+		if running := s.engine.running(); len(running) != 8 {
+			t.Errorf("%d replicas of 120 MiB on a host with 1000 MiB, want 8", len(running))
+		}
+	})
+}

@@ -156,6 +156,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	if !f.begin(ctx) {
 		return
 	}
+	f.survey()
 	for _, name := range f.Resolver.Names() {
 		f.ring(name)
 	}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"faas-docker/function"
@@ -22,21 +21,20 @@ type pulse struct {
 // next. Those are the ones that take calls: of one that is frozen nothing is
 // expected, and when it thaws its time begins anew.
 func (w *worker) checks(v view) map[string]time.Time {
-	watched, due := map[string]bool{}, map[string]time.Time{}
+	due := map[string]time.Time{}
 	for _, m := range v.members {
-		check := w.healthCheck(m.Revision)
+		check, n := w.healthCheck(m.Revision), w.of(m.ID)
 		if !check.Wanted || !m.Ready || m.State != function.Running || m.Warmth != resolver.Awake || v.changing[m.ID] || v.leaving[m.ID] {
+			n.pulse = nil
 			continue
 		}
-		watched[m.ID] = true
-		if w.pulses[m.ID] == nil {
-			w.pulses[m.ID] = &pulse{due: v.now.Add(check.Delay)}
+		if n.pulse == nil {
+			n.pulse = &pulse{due: v.now.Add(check.Delay)}
 		}
-		if !w.pulses[m.ID].asking {
-			due[m.ID] = w.pulses[m.ID].due
+		if !n.pulse.asking {
+			due[m.ID] = n.pulse.due
 		}
 	}
-	maps.DeleteFunc(w.pulses, func(id string, _ *pulse) bool { return !watched[id] })
 	return due
 }
 
@@ -57,7 +55,7 @@ func (p *plan) watch(v view) {
 // check asks a running replica whether it still answers, and replaces it when it
 // has failed to for too often.
 func (w *worker) check(ctx context.Context, replica function.Replica) {
-	check, asked := w.healthCheck(replica.Revision), w.pulses[replica.ID]
+	check, asked := w.healthCheck(replica.Revision), w.of(replica.ID).pulse
 	asked.asking = true
 	w.task(func() func(*worker) {
 		limited, cancel := context.WithTimeout(ctx, check.Timeout)
@@ -65,7 +63,7 @@ func (w *worker) check(ctx context.Context, replica function.Replica) {
 		err := w.fleet.Ask(limited, replica, check.Path)
 		return func(w *worker) {
 			asked.asking, asked.due = false, time.Now().Add(check.Period)
-			if ctx.Err() != nil || w.pulses[replica.ID] != asked || w.changing[replica.ID] {
+			if ctx.Err() != nil || w.of(replica.ID).pulse != asked || w.changing[replica.ID] {
 				// It was frozen or stopped meanwhile: that it is silent means nothing.
 				return
 			}
@@ -75,7 +73,7 @@ func (w *worker) check(ctx context.Context, replica function.Replica) {
 }
 
 func (w *worker) judge(ctx context.Context, replica function.Replica, check function.HealthCheck, err error) {
-	asked := w.pulses[replica.ID]
+	asked := w.of(replica.ID).pulse
 	if err == nil {
 		asked.failures = 0
 		return
@@ -91,7 +89,7 @@ func (w *worker) judge(ctx context.Context, replica function.Replica, check func
 // answered before and cannot be reached any more has less time than one that may
 // still be on its way.
 func (w *worker) patience(replica function.Replica) time.Duration {
-	if w.admitted[replica.ID] {
+	if w.of(replica.ID).admitted {
 		return min(w.healthCheck(replica.Revision).Patience(), w.fleet.StartTimeout)
 	}
 	return w.fleet.StartTimeout

@@ -37,15 +37,13 @@ type view struct {
 	probing   map[string]bool
 	changing  map[string]bool
 	leaving   map[string]bool
-	// since is when each replica took its present temperature.
-	since map[string]time.Time
+	// notes are what is remembered of each replica.
+	notes map[string]*note
 	// notBefore is when the next start may be tried after failures.
 	notBefore time.Time
 	// checks are the replicas whose health is watched, and when each is to be asked
 	// next.
 	checks map[string]time.Time
-	// reclaimed are frozen replicas whose memory is on the host's swap.
-	reclaimed map[string]bool
 	// keeping are replicas that are on their way to be kept for a way back; they are
 	// among those that are changing.
 	keeping map[string]bool
@@ -168,13 +166,13 @@ func (v view) warmthView(current []resolver.Member) scale.WarmthView {
 		temperature := scale.Running
 		if m.Warmth == resolver.Asleep || m.State == function.Paused && m.Warmth == resolver.Awake {
 			temperature = scale.Frozen
-			if v.reclaimed[m.ID] {
+			if v.note(m.ID).reclaimed {
 				temperature = scale.Reclaimed
 			}
 		}
 		replicas[i] = scale.Warm{
 			ID: m.ID, Revision: m.Revision, Temperature: temperature, Changing: v.changing[m.ID],
-			Ready: m.Ready, InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.since[m.ID],
+			Ready: m.Ready, InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.note(m.ID).since,
 		}
 	}
 	return scale.WarmthView{

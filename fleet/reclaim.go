@@ -51,7 +51,7 @@ func (w *worker) reclaims(revision uint64) bool {
 // wise now; else it is looked at again after as long a time.
 func (w *worker) reclaim(ctx context.Context, replica function.Replica) {
 	limit := limitOf(w.specOf(replica.Revision))
-	delete(w.intact, replica.ID)
+	w.of(replica.ID).intact = false
 	w.changing[replica.ID] = true
 	w.task(func() func(*worker) {
 		limited, cancel := context.WithTimeout(ctx, reclaimTimeout)
@@ -59,13 +59,13 @@ func (w *worker) reclaim(ctx context.Context, replica function.Replica) {
 		freed, err := w.fleet.reclaim(limited, replica.ID, limit)
 		return func(w *worker) {
 			delete(w.changing, replica.ID)
-			w.since[replica.ID] = time.Now()
+			w.of(replica.ID).since = time.Now()
 			switch {
 			case ctx.Err() != nil:
 			case err != nil:
 				w.fleet.Logger.Debug("memory not reclaimed", "function", w.name, "replica", replica.Instance, "err", err)
 			default:
-				w.reclaimed[replica.ID] = true
+				w.of(replica.ID).reclaimed = true
 				w.fleet.Logger.Info("memory reclaimed", "function", w.name, "replica", replica.Instance, "bytes", freed)
 			}
 		}
@@ -91,7 +91,7 @@ func (f *Fleet) reclaim(ctx context.Context, id string, limit int64) (freed int6
 // revive thaws a replica, after it got its memory back if it may have been without.
 // One that another provider process has frozen may have been.
 func (w *worker) revive(replica function.Replica) func(context.Context, string) error {
-	if w.intact[replica.ID] || !w.reclaims(replica.Revision) {
+	if w.of(replica.ID).intact || !w.reclaims(replica.Revision) {
 		return w.fleet.Engine.Unpause
 	}
 	spec := w.specOf(replica.Revision)

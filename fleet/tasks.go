@@ -144,7 +144,7 @@ func (w *worker) start(ctx context.Context, f function.Function, room room) {
 				return
 			}
 			w.fleet.Logger.Info("replica started", "function", w.name, "replica", replica.Instance, "image", f.Image, "took", time.Since(began).Round(time.Millisecond))
-			w.counted[replica.ID] = true
+			w.of(replica.ID).counted = true
 			w.fleet.Resolver.Add(replica, listing)
 		}
 	})
@@ -182,7 +182,7 @@ func (w *worker) startFailed(ctx context.Context, f function.Function, err error
 // lived is how long a replica answered before it had to be given up; zero if it
 // never did.
 func (w *worker) lived(replica function.Replica) time.Duration {
-	if !w.admitted[replica.ID] {
+	if !w.of(replica.ID).admitted {
 		return 0
 	}
 	return w.age(replica.ID)
@@ -211,7 +211,7 @@ func (w *worker) probe(ctx context.Context, replica function.Replica) {
 			delete(w.probing, replica.ID)
 			switch {
 			case err == nil && w.fleet.Resolver.Admit(w.name, replica.ID):
-				w.admitted[replica.ID] = true
+				w.of(replica.ID).admitted = true
 				w.note("replica %s is ready", replica.Instance)
 				w.fleet.Logger.Info("replica ready", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 			case late:

@@ -18,7 +18,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 	if !w.fleet.Resolver.Freeze(w.name, replica.ID) {
 		return
 	}
-	delete(w.pulses, replica.ID)
+	w.of(replica.ID).pulse = nil
 	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
 		if err != nil {
 			w.fleet.Logger.Error("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
@@ -26,7 +26,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 			w.fleet.Resolver.Woken(w.name, replica.ID)
 			return
 		}
-		w.intact[replica.ID] = true
+		w.of(replica.ID).intact = true
 		w.fleet.Resolver.Paused(w.name, replica.ID)
 		w.fleet.Logger.Debug("replica frozen", "function", w.name, "replica", replica.Instance)
 	})
@@ -46,7 +46,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 			w.retire(ctx, replica)
 			return
 		}
-		delete(w.reclaimed, replica.ID)
+		w.of(replica.ID).reclaimed = false
 		w.fleet.Resolver.Woken(w.name, replica.ID)
 		w.fleet.Logger.Debug("replica thawed", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 	})
@@ -67,7 +67,7 @@ func (w *worker) temper(ctx context.Context, replica function.Replica, act func(
 		return func(w *worker) {
 			delete(w.changing, replica.ID)
 			if ctx.Err() == nil {
-				w.since[replica.ID] = time.Now()
+				w.of(replica.ID).since = time.Now()
 				done(w, err)
 			}
 		}

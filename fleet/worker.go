@@ -41,14 +41,7 @@ type worker struct {
 	changing map[string]bool               // frozen, or thawed
 	keeping  map[string]context.CancelFunc // drained and frozen for a way back
 	leaving  map[string]bool               // stopped, or buried
-	// since is when each replica took its present temperature.
-	since map[string]time.Time
-	// born is when each replica was first seen. The engine says when it was created,
-	// but by a clock that may not be ours, and may be set.
-	born map[string]time.Time
-	// counted are the replicas that starting does not count: a listing may show a
-	// new one before the task that starts it has ended.
-	counted map[string]bool
+	notes    map[string]*note              // of each replica
 	// scaler decides how many replicas the function should have.
 	scaler *scale.Autoscaler
 	// unwritten is the last decision of scaler while the store could not take it.
@@ -62,15 +55,6 @@ type worker struct {
 	resting bool
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
-	// admitted are the replicas that were seen to answer.
-	admitted map[string]bool
-	// pulses are those whose health is watched.
-	pulses map[string]*pulse
-	// intact are the replicas that were frozen by this worker and still have all of
-	// their memory; reclaimed are those that have not.
-	intact, reclaimed map[string]bool
-	// evicted are replicas that made room for others: they are as good as gone.
-	evicted map[string]bool
 	// forgetful is set while the store does not take what is to be remembered of the
 	// revisions.
 	forgetful bool
@@ -90,17 +74,8 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		changing: map[string]bool{},
 		keeping:  map[string]context.CancelFunc{},
 		leaving:  map[string]bool{},
-		since:    map[string]time.Time{},
-		born:     map[string]time.Time{},
-		counted:  map[string]bool{},
+		notes:    map[string]*note{},
 		backoffs: map[uint64]*backoff{},
-		evicted:  map[string]bool{},
-
-		intact:    map[string]bool{},
-		reclaimed: map[string]bool{},
-
-		admitted: map[string]bool{},
-		pulses:   map[string]*pulse{},
 		scaler:   scale.NewAutoscaler(scale.Policy{}),
 
 		millicores: notMeasured,
@@ -192,10 +167,9 @@ func (w *worker) look() plan {
 		making:    w.making(),
 		changing:  maps.Clone(w.changing),
 		leaving:   w.leaving,
-		since:     w.since,
+		notes:     w.notes,
 		probing:   keysOf(w.probing),
 		keeping:   keysOf(w.keeping),
-		reclaimed: w.reclaimed,
 	}
 	maps.Copy(v.changing, v.keeping)
 	var again time.Time
@@ -210,7 +184,7 @@ func (w *worker) look() plan {
 	}
 	w.rest(v.want != nil && v.want.Replicas == 0)
 	w.mourn(v.members)
-	w.forgetGone(v.members)
+	w.remember(v.members)
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
 	v.checks = w.checks(v)
@@ -298,41 +272,14 @@ func (w *worker) unseen(revision uint64, members []resolver.Member) int {
 	unseen := w.starting[revision]
 	for _, m := range members {
 		if w.making() == 0 {
-			w.counted[m.ID] = true
+			w.of(m.ID).counted = true
 		}
 		alive := m.State == function.Running || m.State == function.Paused
-		if m.Revision == revision && alive && !w.counted[m.ID] {
+		if m.Revision == revision && alive && !w.of(m.ID).counted {
 			unseen--
 		}
 	}
 	return max(0, unseen)
-}
-
-// forgetGone drops what is remembered of replicas that are no more.
-func (w *worker) forgetGone(members []resolver.Member) {
-	alive := map[string]bool{}
-	for _, m := range members {
-		alive[m.ID] = true
-		if w.since[m.ID].IsZero() {
-			w.since[m.ID] = time.Now()
-		}
-		if w.born[m.ID].IsZero() {
-			w.born[m.ID] = time.Now()
-		}
-	}
-	maps.DeleteFunc(w.since, func(id string, _ time.Time) bool { return !alive[id] })
-	maps.DeleteFunc(w.born, func(id string, _ time.Time) bool { return !alive[id] })
-	for _, noted := range []map[string]bool{w.counted, w.evicted, w.admitted, w.intact, w.reclaimed} {
-		maps.DeleteFunc(noted, func(id string, _ bool) bool { return !alive[id] })
-	}
-}
-
-// age is how long a replica has been known; zero when it was not known before.
-func (w *worker) age(id string) time.Duration {
-	if w.born[id].IsZero() {
-		return 0
-	}
-	return time.Since(w.born[id])
 }
 
 // want notices a new revision, or that an old one is back: its secrets may have
