@@ -34,6 +34,7 @@ func TestReadConfig_RefusesBadValuesByName(t *testing.T) {
 		{"upstream_timeout", "-1s"}, {"wake_timeout", "0"}, {"basic_auth", "maybe"}, {"pull_policy", "sometimes"},
 		{"log_level", "loud"}, {"log_format", "xml"}, {"function_network", "bridge"}, {"function_network", "a b"},
 		{"function_namespace", "Dev"}, {"trusted_proxies", "10.0.0.1"}, {"info_shape", "round"}, {"max_idle_conns", "-1"},
+		{"routes_ignore_trailing_slash", "perhaps"},
 	}
 	for _, pair := range tests {
 		_, err := readConfig(env(pair...))

@@ -50,7 +50,7 @@ func TestRoutesCheck_ExplainsEveryProblem(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		{`a: Path("/x") -> "function:f"`, 0, "1 rules, nothing wrong", ""},
+		{`a: Path("/x") -> "function:f"`, 0, "nothing is wrong with it (rules: 1)", ""},
 		{"a: Path(\"/x\") -> \"function:f\";\nb: Pth(\"/y\") -> \"function:f\";\nc: Path(\"/z\"\n", 1, `line 2, column 4: rule "b": Pth("/y"): there is no condition "Pth"`, "2 of 3 rules cannot be used"},
 		{"a: * -> basicAuth(\"/no/such\") -> <shunt>", 1, "line 1, column 9: rule \"a\": basicAuth(\"/no/such\")", "1 of 1"},
 	} {

@@ -30,6 +30,6 @@ func checkRoutes(cfg config, args []string, stdout io.Writer) error {
 	if len(problems) > 0 {
 		return fmt.Errorf("%s: %d of %d rules cannot be used", args[1], len(problems), count)
 	}
-	fmt.Fprintf(stdout, "%s: %d rules, nothing wrong\n", args[1], count)
+	fmt.Fprintf(stdout, "%s: nothing is wrong with it (rules: %d)\n", args[1], count)
 	return nil
 }

@@ -138,6 +138,7 @@ func newServers(logger hclog.Logger) http.Handler {
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(r.In.Context().Value(serverKey{}).(*url.URL))
+			r.Out.Host = r.In.Host // as functions see it
 			r.SetXForwarded()
 		},
 		ErrorLog: logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,10 +52,37 @@ func run(t *testing.T, l *Loader) {
 	})
 }
 
+// pushed is a source that is told its rules, and rings.
+type pushed struct {
+	name string
+	bell bell
+	// mu protects rules.
+	mu    sync.Mutex
+	rules []Rule
+}
+
+func newPushed(name string) *pushed { return &pushed{name: name, bell: newBell()} }
+
+func (p *pushed) Name() string             { return p.name }
+func (p *pushed) Changed() <-chan struct{} { return p.bell }
+
+func (p *pushed) Set(rules []Rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = rules
+	p.bell.ring()
+}
+
+func (p *pushed) LoadAll(context.Context) ([]Rule, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.rules), nil
+}
+
 func TestLoader_TheEarlierSourceWinsAndEveryClashIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		api, file := NewPushed("api"), &fickle{name: "file", text: `shop: Path("/a") -> "function:file"; own: Path("/b") -> <shunt>; twin: Path("/c") -> "function:file"; bad: Pth() -> <shunt>; broken`}
+		api, file := newPushed("api"), &fickle{name: "file", text: `shop: Path("/a") -> "function:file"; own: Path("/b") -> <shunt>; twin: Path("/c") -> "function:file"; bad: Pth() -> <shunt>; broken`}
 		api.Set(parseEach(`shop: Path("/a") -> "function:api"; other: Path("/c") -> "function:api"`))
 		var live Live
 		l := &Loader{Live: &live, Sources: []Source{api, file}}
@@ -91,7 +119,7 @@ func TestLoader_TheEarlierSourceWinsAndEveryClashIsReported(t *testing.T) {
 func TestLoader_AFailingSourceKeepsItsLastGoodRoutes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		good, bad := NewPushed("good"), &fickle{name: "bad", text: `a: Path("/a") -> <shunt>`}
+		good, bad := newPushed("good"), &fickle{name: "bad", text: `a: Path("/a") -> <shunt>`}
 		var live Live
 		var told []Report
 		l := &Loader{Live: &live, Sources: []Source{good, bad}, PollInterval: time.Minute, Observe: func(r Report) { told = append(told, r) }}
