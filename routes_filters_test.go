@@ -129,6 +129,13 @@ func filterCases(t *testing.T) []filterCase {
 		{`consecutiveBreaker(1)`, get(), 200, `"uri"`, ""},
 		{`accessLog()`, get(), 200, `"uri"`, ""},
 		{`tee("function:nobody")`, post(10), 200, "xxxxxxxxxx", ""},
+		{`retry("attempts=2", "methods=any")`, post(10), 200, "xxxxxxxxxx", ""},
+		{`tryTimeout("10s")`, get(), 200, `"uri"`, ""},
+		{`hedge("after=10s")`, get(), 200, `"uri"`, ""},
+		{`breaker("failures=3")`, get(), 200, `"uri"`, ""},
+		{`fault("abort=418")`, get(), 418, "policy fault", "X-OpenFaaS-Internal: proxy"},
+		{`logCalls()`, get(), 200, `"uri"`, ""},
+		{`progress("every=1s")`, post(10), 200, "xxxxxxxxxx", ""},
 	}
 }
 

@@ -68,6 +68,16 @@ func PolicyNames() []string {
 	return names
 }
 
+// PolicyExample is a text that Set reads for a policy; empty for an unknown one.
+func PolicyExample(name string) string {
+	for _, known := range policyTexts() {
+		if known.name == name {
+			return known.example
+		}
+	}
+	return ""
+}
+
 // Set reads one policy: the text is "key=value key=value", a duration for
 // tryTimeout, or "off". The error says what is wrong with it, for its writer.
 func (p *Policies) Set(name, text string) error {

@@ -77,7 +77,7 @@ func (o Options) ownFilters() []FilterSpec {
 	return slices.Concat(
 		headerFilters(), pathFilters(), queryFilters(), cookieFilters(), answerFilters(),
 		compressFilters(), o.accessFilters(), o.jwtFilters(), o.limitFilters(), corsFilters(),
-		o.faultFilters(), o.breakerFilters(), o.logFilters(), o.teeFilters(),
+		o.faultFilters(), o.breakerFilters(), o.logFilters(), o.teeFilters(), policyFilters(),
 	)
 }
 

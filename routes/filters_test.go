@@ -718,3 +718,29 @@ func TestTee_CopiesOnlyUnaryCallsOfGRPC(t *testing.T) {
 		}
 	})
 }
+
+func TestPolicyFilters_LeaveTheirWordsOnTheRequest(t *testing.T) {
+	t.Parallel()
+	table, problems := Build(parseEach(`a: * -> retry("attempts=3", "on=connect,503") -> tryTimeout("2s") -> retry("off") -> hedge("after=1s") -> "function:f"`), Options{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	route, params := table.Lookup(httptest.NewRequest(http.MethodGet, "/", nil))
+	var got *function.Policies
+	route.Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), params, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = function.PoliciesFrom(r.Context())
+	}))
+	if got == nil || got.Retry.Attempts != 0 || got.TryTimeout != 2*time.Second || got.Hedge.After != time.Second {
+		t.Errorf("got %+v", got)
+	}
+	for rule, says := range map[string]string{
+		`retry("tries=3")`: "tries: there is no such option",
+		`retry(3)`:         `want texts in quotes, as in retry("attempts=3", "on=connect,503", "backoff=50ms")`,
+		`tryTimeout()`:     "want something like 2s",
+	} {
+		_, problems := Build(parseEach(`a: * -> `+rule+` -> "function:f"`), Options{})
+		if len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), says) {
+			t.Errorf("%s: got %v, want %s", rule, problems, says)
+		}
+	}
+}
