@@ -44,7 +44,7 @@ func image(t testing.TB, name string) string {
 	switch name {
 	case "probe":
 		folder = "./engine/testdata/probe"
-	case "caller", "talker":
+	case "caller", "moody", "talker":
 		folder = "./testdata/" + name
 	}
 	return common.make(t, func(tb testing.TB) string {
