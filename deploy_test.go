@@ -351,7 +351,7 @@ func TestDeploy_DrainOfOneFunctionDelaysNoOther(t *testing.T) {
 	cold.Labels = &map[string]string{"com.openfaas.scale.min": "0"}
 	h.send(t, http.MethodPost, "/system/functions", cold).wants(t, http.StatusOK)
 	start := func() time.Duration {
-		eventually(t, "a namespace is ready", func() (bool, string) { return h.readyNamespaces(t) == 1, "" })
+		h.awaitNamespace(t)
 		began := time.Now()
 		h.do(t, request{method: http.MethodPost, path: "/function/" + cold.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
 		return time.Since(began)

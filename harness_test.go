@@ -386,6 +386,22 @@ func (h *host) readyNamespaces(t testing.TB) int {
 	return holders - joined
 }
 
+// awaitNamespace returns when there is a ready network namespace and the provider
+// knows of it, which takes it a moment after the engine shows it.
+func (h *host) awaitNamespace(t testing.TB) {
+	t.Helper()
+	var since time.Time
+	eventually(t, "a network namespace is ready", func() (bool, string) {
+		ready := h.readyNamespaces(t)
+		if ready < 1 {
+			since = time.Time{}
+		} else if since.IsZero() {
+			since = time.Now()
+		}
+		return ready > 0 && time.Since(since) > 300*time.Millisecond, fmt.Sprint(ready)
+	})
+}
+
 // containersOn returns the IDs of a provider's containers in any state, but for the
 // holders of network namespaces that it keeps ready.
 func containersOn(t testing.TB, network string) []string {
