@@ -259,6 +259,13 @@ func TestRoutes_WebSocketsPassThroughEveryKindOfFilter(t *testing.T) {
 	}
 }
 
+func TestRoutes_ARequestThatComesBackAgainAndAgainIsRefused(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	host := h.route(t, "", `$id: $host -> "`+h.url+`"`)
+	h.do(t, request{method: http.MethodGet, path: "/x", host: host}).wants(t, http.StatusLoopDetected, "comes back again and again")
+}
+
 func TestRoutes_AServerThatIsNoFunction(t *testing.T) {
 	t.Parallel()
 	h := patient(t)

@@ -36,6 +36,14 @@
 // begins with a slash. Traffic(0.3) draws anew for every rule that asks, so of two
 // such rules the second sees only what the first has left.
 //
+// # What happens to a request
+//
+// Filters see the request in the order of the rule and the answer in reverse. One that
+// answers by itself ends the request side: neither the filters behind it nor the backend
+// see the request. What a filter counts lives as long as its rule stays the same. Every
+// condition and filter is described, with an example, in docs/routes.md; more can be
+// given with Options.
+//
 // # What no rule can have
 //
 // /function/, /system/, /healthz and /metrics belong to the provider. A rule for a

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,11 +93,22 @@ func usefulLines(content []byte) func(yield func(int, string) bool) {
 }
 
 func (f basicAuth) Request(c *Context) {
-	user, password, _ := c.Request.BasicAuth()
-	hash, exists := f.users.get()[user]
-	if !exists || !f.known.match(hash, password) {
+	user, password, given := c.Request.BasicAuth()
+	users := f.users.get()
+	hash, exists := users[user]
+	if !exists {
+		hash = anyOf(users) // so that names cannot be told from others by the time it takes
+	}
+	if !given || !f.known.match(hash, password) || !exists {
 		challenge(c, f.realm, "a user and a password are wanted here")
 	}
+}
+
+func anyOf(users map[string]string) string {
+	for _, hash := range users {
+		return hash
+	}
+	return ""
 }
 
 // knownPasswords remembers which passwords were right, because bcrypt takes a
@@ -106,13 +118,16 @@ type knownPasswords struct {
 	// mu protects right, whose keys are digests of hash and password.
 	mu    sync.RWMutex
 	right map[[sha256.Size]byte]bool
+	// slots bound the passwords that are checked at a time, so that guessing does not
+	// take the processors away from others.
+	slots chan struct{}
 }
 
 // mostKnown bounds how many passwords are remembered.
 const mostKnown = 1000
 
 func newKnownPasswords() *knownPasswords {
-	k := &knownPasswords{right: map[[sha256.Size]byte]bool{}}
+	k := &knownPasswords{right: map[[sha256.Size]byte]bool{}, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	_, _ = rand.Read(k.salt[:]) // never fails
 	return k
 }
@@ -125,7 +140,10 @@ func (k *knownPasswords) match(hash, password string) bool {
 	if right {
 		return true
 	}
-	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) != nil {
+	k.slots <- struct{}{}
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	<-k.slots
+	if err != nil {
 		return false
 	}
 	k.mu.Lock()
