@@ -26,7 +26,7 @@ const maxMessage = 64 << 20
 
 // serveGRPC runs grpc-go's interop server, with health and reflection, as a
 // function would.
-func serveGRPC(t *testing.T, options ...grpc.ServerOption) (*grpc.Server, string) {
+func serveGRPC(t testing.TB, options ...grpc.ServerOption) (*grpc.Server, string) {
 	t.Helper()
 	server := grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage))...)
 	testpb.RegisterTestServiceServer(server, cases.NewTestServer())
@@ -42,7 +42,7 @@ func serveGRPC(t *testing.T, options ...grpc.ServerOption) (*grpc.Server, string
 }
 
 // proxied runs the interop server as function "interop" behind a handler.
-func proxied(t *testing.T, options ...grpc.ServerOption) (server *grpc.Server, direct, through string) {
+func proxied(t testing.TB, options ...grpc.ServerOption) (server *grpc.Server, direct, through string) {
 	t.Helper()
 	server, direct = serveGRPC(t, options...)
 	h := newHandler(t)
@@ -50,7 +50,7 @@ func proxied(t *testing.T, options ...grpc.ServerOption) (server *grpc.Server, d
 	return server, direct, serve(t, h)
 }
 
-func dial(t *testing.T, address string, options ...grpc.DialOption) *grpc.ClientConn {
+func dial(t testing.TB, address string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))

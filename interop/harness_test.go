@@ -42,7 +42,7 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // newHandler returns a handler that knows no function yet.
-func newHandler(t *testing.T) *proxy.Handler {
+func newHandler(t testing.TB) *proxy.Handler {
 	t.Helper()
 	h := &proxy.Handler{Resolver: resolver.New(), Timeout: 10 * time.Second, WakeTimeout: 5 * time.Second, RetryTimeout: 100 * time.Millisecond}
 	h.Resolver.Gone = h.Drop
@@ -50,7 +50,7 @@ func newHandler(t *testing.T) *proxy.Handler {
 }
 
 // deploy makes a function known that has one replica, at an address.
-func deploy(t *testing.T, h *proxy.Handler, name, address string) {
+func deploy(t testing.TB, h *proxy.Handler, name, address string) {
 	t.Helper()
 	id := function.ParseName(name, function.DefaultNamespace)
 	h.Resolver.Declare(id, function.CallPolicy{})
@@ -62,19 +62,19 @@ func deploy(t *testing.T, h *proxy.Handler, name, address string) {
 
 // serve runs a handler on a server that is set as the provider's, and returns its
 // address.
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	listener := listen(t)
 	server := &front.Server{HTTP: &http.Server{Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
-	go server.Serve(listener)
+	go server.Serve(proxy.Listener{Listener: listener})
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,7 +27,7 @@ func (x *exchange) answer(h head) error {
 // copyHead sets the header of the answer to the client.
 func (x *exchange) copyHead(h head, b *body) {
 	header := x.call.w.Header()
-	x.copyFields(header, h)
+	x.call.copyFields(header, h)
 	http1 := x.call.r.ProtoMajor == 1
 	switch {
 	case h.code == http.StatusNotModified && http1:
@@ -47,10 +47,9 @@ func (x *exchange) copyHead(h head, b *body) {
 
 // beginUnframed sends the head of an answer that came without HTTP/1's framing,
 // and announces its trailers.
-func (x *exchange) beginUnframed(h head, hasBody bool, trailers []string) {
-	c := x.call
+func (c *call) beginUnframed(h head, hasBody bool, trailers []string) {
 	header := c.w.Header()
-	x.copyFields(header, h)
+	c.copyFields(header, h)
 	suppressType(header)
 	if hasBody && (h.length < 0 || len(trailers) > 0) && c.r.ProtoMajor == 1 && c.r.ProtoMinor > 0 {
 		// In HTTP/1 only chunked bodies have trailers.
@@ -68,11 +67,11 @@ func (x *exchange) beginUnframed(h head, hasBody bool, trailers []string) {
 
 // copyFields copies what the function sent, but for what concerns its connection
 // to us and what we say ourselves.
-func (x *exchange) copyFields(header http.Header, h head) {
+func (c *call) copyFields(header http.Header, h head) {
 	clearOthers(header, h)
 	values := make([]string, len(h.fields))
 	for i, f := range h.fields {
-		if !x.passes(f.key, h) {
+		if !c.passes(f.key, h) {
 			continue
 		}
 		values[i] = f.value
@@ -82,10 +81,10 @@ func (x *exchange) copyFields(header http.Header, h head) {
 		}
 		header[f.key] = values[i : i+1 : i+1]
 	}
-	if x.call.fallbackType != "" && header["Content-Type"] == nil {
-		header["Content-Type"] = []string{x.call.fallbackType}
+	if c.fallbackType != "" && header["Content-Type"] == nil {
+		header["Content-Type"] = []string{c.fallbackType}
 	}
-	if h.code == http.StatusUpgradeRequired && h.upgrade != "" && x.call.r.ProtoMajor == 1 {
+	if h.code == http.StatusUpgradeRequired && h.upgrade != "" && c.r.ProtoMajor == 1 {
 		header["Connection"] = []string{"Upgrade"}
 		header["Upgrade"] = []string{h.upgrade}
 	}
@@ -104,9 +103,9 @@ func clearOthers(header http.Header, h head) {
 }
 
 // passes reports whether a field of the answer is for the client.
-func (x *exchange) passes(key string, h head) bool {
+func (c *call) passes(key string, h head) bool {
 	if key == "Trailer" {
-		return h.chunked && !h.bodyless(x.call.r.Method)
+		return h.chunked && !h.bodyless(c.r.Method)
 	}
 	return !isConnection(key) && !isIdentity(key) && !h.listed(key)
 }
@@ -142,17 +141,18 @@ func keepLength(header http.Header) {
 	}
 }
 
-// forwardInformational passes an interim answer on, such as 103 Early Hints.
-func (x *exchange) forwardInformational(h head) {
-	if !x.call.r.ProtoAtLeast(1, 1) || !x.try.speaks() {
+// forwardInformational passes an interim answer to a try on, such as 103 Early
+// Hints.
+func (c *call) forwardInformational(t try, h head) {
+	if !c.r.ProtoAtLeast(1, 1) || !t.speaks() {
 		return
 	}
-	header := x.call.w.Header()
+	header := c.w.Header()
 	before := header.Clone()
 	clear(header)
-	x.copyFields(header, h)
+	c.copyFields(header, h)
 	delete(header, "Content-Length")
-	x.call.w.WriteHeader(h.code)
+	c.w.WriteHeader(h.code)
 	clear(header)
 	for key, values := range before {
 		header[key] = values
@@ -161,8 +161,8 @@ func (x *exchange) forwardInformational(h head) {
 
 // setTrailers adds what followed a chunked body. What was announced goes under
 // its own name.
-func (x *exchange) setTrailers(fields []field) error {
-	header := x.call.w.Header()
+func (c *call) setTrailers(fields []field) error {
+	header := c.w.Header()
 	for _, f := range fields {
 		if framesMessage(f.key) || isConnection(f.key) {
 			return fmt.Errorf("%w: trailer %q", errBadAnswer, f.key)

@@ -194,6 +194,7 @@ func (b *body) flush() error {
 	if interval := b.x.call.handler.FlushInterval; interval > 0 {
 		if b.late == nil {
 			b.late = newPromptWriter(b.x.call.w, b.x.call.handler.stallTimeout(), interval)
+			b.late.sendSoon()
 		}
 		return nil
 	}
@@ -268,7 +269,7 @@ func (b *body) readTrailers() error {
 	if err != nil {
 		return err
 	}
-	return b.x.setTrailers(fields)
+	return b.x.call.setTrailers(fields)
 }
 
 // parseChunkSize reads "1a;extension\r\n".

@@ -185,7 +185,7 @@ func (x *exchange) receive() (head, error) {
 		case h.code == http.StatusSwitchingProtocols || h.code >= 200:
 			return h, nil
 		default:
-			x.forwardInformational(h)
+			x.call.forwardInformational(x.try, h)
 		}
 	}
 	return head{}, fmt.Errorf("%w: more than %d interim answers", errBadAnswer, maxInformational)

@@ -197,24 +197,22 @@ func (x *http2Exchange) receive() error {
 
 // passOn passes on an answer whose head has come; ended says that this was all of it.
 func (x *http2Exchange) passOn(h head, ended bool) error {
-	e := exchange{call: x.call}
 	hasBody := !ended && !h.bodyless(x.call.r.Method)
-	e.beginUnframed(h, hasBody, trailerNames(h))
+	x.call.beginUnframed(h, hasBody, trailerNames(h))
 	if hasBody {
 		if err := x.copyBody(); err != nil {
 			return err
 		}
 	}
-	return e.setTrailers(x.stream.takeTrailers())
+	return x.call.setTrailers(x.stream.takeTrailers())
 }
 
 // receiveHead awaits the head of the answer, and passes interim answers on.
 func (x *http2Exchange) receiveHead() (h head, ended bool, err error) {
 	limit := x.call.headTimeout()
 	for {
-		e := exchange{call: x.call, try: x.try}
 		for _, interim := range x.stream.takeInterim() {
-			e.forwardInformational(interim)
+			x.call.forwardInformational(x.try, interim)
 		}
 		h, arrived, ended, err := x.stream.takeHead()
 		if arrived || err != nil {
@@ -237,7 +235,7 @@ func (x *http2Exchange) copyBody() error {
 	c := x.call
 	out := newPromptWriter(c.w, c.handler.stallTimeout(), c.handler.FlushInterval)
 	defer out.stop()
-	for {
+	for first := true; ; first = false {
 		piece, ended, err := x.stream.takeBody()
 		if err != nil {
 			return err
@@ -253,6 +251,9 @@ func (x *http2Exchange) copyBody() error {
 		}
 		if len(piece) > 0 {
 			continue
+		}
+		if first {
+			out.sendSoon()
 		}
 		if err := x.stream.await(x.try.ctx, c.policy.IdleTimeout); err != nil {
 			return err

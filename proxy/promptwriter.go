@@ -31,10 +31,15 @@ func newPromptWriter(w http.ResponseWriter, limit, interval time.Duration) *prom
 	p := &promptWriter{control: http.NewResponseController(w), limit: limit, interval: max(0, interval), w: w}
 	p.stalled = time.AfterFunc(limit, p.cutOff)
 	p.stalled.Stop()
+	return p
+}
+
+// sendSoon sends what was written before: the head of an answer, which waits a
+// moment for the first piece of the body.
+func (p *promptWriter) sendSoon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = time.AfterFunc(max(headPause, interval), p.sendWaiting)
-	return p
+	p.waiting = time.AfterFunc(max(headPause, p.interval), p.sendWaiting)
 }
 
 // cutOff ends a write that takes too long. Not every writer can.

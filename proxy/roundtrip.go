@@ -68,14 +68,13 @@ func (c *call) passOn(answer *http.Response) error {
 	for key := range answer.Trailer {
 		announced = append(announced, key)
 	}
-	x := exchange{call: c}
-	x.beginUnframed(h, hasBody, announced)
+	c.beginUnframed(h, hasBody, announced)
 	if hasBody {
 		if err := c.copyPromptly(answer); err != nil {
 			return err
 		}
 	}
-	return x.setTrailers(fieldsOf(answer.Trailer))
+	return c.setTrailers(fieldsOf(answer.Trailer))
 }
 
 func fieldsOf(header http.Header) []field {
@@ -94,6 +93,7 @@ func (c *call) copyPromptly(answer *http.Response) error {
 	defer c.handler.putCopy(buffer)
 	out := newPromptWriter(c.w, c.handler.stallTimeout(), c.handler.FlushInterval)
 	defer out.stop()
+	out.sendSoon()
 	silence := watchSilence(c.policy.IdleTimeout, func() { answer.Body.Close() })
 	defer silence.stop()
 	for {
