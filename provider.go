@@ -102,7 +102,7 @@ func (p *provider) build() error {
 		return err
 	}
 	p.fleet = fleet.New(fleet.Config{
-		Store:        routedStore{p.store, p.routing.deployed.Ring},
+		Store:        p.store,
 		Engine:       policedEngine{p.engine, p.config.pullPolicy},
 		Resolver:     p.resolver,
 		Logger:       p.logger.Named("fleet"),

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -277,5 +278,26 @@ func TestRoutes_AServerThatIsNoFunction(t *testing.T) {
 	got := h.do(t, request{method: http.MethodGet, path: "/gone", host: host}).wants(t, http.StatusBadGateway, "http://127.0.0.1:1, where a route sends this request, cannot be reached")
 	if got.Header.Get("X-OpenFaaS-Internal") != "routes" {
 		t.Errorf("header %v", got.Header)
+	}
+}
+
+func TestRoutes_ABodyOfUnknownLengthIsBoundedToo(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	host := h.route(t, strings.TrimPrefix(h.echo(t), "/function/"), `$id: $host -> requestSize("1Ki") -> $to`)
+	for size, want := range map[int]int{1024: http.StatusOK, 1 << 20: http.StatusRequestEntityTooLarge} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url, io.MultiReader(strings.NewReader(strings.Repeat("x", size))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		got, err := h.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		if got.StatusCode != want {
+			t.Errorf("%d bytes: %s", size, got.Status)
+		}
 	}
 }

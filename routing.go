@@ -9,7 +9,6 @@ import (
 
 	"faas-docker/function"
 	"faas-docker/routes"
-	"faas-docker/store"
 )
 
 // routing is the route table with all that keeps it in step with its sources. Of
@@ -35,6 +34,7 @@ func (p *provider) newRouting() (*routing, error) {
 		return nil, err
 	}
 	t.deployed = routes.NewDeployed(func() []function.Spec { return specsOf(p.store.Functions("")) })
+	p.store.FunctionsChanged = t.deployed.Ring
 	t.loader.Live, t.loader.Options, t.loader.Observe = &t.live, t.options, t.tell()
 	t.loader.Sources = []routes.Source{t.book}
 	if p.config.routesFile != "" {
@@ -131,34 +131,4 @@ func (t *routing) tell() func(routes.Report) {
 		}
 		known = seen
 	}
-}
-
-// routedStore is the store, with a doorbell for the routes in annotations.
-type routedStore struct {
-	*store.Store
-	changed func()
-}
-
-// Create deploys, and rings.
-func (s routedStore) Create(f function.Function) (function.Function, error) {
-	defer s.changed()
-	return s.Store.Create(f)
-}
-
-// Replace deploys anew, and rings.
-func (s routedStore) Replace(n function.Name, change func(function.Function) function.Function) (function.Function, error) {
-	defer s.changed()
-	return s.Store.Replace(n, change)
-}
-
-// Delete deletes, and rings.
-func (s routedStore) Delete(n function.Name) error {
-	defer s.changed()
-	return s.Store.Delete(n)
-}
-
-// Adopt takes over what runs, and rings.
-func (s routedStore) Adopt(functions []function.Function) error {
-	defer s.changed()
-	return s.Store.Adopt(functions)
 }

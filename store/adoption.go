@@ -71,12 +71,12 @@ func (a *adoption) writeNamespace(tx *bbolt.Tx, name string) error {
 }
 
 func (a *adoption) remember() {
-	a.store.mu.Lock()
-	defer a.store.mu.Unlock()
-	for _, n := range a.namespaces {
-		a.store.namespaces[n.Name] = n
-	}
-	for _, f := range a.functions {
-		a.store.functions[f.ID()] = f
-	}
+	a.store.show(func() {
+		for _, n := range a.namespaces {
+			a.store.namespaces[n.Name] = n
+		}
+		for _, f := range a.functions {
+			a.store.functions[f.ID()] = f
+		}
+	})
 }

@@ -126,9 +126,7 @@ func (s *Store) Delete(n function.Name) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.functions, n)
+	s.show(func() { delete(s.functions, n) })
 	return nil
 }
 
@@ -142,10 +140,18 @@ func (s *Store) putFunction(f function.Function, number numbering) (stored funct
 	if err != nil {
 		return function.Function{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.functions[stored.ID()] = stored
+	s.show(func() { s.functions[stored.ID()] = stored })
 	return stored, nil
+}
+
+// show lets readers see a change of the functions that is durable.
+func (s *Store) show(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	if s.FunctionsChanged != nil {
+		s.FunctionsChanged()
+	}
 }
 
 func writeFunction(tx *bbolt.Tx, f function.Function, number numbering) (function.Function, error) {

@@ -19,6 +19,11 @@ import (
 // use. Functions and namespaces that it returns share their maps and slices
 // with every other reader: they must not be modified.
 type Store struct {
+	// FunctionsChanged is called after functions were stored or deleted. It must return
+	// at once, may read the Store and must not change it. Set it before use; nil means
+	// that nobody listens.
+	FunctionsChanged func()
+
 	defaultNamespace string
 	db               *bbolt.DB
 	fresh            bool
