@@ -71,6 +71,8 @@ type act struct {
 	takes      time.Duration
 	retryAfter string
 	commits    bool
+	// unread leaves the body alone.
+	unread bool
 }
 
 func (r *replica) send(ctx context.Context, request *Request) (Answer, error) {
@@ -92,18 +94,18 @@ func (r *replica) send(ctx context.Context, request *Request) (Answer, error) {
 }
 
 func (r *replica) note(request *Request) act {
-	var body []byte
-	if request.Body != nil {
-		body, _ = io.ReadAll(request.Body)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.times) == 0 {
 		r.began = time.Now()
 	}
 	r.times = append(r.times, time.Since(r.began))
-	r.bodies = append(r.bodies, string(body))
-	return r.acts[min(len(r.times), len(r.acts))-1]
+	a := r.acts[min(len(r.times), len(r.acts))-1]
+	if request.Body != nil && !a.unread {
+		body, _ := io.ReadAll(request.Body)
+		r.bodies = append(r.bodies, string(body))
+	}
+	return a
 }
 
 func (r *replica) tries() int {

@@ -61,7 +61,8 @@ func (p *retry) mayHelp(try *Request, repeatable bool, answer Answer, err error)
 	if repeatable {
 		return try.canReplay()
 	}
-	return errors.Is(err, ErrUnsent)
+	// What was read of a body that is not kept is lost.
+	return errors.Is(err, ErrUnsent) && try.sent.Load() == 0
 }
 
 // wait is the pause before the next try: the backoff, or what the function asks for

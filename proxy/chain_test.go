@@ -135,6 +135,43 @@ func TestChain_ABodyThatIsStillComingIsSentAgainFromItsBeginning(t *testing.T) {
 	}
 }
 
+func TestChain_EachTryAsksForABodyThatIsExpected(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	withPolicies(t, s.handler, everyPolicy)
+	s.client.say("PUT /function/f HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+	f := s.function()
+	s.has(f.head(), "Expect: 100-continue\r\n")
+	f.say("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+	f = s.function()
+	s.has(f.head(), "Expect: 100-continue\r\n")
+	f.say("HTTP/1.1 100 Continue\r\n\r\n")
+	s.has(s.client.head(), "HTTP/1.1 100 ")
+	s.client.say("body")
+	if got := f.bytes(4); got != "body" {
+		t.Errorf("sent %q", got)
+	}
+	f.say("HTTP/1.1 204 No Content\r\n\r\n")
+	s.has(s.client.head(), "HTTP/1.1 204 ")
+}
+
+func TestChain_RequestTrailersAreSentWithEachTry(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	withPolicies(t, s.handler, everyPolicy)
+	const body = "2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n"
+	s.client.say("PUT /function/f HTTP/1.1\r\nHost: x\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+	for _, answer := range []string{"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"} {
+		f := s.function()
+		f.head()
+		if got := f.bytes(len(body)); got != body {
+			t.Errorf("sent %q", got)
+		}
+		f.say("%s", answer)
+	}
+	s.has(s.client.head(), "HTTP/1.1 204 ")
+}
+
 func TestChain_NothingIsSentAgainOnceTheClientHasAByte(t *testing.T) {
 	t.Parallel()
 	retry := "retry: attempts=3 backoff=1ms on=connect,timeout,5xx"

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"faas-docker/policy"
 )
 
 // The room that is kept in a buffer for the framing of one chunk: its length in
@@ -140,6 +142,8 @@ func explainBody(ctx context.Context, err error) error {
 	var broken net.Error
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.Is(err, policy.ErrBodyGone):
+		return err
 	case errors.As(err, &tooLarge):
 		return fmt.Errorf("%w: %w", errLargeBody, err)
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
