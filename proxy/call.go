@@ -33,8 +33,6 @@ type call struct {
 	body io.Reader
 	// id and start are what X-Call-Id and X-Start-Time say, to both sides.
 	id, start string
-	// known is set when the function exists; the observer was told it started.
-	known bool
 	// code is the status that was sent; zero while none was.
 	code int
 	// fallbackType is the content type of an answer that names none; empty leaves
@@ -44,16 +42,18 @@ type call struct {
 	words func(*call, error) (refusal, bool)
 	// upload sends the request's body; nil before it is wanted.
 	upload upload
+	// known is set when the function exists; the observer was told it started.
+	known bool
 	// dismissed is set when the client's connection ends with this call.
 	dismissed bool
+	// duplex is set when the answer may begin before the request has ended.
+	duplex bool
 	// interrupted is set when we ended the reading of the request, not the client.
 	interrupted atomic.Bool
 	// held bounds the wait for a replica; calls with policies have one for each try.
 	held patient
 	// repeats bounds what is repeated without any policy.
 	repeats repeats
-	// duplex is set when the answer may begin before the request has ended.
-	duplex bool
 	// request is the call as its policies know it; nil without any.
 	request *policy.Request
 }
@@ -106,7 +106,7 @@ func (c *call) run() (err error) {
 	if err != nil {
 		return err
 	}
-	c.repeats.until = time.Now().Add(c.handler.retryTimeout())
+	c.repeats.until = time.Since(c.began) + c.handler.retryTimeout()
 	if chain, own := c.policies(); chain != nil || own != nil {
 		return c.deliverThrough(chain, own, lease)
 	}

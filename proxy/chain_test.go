@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -422,5 +423,17 @@ func TestChain_ARouteAddsItsPolicies(t *testing.T) {
 	})
 	if answer, text := fetch(t, "GET", "http://"+serve(t, routed)+"/function/figlet", nil); answer.StatusCode != 200 || tries.Load() != 3 {
 		t.Errorf("got %d %q after %d tries", answer.StatusCode, text, tries.Load())
+	}
+}
+
+func TestChain_ACallWithoutPoliciesAllocatesNothingForThem(t *testing.T) {
+	c := &call{handler: &Handler{Chains: &policy.Chains{}}, r: httptest.NewRequest("GET", "/function/f", nil)}
+	allocations := testing.AllocsPerRun(1000, func() {
+		if chain, own := c.policies(); chain != nil || own != nil {
+			t.Fatal("there are policies")
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations", allocations)
 	}
 }

@@ -58,8 +58,8 @@ func (c *call) deliver(lease resolver.Lease) error {
 // repeats is what is sent again without any policy. It is bounded once for a call,
 // however many tries policies make of it.
 type repeats struct {
-	// until is how long another replica is looked for.
-	until   time.Time
+	// until is how long another replica is looked for, from the call's beginning.
+	until   time.Duration
 	replays atomic.Int32
 }
 
@@ -75,7 +75,7 @@ func (c *call) send(t try, lease resolver.Lease) (reply, resolver.Lease, error) 
 		if err == nil {
 			return got, lease, nil
 		}
-		left := time.Until(c.repeats.until)
+		left := c.repeats.until - time.Since(c.began)
 		if left <= 0 || t.ctx.Err() != nil || !c.mayRepeat(t, err) {
 			return nil, lease, err
 		}
