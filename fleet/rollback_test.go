@@ -225,6 +225,12 @@ func TestRollback_OutlivesARestartOfTheProvider(t *testing.T) {
 		_ = s.engine.set(frozen.ID, function.Paused)
 		_, _ = s.engine.Start(s.t.Context(), before)
 		_, _ = s.engine.Start(s.t.Context(), now)
+		s.engine.await = func(_ context.Context, replica function.Replica) error {
+			if replica.Revision == before.Revision {
+				s.t.Errorf("%s, which is kept for a way back, is made ready for calls", replica.ID)
+			}
+			return nil
+		}
 		s.openStore()
 	}, func(s *scene) {
 		s.passes(time.Second)
