@@ -13,6 +13,10 @@ import (
 // testPatience is how short the timeouts of tests are that want to see them.
 const testPatience = 100 * time.Millisecond
 
+// testSilence is how long streams may be silent in tests of that. It is long enough
+// for a busy machine to speak several times within it.
+const testSilence = 2 * time.Second
+
 func withPolicy(t *testing.T, p function.CallPolicy) *stage {
 	s := newStage(t)
 	s.handler.Policy = func(function.Name) function.CallPolicy { return p }
@@ -59,12 +63,12 @@ func TestPolicy_TimeoutBoundsTheWaitForAReplica(t *testing.T) {
 
 func TestPolicy_IdleTimeoutCutsASilentStream(t *testing.T) {
 	t.Parallel()
-	s := withPolicy(t, function.CallPolicy{IdleTimeout: testPatience})
+	s := withPolicy(t, function.CallPolicy{IdleTimeout: testSilence})
 	f := s.get()
 	f.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 	s.client.head()
-	for range 4 {
-		<-time.After(testPatience / 2)
+	for range 5 {
+		<-time.After(testSilence / 4)
 		f.say("4\r\nping\r\n")
 		s.client.bytes(9)
 	}
@@ -78,14 +82,14 @@ func TestPolicy_IdleTimeoutCutsASilentStream(t *testing.T) {
 
 func TestPolicy_IdleTimeoutCutsASilentUpgradedConnection(t *testing.T) {
 	t.Parallel()
-	s := withPolicy(t, function.CallPolicy{IdleTimeout: testPatience})
+	s := withPolicy(t, function.CallPolicy{IdleTimeout: testSilence})
 	s.client.say("GET /function/f HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 	f := s.function()
 	f.head()
 	f.say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 	s.client.head()
-	for range 4 {
-		<-time.After(testPatience / 2)
+	for range 5 {
+		<-time.After(testSilence / 4)
 		s.client.say("ping")
 		f.bytes(4)
 	}

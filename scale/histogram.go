@@ -28,11 +28,12 @@ const (
 // hybrid policy of Shahrad and others, "Serverless in the Wild" (USENIX ATC
 // 2020). It counts idle times of up to four hours by the minute. What it tells is
 // of use when there are enough of them, most within the four hours, and not
-// spread evenly. The zero value has learned nothing; its size is fixed.
+// spread evenly. The zero value has learned nothing, and takes
+// no room for that.
 type Histogram struct {
-	counts [bins]uint16
-	inside int // idle times within the bins
-	beyond int // longer ones
+	counts []uint16 // one for each bin; nil while nothing was learned
+	inside int      // idle times within the bins
+	beyond int      // longer ones
 }
 
 // Observe takes the time from the end of one call to the beginning of the next.
@@ -46,6 +47,9 @@ func (h *Histogram) Observe(idle time.Duration) {
 	if idle >= bins*bin {
 		h.beyond++
 		return
+	}
+	if h.counts == nil {
+		h.counts = make([]uint16, bins)
 	}
 	h.counts[idle/bin]++
 	h.inside++

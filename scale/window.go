@@ -146,7 +146,7 @@ func (c reading) closer(other reading, moment time.Duration) bool {
 // peaks remembers the largest count within a window of the owner's choice, in a
 // ring of fixed size whose slots are a sixtieth of the window.
 type peaks struct {
-	ring   [peakSlots + 1]int
+	ring   []int // nil while there was no window
 	newest int64
 }
 
@@ -157,6 +157,9 @@ const peakSlots = 60
 func (p *peaks) hold(now, window time.Duration, count int) int {
 	if window <= 0 {
 		return count
+	}
+	if p.ring == nil {
+		p.ring = make([]int, peakSlots+1)
 	}
 	slot := int64(now / (window / peakSlots))
 	for s := max(p.newest+1, slot-peakSlots); s <= slot; s++ {
