@@ -131,8 +131,8 @@ func (b *wakeBench) turnRawStarts(ctx context.Context) error {
 	return b.turnRawCrowd(ctx, rawStarts, crowdOfSleepers)
 }
 
-// turnRawCrowd waits until the pool of ready namespaces is full: making them is
-// not what is measured here.
+// turnRawCrowd does by hand what a call of each of so many functions at zero asks
+// for.
 func (b *wakeBench) turnRawCrowd(ctx context.Context, what act, count int) error {
 	if err := b.engine.awaitQuiet(ctx); err != nil {
 		return err

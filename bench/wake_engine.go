@@ -152,20 +152,27 @@ func (e *rawEngine) awaitFrozen(ctx context.Context, count int) error {
 	})
 }
 
-// awaitQuiet returns when the provider keeps ready namespaces, no replica starts
-// or stops, and nothing has changed for a while.
+// awaitQuiet returns when the provider has a ready network namespace for each
+// function at zero, and nothing has changed for a while: making them is not what is
+// measured.
 func (e *rawEngine) awaitQuiet(ctx context.Context) error {
-	const still = 800 * time.Millisecond
+	const still = 300 * time.Millisecond
 	seen, since := "", time.Now()
 	return e.await(ctx, func(list []container.Summary) bool {
-		now := ""
+		now, ready := "", 0
 		for _, c := range list {
 			now += c.ID + c.State
+			switch {
+			case c.Labels["com.openfaas.role"] == "holder" && c.State == "running":
+				ready++
+			case c.Labels["com.openfaas.holder"] != "":
+				ready--
+			}
 		}
 		if now != seen {
 			seen, since = now, time.Now()
 		}
-		return time.Since(since) > still
+		return ready == crowdOfSleepers && time.Since(since) > still
 	})
 }
 
