@@ -244,9 +244,9 @@ func (f *Fleet) SecretChanged(_ context.Context, namespace, secret string) error
 	return nil
 }
 
-// previousUses reports whether the revision that serves until the deployed one does
+// previousUses reports whether the revision before, which may serve still or again,
 // reads a secret.
 func previousUses(deployed function.Function, secret string) bool {
 	previous := deployed.Previous
-	return previous != nil && previous.Serving() && slices.Contains(previous.Spec.Secrets, secret)
+	return previous != nil && slices.Contains(previous.Spec.Secrets, secret)
 }

@@ -414,3 +414,31 @@ func TestDrain_LastsAsLongAsACallOfTheFunctionMay(t *testing.T) {
 		}
 	}
 }
+
+func TestRollback_FindsASecretThatChangedMeanwhile(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		if err := s.store.CreateSecret(function.Secret{Name: "key", Namespace: function.DefaultNamespace, Value: []byte("old")}); err != nil {
+			t.Fatal(err)
+		}
+		sp := spec("figlet")
+		sp.Secrets = []string{"key"}
+		s.create(sp)
+		s.passes(time.Second)
+		s.update(keeping("figlet:2")) // does without the secret
+		s.passes(time.Second)
+		if err := s.store.UpdateSecret(function.Secret{Name: "key", Namespace: function.DefaultNamespace, Value: []byte("new")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SecretChanged(s.t.Context(), function.DefaultNamespace, "key"); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Second)
+		if got := s.engine.secret("figlet", 1, "key"); got != "new" {
+			t.Errorf("what is kept for a way back reads %q, want the new value", got)
+		}
+		s.passes(10 * time.Minute)
+		if got := s.engine.secret("figlet", 1, "key"); got != "" {
+			t.Errorf("after the window its secrets are left: %q", got)
+		}
+	})
+}

@@ -72,14 +72,14 @@ func (f *Fleet) prepare(ctx context.Context, wanted function.Function) error {
 	return f.Engine.PutSecrets(ctx, wanted, values)
 }
 
-// refreshPrevious gives the secrets as they are now to the revision that serves
-// until f does. One that was deleted since is not among what it can be given.
+// refreshPrevious gives the secrets as they are now to the revision before, which
+// may serve still or again. It fails for one whose secret was deleted since.
 func (f *Fleet) refreshPrevious(ctx context.Context, wanted function.Function) {
-	if wanted.Previous == nil || !wanted.Previous.Serving() {
+	if wanted.Previous == nil {
 		return
 	}
 	if err := f.prepare(ctx, wanted.Previous.Function()); err != nil && ctx.Err() == nil {
-		f.Logger.Warn("secrets of the revision that still serves not refreshed", "function", wanted.ID(), "err", err)
+		f.Logger.Warn("secrets of the revision before not refreshed", "function", wanted.ID(), "err", err)
 	}
 }
 
