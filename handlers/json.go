@@ -93,14 +93,17 @@ func describe(t reflect.Type) string {
 }
 
 // writeJSON answers with v. It returns an error, with nothing written, only when
-// v cannot be encoded.
+// v cannot be encoded. What only HTML would need escaped stays as it is, for people
+// who read rules with an arrow in them.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller left: nobody is there to be told
+	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n"))) // the caller left: nobody is there to be told
 	return nil
 }
