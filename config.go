@@ -117,7 +117,7 @@ func (c *config) functionVariables() []variable {
 		{"function_namespace", function.DefaultNamespace, "namespace of functions that name none", setNamespace(&c.functionNamespace)},
 		{"pull_policy", "IfNotPresent", "Always, IfNotPresent or Never", setPullPolicy(&c.pullPolicy)},
 		{"netns_pool", "20", "most network namespaces kept ready, which more than halve a cold start: 4, or one for each function at zero if these are more; 0 keeps none", setInt(&c.netnsPool, 0, 100)},
-		{"max_idle_conns", "1024", "read for compatibility; max_idle_conns_per_host counts", setInt(&c.maxIdleConns, 1, 1<<20)},
+		{"max_idle_conns", "1024", "idle connections kept to all replicas together", setInt(&c.maxIdleConns, 1, 1<<20)},
 		{"max_idle_conns_per_host", "1024", "idle connections kept to one replica", setInt(&c.maxIdleConnsPerHost, 1, 1<<20)},
 	}
 }

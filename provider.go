@@ -124,6 +124,7 @@ func (p *provider) build() error {
 		Chains:            p.policies,
 		SpoolDir:          p.config.dataDir,
 		MaxIdlePerReplica: p.config.maxIdleConnsPerHost,
+		MaxIdle:           p.config.maxIdleConns,
 		Observer:          p.metrics,
 		Logger:            p.logger.Named("proxy"),
 	}

@@ -86,6 +86,8 @@ type Handler struct {
 	// MaxIdlePerReplica bounds the idle HTTP/1 connections that are kept to one
 	// replica. Zero means 1024; negative means that none is kept.
 	MaxIdlePerReplica int
+	// MaxIdle bounds those that are kept to all replicas together. Zero means 1024.
+	MaxIdle int
 	// BufferPool lends the buffers that long bodies are copied with, and gets
 	// them back; it gets a new one of 32 KiB for each that is shorter than 512 bytes.
 	// Nil means a pool of our own, of 32 KiB each.
@@ -164,11 +166,15 @@ func (h *Handler) stallTimeout() time.Duration {
 	return 60 * time.Second
 }
 
-func (h *Handler) maxIdle() int {
+func (h *Handler) maxIdle() idleLimit {
+	limit := idleLimit{replica: maxIdle, all: maxIdle}
 	if h.MaxIdlePerReplica != 0 {
-		return h.MaxIdlePerReplica
+		limit.replica = h.MaxIdlePerReplica
 	}
-	return maxIdle
+	if h.MaxIdle != 0 {
+		limit.all = h.MaxIdle
+	}
+	return limit
 }
 
 func (h *Handler) defaultNamespace() string {

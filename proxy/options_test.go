@@ -180,15 +180,17 @@ func TestIntercept_AnswersItselfRewritesOrFails(t *testing.T) {
 	}
 }
 
-func TestMaxIdlePerReplica_BoundsWhatIsKept(t *testing.T) {
+func TestMaxIdle_BoundsWhatIsKept(t *testing.T) {
 	t.Parallel()
 	const calls = 8
-	for limit, want := range map[int]int{-1: 0, 2: 2, 0: calls} {
+	for _, row := range []struct{ perReplica, all, want int }{
+		{-1, 0, 0}, {2, 0, 2}, {0, 0, calls}, {0, 3, 3}, {5, 3, 3}, {0, -1, 0},
+	} {
 		// All are under way before one may end.
 		var together sync.WaitGroup
 		together.Add(calls)
 		h, base := figlet(t, func(http.ResponseWriter, *http.Request) { together.Done(); together.Wait() })
-		h.MaxIdlePerReplica = limit
+		h.MaxIdlePerReplica, h.MaxIdle = row.perReplica, row.all
 		h.Observer = newWitness()
 		var callers sync.WaitGroup
 		for range calls {
@@ -196,8 +198,12 @@ func TestMaxIdlePerReplica_BoundsWhatIsKept(t *testing.T) {
 		}
 		callers.Wait()
 		waitFor(t, "the calls to end", func() bool { return len(h.Observer.(*witness).finished) == calls })
-		if got := idleConnections(h); got != want {
-			t.Errorf("limit %d: %d idle connections, want %d", limit, got, want)
+		if got, counted := idleConnections(h), h.upstreams.idle.Load(); got != row.want || counted != int64(got) {
+			t.Errorf("%+v: %d idle connections, counted %d", row, got, counted)
+		}
+		h.upstreams.close()
+		if counted := h.upstreams.idle.Load(); counted != 0 {
+			t.Errorf("%+v: %d are counted after all were closed", row, counted)
 		}
 	}
 }

@@ -51,6 +51,7 @@ func NewHandlerFunc(config types.FaaSConfig, resolver BaseURLResolver, logger hc
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
 			Logger:            logger,
 			MaxIdlePerReplica: config.GetMaxIdleConnsPerHost(),
+			MaxIdle:           config.GetMaxIdleConns(),
 		},
 	}
 	return s.serve

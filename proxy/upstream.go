@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"faas-docker/function"
@@ -17,7 +18,8 @@ const (
 	dialTimeout = 3 * time.Second
 	// idleTimeout is how long a connection is kept for the next invocation.
 	idleTimeout = 30 * time.Second
-	// maxIdle bounds the idle connections to one replica, unless told otherwise.
+	// maxIdle bounds the idle connections to one replica, and to all of them, unless
+	// told otherwise.
 	maxIdle = 1024
 )
 
@@ -26,7 +28,12 @@ const (
 type upstreams struct {
 	mu   sync.RWMutex
 	byID map[string]*upstream
+	// idle counts the idle connections of all pools.
+	idle atomic.Int64
 }
+
+// idleLimit is how many idle connections are kept.
+type idleLimit struct{ replica, all int }
 
 // of returns the pool of a replica, which the caller must hold a lease on: that
 // keeps it from being dropped meanwhile.
@@ -54,7 +61,7 @@ func (u *upstreams) replace(replica *function.Replica) *upstream {
 	if u.byID == nil {
 		u.byID = map[string]*upstream{}
 	}
-	u.byID[replica.ID] = &upstream{address: replica.Address, host: replica.Address.String()}
+	u.byID[replica.ID] = &upstream{all: &u.idle, address: replica.Address, host: replica.Address.String()}
 	return u.byID[replica.ID]
 }
 
@@ -71,7 +78,7 @@ func (u *upstreams) at(host string) *upstream {
 		u.byID = map[string]*upstream{}
 	}
 	if u.byID[host] == nil {
-		u.byID[host] = &upstream{host: host}
+		u.byID[host] = &upstream{all: &u.idle, host: host}
 	}
 	return u.byID[host]
 }
@@ -102,6 +109,8 @@ type upstream struct {
 	address netip.AddrPort
 	// host is the same as text, "10.0.0.7:8080" or "figlet:8080".
 	host string
+	// all counts the idle connections of all pools.
+	all *atomic.Int64
 
 	// mu protects the fields below.
 	mu     sync.Mutex
@@ -172,16 +181,22 @@ func (u *upstream) take() *conn {
 	c := u.idle[last]
 	u.idle[last] = nil
 	u.idle = u.idle[:last]
+	u.all.Add(-1)
 	return c
 }
 
-// put keeps a connection for the next invocation, unless limit are kept already.
-func (u *upstream) put(c *conn, limit int) {
+// put keeps a connection for the next invocation, unless enough are kept already.
+func (u *upstream) put(c *conn, limit idleLimit) {
 	c.reused = true
 	c.idleSince = time.Now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed || len(u.idle) >= limit {
+	if u.closed || len(u.idle) >= limit.replica {
+		c.Close()
+		return
+	}
+	if u.all.Add(1) > int64(limit.all) {
+		u.all.Add(-1)
 		c.Close()
 		return
 	}
@@ -202,6 +217,7 @@ func (u *upstream) sweep() {
 		old++
 	}
 	u.idle = slices.Delete(u.idle, 0, old)
+	u.all.Add(int64(-old))
 	u.sweeper = nil
 	if len(u.idle) > 0 && !u.closed {
 		u.sweeper = time.AfterFunc(idleTimeout-time.Since(u.idle[0].idleSince), u.sweep)
@@ -215,6 +231,7 @@ func (u *upstream) close() {
 	for _, c := range u.idle {
 		c.Close()
 	}
+	u.all.Add(int64(-len(u.idle)))
 	u.idle = nil
 	for _, l := range u.links {
 		l.retire()
