@@ -257,15 +257,17 @@ func TestSuspect_IsNotLentUntilItIsAdmittedAgain(t *testing.T) {
 func TestForget_TellsThoseInLineThatTheFunctionIsGone(t *testing.T) {
 	r, figlet := withReplicas(t)
 	result := make(chan error)
+	var forgetting sync.WaitGroup
 	r.Changed = func(n function.Name) {
 		if r.Load(n).Waiting > 0 {
-			go r.Forget(n)
+			forgetting.Go(func() { r.Forget(n) })
 		}
 	}
 	go func() { _, err := r.Acquire(t.Context(), figlet); result <- err }()
 	if err := <-result; !errors.Is(err, function.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
+	forgetting.Wait()
 	if names := r.Names(); len(names) != 0 {
 		t.Errorf("still known: %v", names)
 	}
