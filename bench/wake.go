@@ -65,7 +65,7 @@ func measureWakes(ctx context.Context, o options) (wakeReport, error) {
 	if err := b.run(ctx, o.rounds); err != nil {
 		return wakeReport{}, fmt.Errorf("%w\n%s", err, p.process.said)
 	}
-	return wakeReport{rounds: o.rounds, machine: describeMachine(ctx), took: b.took, thaws: b.thaws, starts: b.starts}, nil
+	return wakeReport{rounds: o.rounds, machine: describeMachine(ctx), load: fileText("/proc/loadavg"), took: b.took, thaws: b.thaws, starts: b.starts}, nil
 }
 
 func (b *wakeBench) run(ctx context.Context, rounds int) error {

@@ -139,8 +139,13 @@ func (e *rawEngine) remove(ctx context.Context, ids []string) error {
 	return failures
 }
 
+// still is how long what a list shows must have been so: for a moment after a
+// change it still shows what was before.
+const still = 300 * time.Millisecond
+
 // awaitFrozen returns when so many of the provider's replicas are paused.
 func (e *rawEngine) awaitFrozen(ctx context.Context, count int) error {
+	since := time.Now()
 	return e.await(ctx, func(list []container.Summary) bool {
 		paused := 0
 		for _, c := range list {
@@ -148,7 +153,10 @@ func (e *rawEngine) awaitFrozen(ctx context.Context, count int) error {
 				paused++
 			}
 		}
-		return paused == count
+		if paused != count {
+			since = time.Now()
+		}
+		return time.Since(since) > still
 	})
 }
 
@@ -156,7 +164,6 @@ func (e *rawEngine) awaitFrozen(ctx context.Context, count int) error {
 // function at zero, and nothing has changed for a while: making them is not what is
 // measured.
 func (e *rawEngine) awaitQuiet(ctx context.Context) error {
-	const still = 300 * time.Millisecond
 	seen, since := "", time.Now()
 	return e.await(ctx, func(list []container.Summary) bool {
 		now, ready := "", 0

@@ -14,6 +14,7 @@ const wakeHeading = "## Waking\n"
 type wakeReport struct {
 	rounds        int
 	machine       []fact
+	load          string
 	took          map[act][]time.Duration
 	thaws, starts []int
 }
@@ -62,6 +63,7 @@ func (r wakeReport) String() string {
 			fmt.Fprintf(&text, "- %s: %s\n", f.name, f.value)
 		}
 	}
+	fmt.Fprintf(&text, "- Load average at the end: %s\n", r.load)
 	return text.String()
 }
 
