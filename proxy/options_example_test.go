@@ -81,3 +81,36 @@ func ExampleHandler_Connect() {
 	fmt.Print(line)
 	// Output: no HTTP at all
 }
+
+// A director sends the calls of one tenant to a function of its own, and hides a
+// service.
+func ExampleHandler_Direct() {
+	greeter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }))
+	defer greeter.Close()
+	name := function.Name{Name: "greeter", Namespace: "openfaas-fn"}
+	handler := &proxy.Handler{
+		Resolver: one(name, greeter.Listener.Addr().String()),
+		// This function speaks HTTP/1; without being told, gRPC calls use HTTP/2.
+		Policy: func(function.Name) function.CallPolicy {
+			return function.CallPolicy{Protocol: function.ProtocolHTTP1}
+		},
+	}
+	directed := handler.Direct(func(ctx context.Context, method string, metadata http.Header) (context.Context, function.Name, error) {
+		if metadata.Get("X-Tenant") == "" {
+			return ctx, function.Name{}, proxy.ErrUnimplemented
+		}
+		return ctx, name, nil
+	})
+	for _, tenant := range []string{"", "a"} {
+		r := httptest.NewRequest("POST", "/pkg.Greeter/Hello", nil)
+		r.ProtoMajor, r.ProtoMinor = 2, 0
+		r.Header.Set("Content-Type", "application/grpc")
+		r.Header.Set("X-Tenant", tenant)
+		w := httptest.NewRecorder()
+		directed.ServeHTTP(w, r)
+		fmt.Printf("status %q, body %q\n", w.Header().Get("Grpc-Status"), w.Body)
+	}
+	// Output:
+	// status "12", body ""
+	// status "", body "/pkg.Greeter/Hello"
+}
