@@ -21,9 +21,14 @@ type pulse struct {
 // next. Those are the ones that take calls: of one that is frozen nothing is
 // expected, and when it thaws its time begins anew.
 func (w *worker) checks(v view) map[string]time.Time {
-	due := map[string]time.Time{}
+	due, wanted := map[string]time.Time{}, map[uint64]function.HealthCheck{}
 	for _, m := range v.members {
-		check, n := w.healthCheck(m.Revision), w.of(m.ID)
+		check, known := wanted[m.Revision]
+		if !known {
+			check = w.healthCheck(m.Revision)
+			wanted[m.Revision] = check
+		}
+		n := w.of(m.ID)
 		if !check.Wanted || !m.Ready || m.State != function.Running || m.Warmth != resolver.Awake || v.changing[m.ID] || v.leaving[m.ID] {
 			n.pulse = nil
 			continue
