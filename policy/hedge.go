@@ -41,7 +41,12 @@ func (p *hedge) Do(ctx context.Context, request *Request, next Sender) (Answer, 
 		return r.finish(first)
 	case <-timer.C:
 	}
-	if request.isWhole() && p.budget.take() {
+	select {
+	case first := <-r.arrived:
+		return r.finish(first)
+	case <-request.whole():
+	}
+	if p.budget.take() {
 		p.log.Debug("call is sent a second time", "function", request.Function.String(), "call_id", request.ID, "after", p.policy.After)
 		r.start()
 	}

@@ -39,6 +39,31 @@ func TestHedge_TheFirstAnswerWinsAndTheOtherIsCancelled(t *testing.T) {
 	}
 }
 
+func TestHedge_ABodyHasToBeWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body, client := io.Pipe()
+		request := request("PUT", "hello")
+		request.Body = body
+		go func() {
+			for _, piece := range []string{"hel", "lo"} {
+				time.Sleep(150 * time.Millisecond)
+				_, _ = io.WriteString(client, piece)
+			}
+			client.Close()
+		}()
+		began, r := time.Now(), &replica{acts: []act{{status: 200, takes: time.Hour, unread: true}, {status: 201, unread: true}}}
+		reading := func(ctx context.Context, request *Request) (Answer, error) {
+			go func() { _, _ = io.Copy(io.Discard, request.Body) }()
+			return r.send(ctx, request)
+		}
+		answer, err := chainOf(t, "hedge", "after=100ms").Do(t.Context(), request, nil, reading)
+		if got, took := result(answer, err), time.Since(began); got != "status 201" || took != 300*time.Millisecond {
+			t.Errorf("got %s after %s, want the second try as soon as the body was whole", got, took)
+		}
+		request.End(201, nil)
+	})
+}
+
 func TestHedge_AnUpgradeIsSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, request := &replica{acts: []act{{status: 101, takes: time.Second}}}, request("GET", "")

@@ -41,7 +41,7 @@ func (r *Request) keep(policy function.Replay) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.Body != nil && r.kept == nil {
-		r.kept = &spool{source: r.Body, limit: policy.MaxBody, folder: r.Folder}
+		r.kept = newSpool(r.Body, policy.MaxBody, r.Folder)
 	}
 	return true
 }
@@ -62,5 +62,12 @@ func (r *Request) again() *Request {
 // canReplay reports whether the body of a request that was kept can be sent again.
 func (r *Request) canReplay() bool { return r.kept == nil || r.kept.canReplay() }
 
-// isWhole reports whether all of the body of a request that was kept is there.
-func (r *Request) isWhole() bool { return r.kept == nil || r.kept.isWhole() }
+// whole is closed as soon as all of the body of a request that was kept is there.
+func (r *Request) whole() <-chan struct{} {
+	if r.kept != nil {
+		return r.kept.whole
+	}
+	none := make(chan struct{})
+	close(none)
+	return none
+}

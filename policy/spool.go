@@ -24,6 +24,8 @@ type spool struct {
 	// again.
 	limit  int64
 	folder string
+	// whole is closed when all of the body is kept.
+	whole chan struct{}
 
 	// reading is held while the source is read.
 	reading sync.Mutex
@@ -39,6 +41,10 @@ type spool struct {
 	last *spoolReader
 }
 
+func newSpool(source io.Reader, limit int64, folder string) *spool {
+	return &spool{source: source, limit: limit, folder: folder, whole: make(chan struct{})}
+}
+
 // spoolReader reads a kept body from its beginning.
 type spoolReader struct {
 	spool *spool
@@ -52,13 +58,6 @@ func (s *spool) canReplay() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.full && !s.closed && (s.ended == nil || s.ended == io.EOF)
-}
-
-// isWhole reports whether all of the body is kept.
-func (s *spool) isWhole() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.full && !s.closed && s.ended == io.EOF
 }
 
 // Read reads what is kept, then on from the source.
@@ -109,6 +108,9 @@ func (r *spoolReader) readOn(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	s.ended = err
 	s.keep(r, p[:n])
+	if err == io.EOF && !s.full && !s.closed {
+		close(s.whole)
+	}
 	return n, err
 }
 
