@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -382,6 +384,30 @@ func TestLink_BodiesKeepToTheFunctionsWindows(t *testing.T) {
 	}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10}))
 	if answer, body := fetch(t, "POST", base, bytes.NewReader(sent)); answer.StatusCode != 200 || body != string(sent) {
 		t.Errorf("answered %d with %d bytes", answer.StatusCode, len(body))
+	}
+}
+
+// A function may stop reading for a while when it has begun to answer, but not
+// before.
+func TestLink_AFunctionThatDoesNotReadTheBody(t *testing.T) {
+	t.Parallel()
+	const patience, size = 100 * time.Millisecond, 4 << 20
+	for answers, want := range map[bool]int{true: 200, false: 504} {
+		h, base := h2cFiglet(t, serveBoth(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !answers {
+				<-r.Context().Done()
+				return
+			}
+			http.NewResponseController(w).Flush()
+			<-time.After(3 * patience)
+			n, _ := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n)
+		})))
+		h.Timeout = patience
+		answer, body := fetch(t, "POST", base, bytes.NewReader(make([]byte, size)))
+		if answer.StatusCode != want || answers && body != strconv.Itoa(size) {
+			t.Errorf("answered %d %q, want %d", answer.StatusCode, body, want)
+		}
 	}
 }
 

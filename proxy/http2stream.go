@@ -238,7 +238,7 @@ func (s *stream) takeTrailers() []field {
 }
 
 // write sends a piece of the request's body, and waits until the function takes
-// it, but not longer than limit for a part of it.
+// it. One that has not begun to answer may take limit for a part of it.
 func (s *stream) write(ctx context.Context, piece []byte, limit time.Duration) error {
 	for len(piece) > 0 {
 		n, err := s.offer(piece)
@@ -266,8 +266,18 @@ func (s *stream) awaitRoom(ctx context.Context, limit time.Duration) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", errClientGone, context.Cause(ctx))
 	case <-late.C:
+		if s.hasBegun() {
+			return nil
+		}
 		return fmt.Errorf("%w: it takes no more of the body", errTooSlow)
 	}
+}
+
+// hasBegun reports whether an answer has begun, or never will.
+func (s *stream) hasBegun() bool {
+	s.link.mu.Lock()
+	defer s.link.mu.Unlock()
+	return s.isAnswered()
 }
 
 // offer sends what may be sent now of a piece, which can be nothing.
