@@ -47,6 +47,7 @@ type wakeBench struct {
 // measureWakes returns an error when it could not measure; that a mark is missed
 // is in the report.
 func measureWakes(ctx context.Context, o options) (wakeReport, error) {
+	machine := describeMachine(ctx) // now: the source may change while it is measured
 	folder, err := os.MkdirTemp("", "faas-docker-bench-")
 	if err != nil {
 		return wakeReport{}, fmt.Errorf("make a folder: %w", err)
@@ -65,7 +66,7 @@ func measureWakes(ctx context.Context, o options) (wakeReport, error) {
 	if err := b.run(ctx, o.rounds); err != nil {
 		return wakeReport{}, fmt.Errorf("%w\n%s", err, p.process.said)
 	}
-	return wakeReport{rounds: o.rounds, machine: describeMachine(ctx), load: fileText("/proc/loadavg"), took: b.took, thaws: b.thaws, starts: b.starts}, nil
+	return wakeReport{rounds: o.rounds, machine: machine, load: fileText("/proc/loadavg"), took: b.took, thaws: b.thaws, starts: b.starts}, nil
 }
 
 func (b *wakeBench) run(ctx context.Context, rounds int) error {
