@@ -37,6 +37,14 @@ test-long: engine ## run the tests that take long, too
 	@scripts/toolchain.sh race
 	go test -race -tags long -timeout 60m ./...
 
+# For how long each fuzzer runs, and which: FUZZ=front, FUZZ=FuzzLink.
+FUZZTIME ?= 10m
+FUZZ     ?= .
+
+.PHONY: fuzz
+fuzz: toolchain ## run every fuzzer for 10 minutes (FUZZTIME, FUZZ)
+	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
+
 .PHONY: check
 check: toolchain ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }

@@ -2,15 +2,10 @@ package front
 
 import (
 	"errors"
-	"net"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 const (
@@ -20,22 +15,6 @@ const (
 	// before gets a length, a longer one comes in chunks. It is net/http's.
 	guessSize = 2 << 10
 )
-
-// buffers lends what answers are gathered in. The zero value is ready for use.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) get() *[]byte {
-	if lent, ok := b.pool.Get().(*[]byte); ok {
-		return lent
-	}
-	fresh := make([]byte, 0, bufferSize)
-	return &fresh
-}
-
-func (b *buffers) put(lent *[]byte) {
-	*lent = (*lent)[:0]
-	b.pool.Put(lent)
-}
 
 // response is the answer to one request. It frames as net/http does: as the handler
 // says, else with a length when the body is short, and else in chunks. Unlike that,
@@ -129,137 +108,6 @@ func (r *response) ask() error {
 	return r.err
 }
 
-// begin writes the head, but for what depends on the body.
-func (r *response) begin(code int) {
-	r.code = code
-	header := r.Header()
-	coding, length := header["Transfer-Encoding"], header["Content-Length"]
-	_, typed := header["Content-Type"]
-	r.guess = !typed && len(coding) == 0 && len(header["Content-Encoding"]) == 0 && allowsBody(code)
-	r.closes = r.closes || r.expects && !r.asked || r.x.body.broken.Load() || r.x.conn.server.stopping.Load() || httpguts.HeaderValuesContainsToken(header["Connection"], "close")
-	r.declared = parseLength(length)
-	if len(coding) > 0 && r.hasBody() {
-		r.declared, r.chunked = -1, true
-	}
-	r.appendStatus(code)
-	r.appendFields()
-	r.open = true
-	if !r.guess && (r.chunked || r.declared >= 0 || !allowsBody(code)) {
-		r.commit(nil)
-	}
-}
-
-// parseLength returns -1 for what is no length.
-func parseLength(values []string) int64 {
-	if len(values) != 1 {
-		return -1
-	}
-	length, err := strconv.ParseUint(values[0], 10, 63)
-	if err != nil {
-		return -1
-	}
-	return int64(length)
-}
-
-// hasBody reports whether bytes of a body go over the wire.
-func (r *response) hasBody() bool { return !r.head && allowsBody(r.code) }
-
-// allowsBody is RFC 9110's rule (6.4.1).
-func allowsBody(code int) bool {
-	return code >= 200 && code != http.StatusNoContent && code != http.StatusNotModified
-}
-
-func (r *response) appendStatus(code int) {
-	text := http.StatusText(code)
-	if text == "" {
-		text = "status code " + strconv.Itoa(code)
-	}
-	out := r.buffer()
-	*out = strconv.AppendInt(append(*out, "HTTP/1.1 "...), int64(code), 10)
-	r.appendText(" ")
-	r.appendText(text)
-	r.appendText("\r\n")
-}
-
-// appendFields writes what the handler has set, and what every answer has.
-func (r *response) appendFields() {
-	trailers := listed(r.header["Trailer"])
-	for _, key := range r.keys() {
-		if !r.isSuppressed(key) && !slices.Contains(trailers, key) {
-			r.appendField(key)
-		}
-	}
-	if _, dated := r.header["Date"]; !dated {
-		r.appendText(r.x.conn.server.dateField())
-	}
-	if r.closes && !httpguts.HeaderValuesContainsToken(r.header["Connection"], "close") {
-		r.appendText("Connection: close\r\n")
-	}
-}
-
-// keys are the names of the fields in the order in which they are written; they are
-// valid until the next call.
-func (r *response) keys() []string {
-	keys := r.names[:0]
-	for key := range r.header {
-		if !strings.HasPrefix(key, http.TrailerPrefix) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// isSuppressed reports whether a field is left out of this answer: framing is
-// written later, and what has no body has no framing.
-func (r *response) isSuppressed(key string) bool {
-	switch key {
-	case "Transfer-Encoding":
-		return true
-	case "Content-Length":
-		return r.declared < 0 || !allowsBody(r.code)
-	case "Content-Type":
-		return r.code == http.StatusNotModified
-	}
-	return false
-}
-
-func (r *response) appendField(key string) {
-	if !httpguts.ValidHeaderFieldName(key) {
-		return
-	}
-	for _, value := range r.header[key] {
-		r.appendText(key)
-		r.appendText(": ")
-		r.appendText(oneLine(value))
-		r.appendText("\r\n")
-	}
-}
-
-// oneLine keeps a value from being more than one.
-func oneLine(value string) string {
-	if strings.ContainsAny(value, "\r\n") {
-		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
-	}
-	return trimBlanks(value)
-}
-
-// commit ends the head. first is the beginning of the body, by which its type is
-// guessed.
-func (r *response) commit(first []byte) {
-	r.open = false
-	if r.guess && len(first) > 0 {
-		r.appendText("Content-Type: " + http.DetectContentType(first) + "\r\n")
-	}
-	if r.declared < 0 && r.hasBody() {
-		r.chunked = true
-	}
-	if r.chunked {
-		r.appendText("Transfer-Encoding: chunked\r\n")
-	}
-	r.appendText("\r\n")
-}
-
 // Write sends a piece of the body, or keeps it until more has come.
 func (r *response) Write(piece []byte) (int, error) {
 	r.mu.Lock()
@@ -290,103 +138,6 @@ func (r *response) Write(piece []byte) (int, error) {
 		return 0, r.err
 	}
 	return len(piece), nil
-}
-
-// hold keeps the beginning of a body of unknown length, if that is short.
-func (r *response) hold(piece []byte) bool {
-	if r.written > guessSize {
-		return false
-	}
-	if r.held == nil {
-		r.held = r.x.conn.server.buffers.get()
-	}
-	*r.held = append(*r.held, piece...)
-	return true
-}
-
-// decide ends the head if it is open, and sends what was held back.
-func (r *response) decide(piece []byte) {
-	if !r.open {
-		return
-	}
-	held := r.takeHeld()
-	if held == nil {
-		r.commit(piece)
-		return
-	}
-	r.commit(*held)
-	if !r.head {
-		r.appendPiece(*held)
-	}
-	r.x.conn.server.buffers.put(held)
-}
-
-func (r *response) takeHeld() *[]byte {
-	held := r.held
-	r.held = nil
-	return held
-}
-
-// appendPiece adds a piece of the body with its framing.
-func (r *response) appendPiece(piece []byte) {
-	if len(piece) == 0 {
-		return
-	}
-	if r.chunked {
-		out := r.buffer()
-		*out = append(strconv.AppendInt(*out, int64(len(piece)), 16), "\r\n"...)
-	}
-	if out := r.buffer(); len(*out)+len(piece) <= cap(*out) {
-		*out = append(*out, piece...)
-	} else {
-		r.sendOut(piece)
-	}
-	if r.chunked {
-		r.appendText("\r\n")
-	}
-}
-
-func (r *response) buffer() *[]byte {
-	if r.out == nil {
-		r.out = r.x.conn.server.buffers.get()
-	}
-	return r.out
-}
-
-func (r *response) appendText(text string) {
-	out := r.buffer()
-	*out = append(*out, text...)
-}
-
-// sendOut sends what was gathered, and a piece after it, in one go.
-func (r *response) sendOut(piece []byte) {
-	out := r.buffer()
-	if r.err == nil && len(piece) == 0 && len(*out) > 0 {
-		_, r.err = r.x.conn.tcp.Write(*out)
-	} else if r.err == nil && len(piece) > 0 {
-		r.sending = [2][]byte{*out, piece}
-		both := net.Buffers(r.sending[:])
-		_, r.err = both.WriteTo(r.x.conn.tcp)
-	}
-	if r.err != nil {
-		r.x.context.end()
-	}
-	if cap(*out) > bufferSize {
-		// A long head has made it grow.
-		r.out = nil
-		return
-	}
-	*out = (*out)[:0]
-}
-
-// send sends what the handler has given so far, if that has begun.
-func (r *response) send() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.code != 0 {
-		r.decide(nil)
-		r.sendOut(nil)
-	}
 }
 
 // FlushError sends everything; it serves http.ResponseController.
@@ -447,38 +198,9 @@ func (r *response) finish() (closes bool) {
 	return closes
 }
 
-// appendTrailers ends a body in chunks.
-func (r *response) appendTrailers() {
-	r.appendText("0\r\n")
-	for _, name := range listed(r.header["Trailer"]) {
-		r.appendField(name)
-	}
-	for key, values := range r.header {
-		name, found := strings.CutPrefix(key, http.TrailerPrefix)
-		if !found || !httpguts.ValidTrailerHeader(name) {
-			continue
-		}
-		for _, value := range values {
-			r.appendText(name + ": " + oneLine(value) + "\r\n")
-		}
-	}
-	r.appendText("\r\n")
-}
-
 // release gives the buffers back without sending what is in them.
 func (r *response) release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.free()
-}
-
-func (r *response) free() {
-	if held := r.takeHeld(); held != nil {
-		r.x.conn.server.buffers.put(held)
-	}
-	if r.out != nil {
-		r.x.conn.server.buffers.put(r.out)
-		r.out = nil
-	}
-	r.err = errAnswered
 }
