@@ -525,7 +525,12 @@ func TestLink_PingsOfAFunctionThatDoesNotListenEndIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pings := http2.NewFramer(theirs, nil); pings.WritePing(false, [8]byte{}) == nil; {
+	var pings bytes.Buffer
+	for framer := http2.NewFramer(&pings, nil); pings.Len() < linkReader; {
+		framer.WritePing(false, [8]byte{})
+	}
+	for err == nil {
+		_, err = theirs.Write(pings.Bytes())
 	}
 	<-l.closed
 	if l.mu.Lock(); !errors.Is(l.err, errBadAnswer) {
