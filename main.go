@@ -63,13 +63,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return 0
 }
 
-// gcPercent lets the heap, which is a few megabytes, grow to five times what lives
-// before it is collected: a sixth less processor time for each invocation.
-const gcPercent = 400
-
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		paceCollector()
 	}
 	logger := hclog.New(&hclog.LoggerOptions{Name: "faas-docker", Level: cfg.logLevel, JSONFormat: cfg.logJSON, Output: stderr})
 	p, err := open(cfg, logger)

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestPace_FollowsWhatLives(t *testing.T) {
+	t.Parallel()
+	var set []int
+	p := &pace{set: func(percent int) int { set = append(set, percent); return 0 }}
+	for _, mib := range []uint64{0, 3, 4, 5, 8, 8, 9, 15, 100, 1000, 4} {
+		p.adjust(mib << 20)
+	}
+	if want := []int{400, 320, 200, 177, 106, 400}; !slices.Equal(set, want) {
+		t.Errorf("got %v, want %v", set, want)
+	}
+}
+
+func TestPace_IsAdjustedAfterEachCollection(t *testing.T) {
+	changes := make(chan int, 10)
+	p := &pace{percent: 1, set: func(percent int) int { changes <- percent; return 0 }}
+	p.rearm()
+	for range 2 {
+		p.percent = 1
+		runtime.GC()
+		select {
+		case <-changes:
+		case <-time.After(10 * time.Second):
+			t.Fatal("not adjusted after a collection")
+		}
+	}
+}
