@@ -12,7 +12,7 @@ const (
 	// it would be collected dozens of times a second, for a sixth of the processor
 	// time. That much memory is always worth it; several times what thousands of
 	// functions need is not.
-	heapGrowth = 16 << 20
+	heapGrowth = 8 << 20
 	// Go's own percentage is never undercut.
 	leastPercent, mostPercent = 100, 400
 )

@@ -357,3 +357,21 @@ func TestInvoke_ScalingDownLetsCallsEnd(t *testing.T) {
 		t.Errorf("the call ended with %s", got)
 	}
 }
+
+// A request that says in two ways where it ends is refused before anybody reads on.
+func TestInvoke_TwoLengthsAreRefused(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	address := strings.TrimPrefix(h.url, "http://")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(soon))
+	fmt.Fprintf(conn, "POST /function/nobody HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	got, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") || strings.Count(string(got), "HTTP/1.1") != 1 {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

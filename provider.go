@@ -72,7 +72,7 @@ func open(cfg config, logger hclog.Logger) (*provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w: choose another with the variables host and port", cfg.address(), err)
 	}
-	p.listener = proxy.Listener{Listener: listener}
+	p.listener = listener
 	if err := p.build(); err != nil {
 		p.close()
 		return nil, err

@@ -82,10 +82,10 @@ func (c *conn) serve() {
 		h, length, what := parseHead(ahead)
 		switch what {
 		case unusual:
-			c.handOver(c.single)
+			c.single.hand(c.release())
 			return
-		case stream:
-			c.handOver(c.streams)
+		case http2:
+			c.streams.hand(stream{c.release()})
 			return
 		case contradictory:
 			c.refuse()
@@ -176,10 +176,10 @@ func (c *conn) closeIfIdle(now time.Duration) {
 	}
 }
 
-// handOver gives the connection, with what was read of it, to a server of net/http.
-func (c *conn) handOver(to *handover) {
+// release gives the connection up, with what was read of it.
+func (c *conn) release() *handed {
 	c.liftDeadlines()
-	to.hand(&handed{TCPConn: c.tcp, ahead: c.ahead()})
+	return &handed{TCPConn: c.tcp, ahead: c.ahead()}
 }
 
 // refuse answers a request that can be read in two ways, and ends the connection.

@@ -3,6 +3,7 @@ package front
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync"
 )
 
@@ -71,4 +72,20 @@ func (h *handed) WriteTo(to io.Writer) (int64, error) {
 	}
 	more, err := h.TCPConn.WriteTo(to)
 	return int64(n) + more, err
+}
+
+// smallWrite is the size up to which a write of HTTP/2 waits for others.
+const smallWrite = 4 << 10
+
+// stream is a connection that speaks HTTP/2. The server of net/http writes whenever
+// it has nothing else to do at that moment, be it one frame of a call that is about to
+// write two more; giving way before each small write lets it, and the calls beside it,
+// add theirs to the next one.
+type stream struct{ *handed }
+
+func (s stream) Write(piece []byte) (int, error) {
+	if len(piece) <= smallWrite {
+		runtime.Gosched()
+	}
+	return s.TCPConn.Write(piece)
 }

@@ -22,8 +22,8 @@ const (
 	// contradictory: it says in two ways where it ends (RFC 9112, 6.1), so that
 	// two readers may see two different requests.
 	contradictory
-	// stream: it is the preface of HTTP/2.
-	stream
+	// http2: it is the preface of HTTP/2.
+	http2
 )
 
 // head is the head of a plain request.
@@ -73,7 +73,7 @@ func parseHead(ahead []byte) (h head, length int, what verdict) {
 	length = headEnd(ahead)
 	line, rest, _ := strings.Cut(string(ahead[:length]), "\r\n")
 	if line == http2Preface {
-		return head{}, length, stream
+		return head{}, length, http2
 	}
 	h, ok := parseRequestLine(line)
 	if !ok || !h.parseFields(rest) {

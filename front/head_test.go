@@ -67,7 +67,7 @@ func TestParseHead_Judges(t *testing.T) {
 		{"connection", with("Connection: keep-alive, X-A\r\n"), plain},
 		{"both", with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), contradictory},
 		{"both, one of them odd", with("Content-Length: five\r\nTransfer-Encoding: x\r\n"), contradictory},
-		{"preface", "PRI * HTTP/2.0\r\n\r\n", stream},
+		{"preface", "PRI * HTTP/2.0\r\n\r\n", http2},
 		{"upgrade", with("Connection: upgrade\r\nUpgrade: websocket\r\n"), unusual},
 		{"other expectation", with("Expect: much\r\n"), unusual},
 		{"trailer without chunks", with("Trailer: X-A\r\n"), unusual},

@@ -11,6 +11,7 @@ package front
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +20,8 @@ import (
 )
 
 // Server is a server of net/http with a faster way for plain requests. Set HTTP
-// before use. A Server serves one listener, once.
+// before use. A Server serves one
+// listener, of TCP, once.
 type Server struct {
 	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
 	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,
@@ -111,8 +113,8 @@ func (s *Server) accept(listener net.Listener, streams, single *handover) error 
 		backoff = 0
 		tcp, ok := accepted.(*net.TCPConn)
 		if !ok {
-			streams.hand(accepted)
-			continue
+			accepted.Close()
+			return fmt.Errorf("accept a connection of %T: want TCP", accepted)
 		}
 		c := newConn(s, tcp, streams, single)
 		if !s.add(c) {

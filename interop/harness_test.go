@@ -69,7 +69,7 @@ func serve(t testing.TB, h http.Handler) string {
 	protocols.SetUnencryptedHTTP2(true)
 	listener := listen(t)
 	server := &front.Server{HTTP: &http.Server{Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
-	go server.Serve(proxy.Listener{Listener: listener})
+	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }

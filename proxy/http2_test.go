@@ -23,7 +23,7 @@ func serveBoth(t testing.TB, h http.Handler) string {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: h, Protocols: &protocols}
-	go server.Serve(Listener{listener})
+	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
