@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // errTrailer says that more follows the last chunk than there is room for.
@@ -141,9 +142,13 @@ func (b *body) Close() error {
 	return nil
 }
 
-// isRead reports whether the body has been read to its end.
+// isRead reports whether the body has been read to its end. Whoever is reading still
+// has drainTime to end.
 func (b *body) isRead() bool {
-	b.mu.Lock()
+	if !b.mu.TryLock() {
+		b.x.conn.setReadDeadline(time.Now().Add(drainTime))
+		b.mu.Lock()
+	}
 	defer b.mu.Unlock()
 	b.closed = true
 	return b.err == io.EOF

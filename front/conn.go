@@ -50,6 +50,7 @@ type conn struct {
 	current atomic.Pointer[exchange]
 	// timed is set when somebody has set a deadline.
 	timed atomic.Bool
+	stall stall
 }
 
 func newConn(s *Server, tcp *net.TCPConn, streams, single *handover) *conn {

@@ -264,3 +264,28 @@ func TestServer_HandsOverUpgrades(t *testing.T) {
 		t.Errorf("got %q", rest)
 	}
 }
+
+// Whoever reads the body beside the handler does not keep the connection from its end.
+func TestDrain_DoesNotWaitForAReaderThatWaitsForTheClient(t *testing.T) {
+	t.Parallel()
+	read := make(chan error, 1)
+	_, address := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		began := make(chan struct{})
+		go func() {
+			_, _ = io.ReadFull(r.Body, make([]byte, 1))
+			close(began)
+			_, err := io.Copy(io.Discard, r.Body)
+			read <- err
+		}()
+		<-began
+		// It is about to wait for the client. If it is not yet, nothing is shown.
+		time.Sleep(10 * time.Millisecond)
+	})
+	c := dial(t, address)
+	c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
+	c.answer("POST")
+	if err := receive(t, read, "the end of the body"); err == nil {
+		t.Error("the body was read to its end")
+	}
+	c.rest()
+}

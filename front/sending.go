@@ -1,7 +1,6 @@
 package front
 
 import (
-	"net"
 	"strconv"
 	"sync"
 )
@@ -88,15 +87,14 @@ func (r *response) appendText(text string) {
 	*out = append(*out, text...)
 }
 
-// sendOut sends what was gathered, and a piece after it, in one go.
+// sendOut sends what was gathered, and a piece after it, which goes along if it is not
+// long.
 func (r *response) sendOut(piece []byte) {
 	out := r.buffer()
-	if r.err == nil && len(piece) == 0 && len(*out) > 0 {
-		_, r.err = r.x.conn.tcp.Write(*out)
-	} else if r.err == nil && len(piece) > 0 {
-		r.sending = [2][]byte{*out, piece}
-		both := net.Buffers(r.sending[:])
-		_, r.err = both.WriteTo(r.x.conn.tcp)
+	for gathered := *out; r.err == nil && len(gathered)+len(piece) > 0; gathered = nil {
+		first := piece[:min(len(piece), pieceSize)]
+		r.err = r.x.conn.write(gathered, first, &r.sending)
+		piece = piece[len(first):]
 	}
 	if r.err != nil {
 		r.x.context.end()

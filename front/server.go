@@ -29,6 +29,10 @@ type Server struct {
 	// requests. Its own Serve, Shutdown and Close are the Server's to call. A zero
 	// ReadHeaderTimeout or IdleTimeout means no limit, as in net/http.
 	HTTP *http.Server
+	// StallTimeout is how long a client may take to accept a piece of an answer; one
+	// that takes longer is cut off. It is looked after once a second, and holds for
+	// plain requests only. Zero means 60 s.
+	StallTimeout time.Duration
 
 	// once serves what is left of HTTP/1: one request to a connection, so that no
 	// later one passes by the rules of this package.
@@ -197,8 +201,8 @@ func (s *Server) remove(c *conn) {
 	}
 }
 
-// sweep closes connections that have been idle for too long: once a second for all
-// of them, which costs the requests nothing.
+// sweep closes connections that have been idle for too long, or whose clients do not
+// read: once a second for all of them, which costs the requests nothing.
 func (s *Server) sweep(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -212,6 +216,7 @@ func (s *Server) sweep(ctx context.Context) {
 		s.mu.Lock()
 		for c := range s.conns {
 			c.closeIfIdle(now)
+			c.closeIfStalled(now)
 		}
 		s.mu.Unlock()
 	}

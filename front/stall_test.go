@@ -1,0 +1,70 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hasty serves a handler, for clients that read.
+func hasty(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	s := &Server{HTTP: fullServer(t, handler), StallTimeout: 200 * time.Millisecond}
+	return serve(t, s.Serve, s.Close)
+}
+
+// Each answer is short; those that nobody reads fill the way to the client.
+func TestStall_AClientThatAsksAndDoesNotReadIsCut(t *testing.T) {
+	t.Parallel()
+	answer := strings.Repeat("x", 3900)
+	address := hasty(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
+	c := dial(t, address)
+	for {
+		_, err := io.WriteString(c.TCPConn, strings.Repeat(get, 100))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the connection stays open")
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func TestStall_AHandlerLearnsOfIt(t *testing.T) {
+	t.Parallel()
+	failed := make(chan error, 1)
+	address := hasty(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := w.Write(make([]byte, 64<<20))
+		<-r.Context().Done()
+		failed <- err
+	})
+	dial(t, address).say(get)
+	if err := receive(t, failed, "the end of the write"); err == nil {
+		t.Error("all of it was written")
+	}
+}
+
+// An answer may take as long as it likes, as long as its pieces do not.
+func TestStall_IsOneWriteThatLasts(t *testing.T) {
+	t.Parallel()
+	var s stall
+	now := time.Hour
+	look := func(begin, end int, want bool) {
+		t.Helper()
+		s.count.Add(uint32(begin + end))
+		now += 3 * time.Second
+		if got := s.lasts(now, 3*time.Second); got != want {
+			t.Errorf("after %s: %t", now, got)
+		}
+	}
+	look(0, 0, false)
+	look(1, 0, false) // found to be under way
+	look(1, 1, false) // another one is
+	look(0, 0, true)
+	look(0, 1, false) // it has ended after all
+	look(0, 0, false)
+}
