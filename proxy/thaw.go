@@ -64,7 +64,7 @@ func (t *thaws) await(replica string, abandon context.CancelCauseFunc) (forget f
 	w := &thaw{replica: replica, abandon: abandon}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if failed, ok := t.failed[replica]; ok {
+	if failed, ok := t.failed[replica]; ok && time.Since(failed.at) <= failureMemory {
 		abandon(failed.why)
 		return func() {}
 	}

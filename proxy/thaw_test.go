@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"faas-docker/function"
 )
@@ -149,4 +152,20 @@ func TestThaw_OneThatSucceedsKeepsTheBodyWhole(t *testing.T) {
 	if answer, text := fetch(t, http.MethodPost, "http://"+serve(t, h)+"/function/f", strings.NewReader(want)); text != "true <nil>" {
 		t.Errorf("%d %q", answer.StatusCode, text)
 	}
+}
+
+// A replica whose thaw failed may be well again later.
+func TestThaws_AFailureIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var thaws thaws
+		thaws.fail("one", errNeverThawed)
+		time.Sleep(failureMemory + time.Second)
+		ctx, abandon := context.WithCancelCause(t.Context())
+		defer abandon(nil)
+		thaws.await("one", abandon)()
+		if ctx.Err() != nil {
+			t.Errorf("abandoned: %v", context.Cause(ctx))
+		}
+	})
 }
