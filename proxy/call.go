@@ -31,6 +31,9 @@ type call struct {
 	incoming *http.Request
 	// body is what the client sends, perhaps limited.
 	body io.Reader
+	// announced are the trailers that are to follow it. Whoever reads the body adds
+	// their values to the request at its end, when another try may be about to begin.
+	announced []string
 	// id and start are what X-Call-Id and X-Start-Time say, to both sides.
 	id, start string
 	// code is the status that was sent; zero while none was.
@@ -113,9 +116,17 @@ func (c *call) run() (err error) {
 	return c.deliver(lease)
 }
 
+// take takes the request as it is now.
+func (c *call) take() {
+	c.incoming, c.body = c.r, c.r.Body
+	for name := range c.r.Trailer {
+		c.announced = append(c.announced, name)
+	}
+}
+
 // applyPolicy asks how the function wants to be invoked, and bounds the call so.
 func (c *call) applyPolicy() (cancel func(), err error) {
-	c.incoming, c.body = c.r, c.r.Body
+	c.take()
 	if c.handler.Policy == nil {
 		return func() {}, nil
 	}

@@ -437,3 +437,50 @@ func TestChain_ACallWithoutPoliciesAllocatesNothingForThem(t *testing.T) {
 		t.Errorf("%v allocations", allocations)
 	}
 }
+
+// trailing is a body whose trailer comes when it is told to.
+type trailing struct {
+	request *http.Request
+	first   io.Reader
+	end     <-chan struct{}
+}
+
+func (b *trailing) Read(p []byte) (int, error) {
+	if n, err := b.first.Read(p); err == nil {
+		return n, nil
+	}
+	<-b.end
+	// Nothing but time may order this behind the second try, or nothing is shown.
+	time.Sleep(20 * time.Millisecond)
+	b.request.Trailer["X-Sum"] = []string{"7"}
+	return 0, io.EOF
+}
+
+func (b *trailing) Close() error { return nil }
+
+// The second try begins while the first still reads the body, with the trailers at its
+// end: the race detector tells whether it looks at them.
+func TestChain_TheNextTryDoesNotLookAtTrailersThatAreStillComing(t *testing.T) {
+	t.Parallel()
+	end, tries := make(chan struct{}), atomic.Int32{}
+	h := newHandler(t)
+	deploy(t, h, "figlet", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		if tries.Add(1) == 1 {
+			close(end)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.Copy(w, r.Body)
+		_, _ = io.WriteString(w, r.Trailer.Get("X-Sum"))
+	})))
+	withPolicies(t, h, "retry: attempts=2 backoff=1ms")
+	r := httptest.NewRequest("PUT", "/function/figlet", nil)
+	r.ContentLength, r.Trailer = -1, http.Header{"X-Sum": nil}
+	r.Body = &trailing{r, strings.NewReader("hi"), end}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != 200 || w.Body.String() != "hi7" {
+		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+}

@@ -84,7 +84,7 @@ func (l *link) encodeHead(out *outgoing) error {
 	l.encode(":authority", out.r.Host)
 	l.encode(":path", out.rootedPath())
 	out.each(l.encodeField)
-	for key := range out.r.Trailer {
+	for _, key := range out.announced {
 		l.encodeField("Trailer", key)
 	}
 	if out.r.ContentLength > 0 || out.r.ContentLength == 0 && out.saysEmpty() {
@@ -98,7 +98,7 @@ func (o *outgoing) headSize() uint64 {
 	const perField = 32
 	size := len(o.r.Method) + len(o.r.Host) + len(o.rootedPath()) + 5*perField + len(":method:schemehttp:authority:pathcontent-length") + maxLength
 	o.each(func(key, value string) { size += len(key) + len(value) + perField })
-	for key := range o.r.Trailer {
+	for _, key := range o.announced {
 		size += len("trailer") + len(key) + perField
 	}
 	return uint64(size)

@@ -12,6 +12,8 @@ type outgoing struct {
 	r      *http.Request
 	path   string
 	called forwarding
+	// announced are the trailers that follow the body.
+	announced []string
 	// id and start are the call's, see call.
 	id, start string
 	// upgrade is the protocol the client wants to switch to; empty for none.
@@ -25,9 +27,9 @@ type outgoing struct {
 
 func newOutgoing(c *call) outgoing {
 	r := c.r
-	o := outgoing{r: r, path: c.target.path, called: c.handler.forwardingOf(r), id: c.id, start: c.start}
+	o := outgoing{r: r, path: c.target.path, called: c.handler.forwardingOf(r), announced: c.announced, id: c.id, start: c.start}
 	o.hasBody = hasBody(r)
-	o.chunked = o.hasBody && (r.ContentLength < 0 || len(r.Trailer) > 0)
+	o.chunked = o.hasBody && (r.ContentLength < 0 || len(c.announced) > 0)
 	o.expect = o.hasBody && r.ProtoAtLeast(1, 1) && anyHasToken(r.Header["Expect"], "100-continue")
 	if r.ProtoMajor == 1 && anyHasToken(r.Header["Connection"], "upgrade") {
 		o.upgrade = strings.Join(r.Header["Upgrade"], ", ")
@@ -173,7 +175,7 @@ func (o *outgoing) saysEmpty() bool {
 }
 
 func (o *outgoing) appendTrailerNames(b []byte) []byte {
-	for key := range o.r.Trailer {
+	for _, key := range o.announced {
 		b = appendField(b, "Trailer", key)
 	}
 	return b

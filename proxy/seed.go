@@ -102,8 +102,9 @@ var (
 )
 
 func (s *resolved) serve(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: &s.engine, w: w, r: r, incoming: r, body: r.Body, began: time.Now()}
+	c := call{handler: &s.engine, w: w, r: r, began: time.Now()}
 	c.identify()
+	c.take()
 	c.fallbackType = fallbackType(r)
 	c.words = s.words
 	err := s.run(&c)
