@@ -42,8 +42,8 @@ type body struct {
 	streams bool
 	// late sends what is written, but not at once; nil means that flush does.
 	late *promptWriter
-	// allowed is when the client was last given time to read.
-	allowed time.Time
+	// stalled cuts off a client that does not read; nil until one is waited for.
+	stalled *time.Timer
 }
 
 func (x *exchange) newBody(h head) *body {
@@ -154,7 +154,8 @@ func (b *body) write(piece []byte) error {
 	b.left -= int64(len(piece))
 	b.unsent = true
 	if b.streams {
-		b.allow()
+		b.watchClient()
+		defer b.stalled.Stop()
 	}
 	var err error
 	if b.late != nil {
@@ -169,15 +170,18 @@ func (b *body) write(piece []byte) error {
 	return nil
 }
 
-// allow gives the client time to read what it is about to be sent.
-func (b *body) allow() {
-	limit, now := b.x.call.handler.stallTimeout(), time.Now()
-	if now.Sub(b.allowed) < limit/4 {
+// watchClient gives the client time to read what it is about to be sent. A deadline
+// would do that, too, but in HTTP/2 one that passes ends the stream, also while nothing
+// is being sent because the function is silent.
+func (b *body) watchClient() {
+	limit := b.x.call.handler.stallTimeout()
+	if b.stalled != nil {
+		b.stalled.Reset(limit)
 		return
 	}
-	b.allowed = now
-	// Not every writer can. The server takes the deadline back after the answer.
-	_ = http.NewResponseController(b.x.call.w).SetWriteDeadline(now.Add(limit))
+	control := http.NewResponseController(b.x.call.w)
+	// Not every writer can.
+	b.stalled = time.AfterFunc(limit, func() { _ = control.SetWriteDeadline(time.Now()) })
 }
 
 // flush sends what lies in a buffer on our side.
@@ -198,7 +202,8 @@ func (b *body) flush() error {
 		}
 		return nil
 	}
-	b.allow()
+	b.watchClient()
+	defer b.stalled.Stop()
 	if err := http.NewResponseController(b.x.call.w).Flush(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("%w: %w", errClientGone, err)
 	}
@@ -212,6 +217,10 @@ func (b *body) release() {
 	if b.buffer != nil {
 		b.x.call.handler.putCopy(b.buffer)
 		b.buffer = nil
+	}
+	if b.streams {
+		// What is left the server sends behind us. It takes the deadline back then.
+		_ = http.NewResponseController(b.x.call.w).SetWriteDeadline(time.Now().Add(b.x.call.handler.stallTimeout()))
 	}
 }
 

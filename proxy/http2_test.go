@@ -243,3 +243,32 @@ func TestH2C_AFunctionThatDiesInADialogueIsNoticedAtOnce(t *testing.T) {
 		client.CloseIdleConnections()
 	}
 }
+
+// The time to accept a piece is not the time until there is another one, or the end.
+func TestHandler_AFunctionMayBeSilentForLongerThanAClientMayStall(t *testing.T) {
+	t.Parallel()
+	h := newHandler(t)
+	h.StallTimeout = 500 * time.Millisecond
+	deploy(t, h, "figlet", serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 2 {
+			_, _ = io.WriteString(w, "tick ")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(2 * h.StallTimeout)
+		}
+	})))
+	for name, client := range map[string]*http.Client{"HTTP/1": http.DefaultClient, "HTTP/2": http2Client(t)} {
+		for server, serve := range map[string]func(testing.TB, http.Handler) string{"front": serveFront, "net/http": serveFull} {
+			t.Run(name+" "+server, func(t *testing.T) {
+				t.Parallel()
+				answer, err := client.Get("http://" + serve(t, h) + "/function/figlet")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer answer.Body.Close()
+				if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "tick tick " {
+					t.Errorf("got %q, %v", text, err)
+				}
+			})
+		}
+	}
+}
