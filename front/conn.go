@@ -199,7 +199,6 @@ func (c *conn) answer(h head) bool {
 	x.context.end()
 	if !sound {
 		x.response.release()
-		c.tcp.Close()
 		return false
 	}
 	closes := x.response.finish()
@@ -226,6 +225,7 @@ func (c *conn) call(x *exchange, request *http.Request) (sound bool) {
 		}
 		// What was written goes out: the client shall see where it broke off.
 		x.response.send()
+		c.tcp.Close()
 		if failure := recover(); failure != nil && failure != http.ErrAbortHandler {
 			c.logf("http: panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -288,4 +289,17 @@ func TestDrain_DoesNotWaitForAReaderThatWaitsForTheClient(t *testing.T) {
 		t.Error("the body was read to its end")
 	}
 	c.rest()
+}
+
+func TestServer_ClosesTheConnectionOfAHandlerThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, func(http.ResponseWriter, *http.Request) { runtime.Goexit() })
+	c := dial(t, address)
+	c.say(get)
+	if rest := c.rest(); rest != "" {
+		t.Errorf("got %q", rest)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
