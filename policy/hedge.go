@@ -94,14 +94,25 @@ func (r *race) finish(first runner) (Answer, error) {
 			cancel(errOutrun)
 		}
 	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		r.drop(running)
+	}()
 	// What is left of the answer ends with its try, so that has to last.
 	r.request.OnEnd(func(End) {
-		for range running {
-			if late := <-r.arrived; late.answer != nil {
-				late.answer.Drop()
-			}
-		}
+		<-over
 		r.cancels[first.number](nil)
 	})
 	return first.answer, first.err
+}
+
+// drop gives up the answers of those that are still running: the answer of the other
+// one may take long.
+func (r *race) drop(running int) {
+	for range running {
+		if late := <-r.arrived; late.answer != nil {
+			late.answer.Drop()
+		}
+	}
 }

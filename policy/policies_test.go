@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,43 @@ func TestHedge_TheFirstAnswerWinsAndTheOtherIsCancelled(t *testing.T) {
 		})
 	}
 }
+
+// A replica that answered too late is not held until the answer of the other one has
+// been passed on.
+func TestHedge_TheLoserIsDroppedBeforeTheCallEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		dropped := make(chan int32, 2)
+		send := func(context.Context, *Request) (Answer, error) {
+			number := tries.Add(1)
+			time.Sleep(10 * time.Second / time.Duration(number*number))
+			return &toldAnswer{drop: func() { dropped <- number }}, nil
+		}
+		r := request("GET", "")
+		if _, err := chainOf(t, "hedge", "after=1s").Do(t.Context(), r, nil, send); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		select {
+		case number := <-dropped:
+			if number != 1 {
+				t.Errorf("try %d was dropped", number)
+			}
+		default:
+			t.Error("the loser is still held")
+		}
+		r.End(200, nil)
+	})
+}
+
+// toldAnswer tells when it is dropped.
+type toldAnswer struct {
+	fakeAnswer
+	drop func()
+}
+
+func (a *toldAnswer) Drop() { a.drop() }
 
 func TestHedge_ABodyHasToBeWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
