@@ -32,7 +32,7 @@ func (r *response) begin(code int) {
 // isLast reports whether nothing can follow the answer on its connection.
 func (r *response) isLast() bool {
 	unasked := r.expects && !r.asked
-	return unasked || r.x.body.broken.Load() || r.x.conn.server.stopping.Load() ||
+	return unasked || r.x.body.broken.Load() || r.x.body.isLong() || r.x.conn.server.stopping.Load() ||
 		httpguts.HeaderValuesContainsToken(r.header["Connection"], "close")
 }
 

@@ -359,3 +359,16 @@ func TestServer_RefusesWritesAfterTheAnswer(t *testing.T) {
 	c.say(get)
 	c.answer("GET")
 }
+
+// What is left of a long body is not read: the client is told that its connection ends.
+func TestAnswer_ToALongBodyThatNobodyReadsIsTheLast(t *testing.T) {
+	t.Parallel()
+	_, address := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	for length, last := range map[int]bool{drainLimit - 1: false, drainLimit: true} {
+		c := dial(t, address)
+		c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length)
+		if answer, _ := c.answer("POST"); answer.Close != last {
+			t.Errorf("%d bytes: close is %t", length, answer.Close)
+		}
+	}
+}

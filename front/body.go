@@ -154,6 +154,16 @@ func (b *body) isRead() bool {
 	return b.err == io.EOF
 }
 
+// isLong reports whether more is left of the body than would be read for the sake of
+// the next request, unless somebody is reading it now.
+func (b *body) isLong() bool {
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
+	return b.left >= drainLimit
+}
+
 // finish reads what is left of the body, up to limit, and reports whether that was
 // all of it: only then another request can follow.
 func (b *body) finish(limit int64) bool {
