@@ -138,7 +138,7 @@ func asks() map[string]string {
 		"absolute":          "GET http://y/z HTTP/1.1\r\n" + end + "\r\n",
 		"options":           "OPTIONS * HTTP/1.1\r\n" + end + "\r\n",
 		"pragma":            "GET / HTTP/1.1\r\n" + end + "Pragma: no-cache\r\n\r\n",
-		"long head":         "GET / HTTP/1.1\r\n" + end + "X-Long: " + big(8<<10) + "\r\n\r\n",
+		"long head":         "GET / HTTP/1.1\r\n" + end + "X-Long: " + big(2*readerSize) + "\r\n\r\n",
 		"bare LF":           "GET / HTTP/1.1\nHost: x\nConnection: close\n\n",
 		"folded":            "GET / HTTP/1.1\r\n" + end + "X-A: 1\r\n 2\r\n\r\n",
 		"nonsense":          "\x16\x03\x01" + big(64) + "\r\n\r\n",

@@ -15,7 +15,7 @@ import (
 
 const (
 	// readerSize is the longest head that is served here; longer ones are net/http's.
-	readerSize = 4 << 10
+	readerSize = 8 << 10
 	// drainLimit is how much of a body that nobody wanted is read, for the sake of
 	// the next request, and drainTime how long that, and the end of a connection, may
 	// take. Both are net/http's.

@@ -184,14 +184,15 @@ func (h *head) judge() verdict {
 	}
 	h.host = hosts[0]
 	delete(header, "Host")
+	h.readPragma()
 	h.closes = httpguts.HeaderValuesContainsToken(header["Connection"], "close")
 	return plain
 }
 
 // isSpecial reports whether the request asks for something that this package does
-// not do. Pragma is among it, because net/http reads something into it.
+// not do.
 func (h *head) isSpecial() bool {
-	for _, key := range []string{"Upgrade", "Pragma", "Http2-Settings"} {
+	for _, key := range []string{"Upgrade", "Http2-Settings"} {
 		if _, special := h.header[key]; special {
 			return true
 		}
@@ -200,6 +201,15 @@ func (h *head) isSpecial() bool {
 	h.expects = expects
 	return expects && (len(expected) != 1 || !strings.EqualFold(expected[0], "100-continue")) ||
 		httpguts.HeaderValuesContainsToken(h.header["Connection"], "upgrade")
+}
+
+// readPragma gives an old word for "do not answer from a cache" its new form, as
+// net/http does (RFC 9111, 5.4).
+func (h *head) readPragma() {
+	pragma := h.header["Pragma"]
+	if _, said := h.header["Cache-Control"]; !said && len(pragma) > 0 && pragma[0] == "no-cache" {
+		h.header["Cache-Control"] = []string{"no-cache"}
+	}
 }
 
 // measure finds out where the body ends.

@@ -63,6 +63,7 @@ func TestParseHead_Judges(t *testing.T) {
 		{"plain", with(""), plain},
 		{"length", with("Content-Length: 5\r\n"), plain},
 		{"chunks", with("Transfer-Encoding: chunked\r\n"), plain},
+		{"pragma", with("Pragma: no-cache\r\n"), plain},
 		{"expect", with("Expect: 100-Continue\r\n"), plain},
 		{"connection", with("Connection: keep-alive, X-A\r\n"), plain},
 		{"both", with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), contradictory},
