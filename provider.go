@@ -130,7 +130,7 @@ func (p *provider) build() error {
 	}
 	p.resolver.Gone = p.proxy.Drop
 	p.resolver.Lost = p.proxy.Abandon
-	p.routing.functions = p.proxy
+	p.routing.functions, p.routing.previous = p.proxy, p.proxy.Previous()
 	return p.buildServer()
 }
 

@@ -20,10 +20,11 @@ type routing struct {
 	options  routes.Options
 	book     *routes.Book
 	deployed *routes.Deployed
-	// functions carries requests for /function/, servers those for other URLs.
-	functions http.Handler
-	servers   *servers
-	logger    hclog.Logger
+	// functions carries requests for /function/, previous does so to the revision before
+	// the present one, and servers carry those for other URLs.
+	functions, previous http.Handler
+	servers             *servers
+	logger              hclog.Logger
 }
 
 func (p *provider) newRouting() (*routing, error) {
@@ -90,11 +91,19 @@ func (t *routing) backend(route *routes.Route) http.Handler {
 	if route.URL != nil {
 		return t.servers.to(route.URL)
 	}
+	if route.Previous {
+		return invocations(route.Function, t.previous)
+	}
 	return t.invoke(route.Function)
 }
 
-// invoke carries requests to a function: they are given the path of its invocations.
+// invoke carries requests to a function.
 func (t *routing) invoke(name function.Name) http.Handler {
+	return invocations(name, t.functions)
+}
+
+// invocations gives requests the path of a function's invocations.
+func invocations(name function.Name, carrier http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.RequestURI
 		if !strings.HasPrefix(target, "/") {
@@ -102,7 +111,7 @@ func (t *routing) invoke(name function.Name) http.Handler {
 		}
 		invocation := r.WithContext(r.Context())
 		invocation.RequestURI = "/function/" + name.String() + target
-		t.functions.ServeHTTP(w, invocation)
+		carrier.ServeHTTP(w, invocation)
 	})
 }
 

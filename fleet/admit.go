@@ -104,7 +104,7 @@ func markSpares(page []scale.Reserved, v view) {
 			if m.State == function.Paused && m.Warmth != resolver.Waking && m.InFlight == 0 {
 				frozen = append(frozen, &page[i])
 			}
-		case v.isShelved(m) && m.Kept:
+		case v.isShelved(m) && m.Kept && m.State == function.Paused && m.Warmth != resolver.Waking && m.InFlight == 0:
 			page[i].Spare = scale.WayBack
 		}
 		page[i].Since = v.note(page[i].ID).since

@@ -33,6 +33,7 @@ type fakeEngine struct {
 	image   func(ctx context.Context, reference string) (string, error)
 	start   func(f function.Function) error
 	await   func(ctx context.Context, replica function.Replica) error
+	pause   func() error
 	unpause func(ctx context.Context) error
 	// clock is how far the engine's clock is ahead of ours.
 	clock time.Duration
@@ -138,6 +139,9 @@ func (e *fakeEngine) Remove(_ context.Context, id string) error {
 func (e *fakeEngine) Pause(_ context.Context, id string) error {
 	time.Sleep(7 * time.Millisecond)
 	e.note("pause %s", id)
+	if e.pause != nil {
+		return e.pause()
+	}
 	return e.set(id, function.Paused)
 }
 

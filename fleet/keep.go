@@ -1,51 +1,18 @@
 package fleet
 
 import (
-	"context"
 	"time"
 
 	"faas-docker/function"
 )
 
-// keep takes a replica out of rotation, lets its invocations end, and freezes it.
-// One whose invocations take too long is stopped, as it would be without a way
-// back.
-func (w *worker) keep(ctx context.Context, replica function.Replica) {
-	idle := w.fleet.Resolver.Keep(w.name, replica.ID)
-	waiting, regain := context.WithCancel(ctx)
-	w.keeping[replica.ID] = regain
-	limit := w.specOf(replica.Revision).DrainTimeout(w.fleet.DrainTimeout)
-	w.task(func() func(*worker) {
-		defer regain()
-		drained := drained(waiting, idle, limit)
-		if !drained {
-			regained := waiting.Err() != nil
-			return func(w *worker) {
-				delete(w.keeping, replica.ID)
-				if !regained {
-					w.retire(ctx, replica)
-				}
-			}
-		}
-		err := w.act(ctx, replica.ID, w.fleet.Engine.Pause)
-		return func(w *worker) {
-			delete(w.keeping, replica.ID)
-			w.keptOrNot(ctx, replica, err)
-		}
-	})
-}
-
-func (w *worker) keptOrNot(ctx context.Context, replica function.Replica, err error) {
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		w.fleet.Logger.Error("replica not kept for a rollback", "function", w.name, "replica", replica.Instance, "err", err)
-		w.retire(ctx, replica)
-	default:
-		w.of(replica.ID).since = time.Now()
-		w.fleet.Resolver.Paused(w.name, replica.ID)
-		w.fleet.Logger.Info("replica kept for a rollback", "function", w.name, "replica", replica.Instance)
-	}
+// keep takes a replica out of rotation that may be wanted back. Until then the routes
+// that ask for the revision before may have it, unless that is what a rollback has left.
+func (w *worker) keep(replica function.Replica) {
+	w.fleet.Resolver.Keep(w.name, replica.ID, replica.Revision < w.last.Revision)
+	w.of(replica.ID).kept = time.Now()
+	w.fleet.Logger.Info("replica kept for a rollback", "function", w.name, "replica", replica.Instance)
+	w.post(nil)
 }
 
 // confirm writes down that the wanted revision takes the calls: from now on the one
@@ -84,6 +51,7 @@ func (w *worker) lookBack(v *view) {
 		starting:  w.unseen(revision, v.members),
 		notBefore: w.backoff(revision).notBefore,
 		failing:   w.backoff(w.last.Revision).failures > 0,
+		drain:     v.want.Previous.Spec.DrainTimeout(w.fleet.DrainTimeout),
 	}
 }
 

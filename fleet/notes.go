@@ -15,6 +15,8 @@ type note struct {
 	// born is when it was first seen. The engine says when it was created, but by a
 	// clock that may not be ours, and may be set.
 	born time.Time
+	// kept is when it was taken out of rotation for a way back.
+	kept time.Time
 	// counted is set when starting does not count it: a listing may show a new one
 	// before the task that starts it has ended.
 	counted bool

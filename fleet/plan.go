@@ -44,9 +44,6 @@ type view struct {
 	// checks are the replicas whose health is watched, and when each is to be asked
 	// next.
 	checks map[string]time.Time
-	// keeping are replicas that are on their way to be kept for a way back; they are
-	// among those that are changing.
-	keeping map[string]bool
 	// window is how long the replaced revision is kept; previous is what is known of
 	// it while want.Previous names one.
 	window   time.Duration
@@ -62,6 +59,8 @@ type sustained struct {
 	notBefore time.Time
 	// failing is set when the wanted revision has failed to start.
 	failing bool
+	// drain is how long the calls may last that were left on it.
+	drain time.Duration
 }
 
 // plan is what to do now. The zero plan does nothing.
@@ -75,7 +74,7 @@ type plan struct {
 	reclaim []function.Replica // their memory goes to swap
 	thaw    []function.Replica
 	doze    []function.Replica // paused ones that are lent from now on
-	keep    []function.Replica // taken out of rotation, and frozen, for a way back
+	keep    []function.Replica // taken out of rotation for a way back
 	regain  []function.Replica // no longer to be kept
 	retire  []function.Replica
 	bury    []resolver.Member
@@ -99,7 +98,7 @@ func decide(v view) plan {
 	var p plan
 	current, others := v.sort(&p)
 	if v.want == nil {
-		p.probe, p.thaw = nil, nil
+		p.probe = nil
 		p.retire = append(replicas(current), replicas(others)...)
 		p.over = len(v.members) == 0 && v.making == 0 && !v.preparing
 		return p
@@ -118,13 +117,9 @@ func decide(v view) plan {
 		return p
 	}
 	p.answered = able > 0 && (!v.want.Answered || v.want.Previous != nil && v.want.Previous.Serving())
+	changes := warmth.Start + len(p.retire) + len(p.thaw)
 	left := p.replace(v, others)
-	p.settled = left == 0 && warmth.Start == 0 && len(p.retire)+len(p.thaw) == 0
-	for _, m := range others {
-		if !v.keeps(m) && !v.keeping[m.ID] {
-			p.retire = append(p.retire, m.Replica)
-		}
-	}
+	p.settled = left == 0 && changes == 0
 	return p
 }
 
@@ -206,6 +201,9 @@ func earlier(a, b time.Time) time.Time {
 // among the live replicas of the wanted revision or of others.
 func (v view) sort(p *plan) (current, others []resolver.Member) {
 	for _, m := range v.members {
+		if v.isStranded(m) {
+			p.thaw = append(p.thaw, m.Replica)
+		}
 		if v.leaving[m.ID] || m.Withdrawn && m.State != function.Exited {
 			continue
 		}
@@ -225,7 +223,7 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 				p.thaw = append(p.thaw, m.Replica)
 			}
 		case function.Running:
-			if !m.Ready && !v.probing[m.ID] && !v.changing[m.ID] && !v.isShelved(m) {
+			if !m.Ready && !v.probing[m.ID] && !v.changing[m.ID] && (!v.isShelved(m) || m.Recalled) {
 				p.probe = append(p.probe, m.Replica)
 			}
 		}

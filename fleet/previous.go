@@ -1,12 +1,18 @@
 package fleet
 
 import (
+	"time"
+
 	"faas-docker/function"
 	"faas-docker/resolver"
 )
 
+// recallRest is how long a kept replica that was lent goes without a call before it is
+// frozen again.
+const recallRest = 10 * time.Second
+
 // isShelved reports whether a member belongs to the revision that is only kept for
-// a way back: it takes no calls.
+// a way back: it takes no calls but those that ask for it.
 func (v view) isShelved(m resolver.Member) bool {
 	return v.want != nil && v.want.Previous != nil && !v.want.Previous.Serving() && m.Revision == v.want.Previous.Revision
 }
@@ -24,22 +30,59 @@ func (v view) keeps(m resolver.Member) bool {
 	return v.now.Before(previous.Until)
 }
 
-// replace takes what serves no longer out of rotation to keep it, and counts what
-// does not stay.
+// replace takes what serves no longer out of rotation, to keep it or to stop it, and
+// counts what does not stay.
 func (p *plan) replace(v view, others []resolver.Member) (left int) {
 	for _, m := range others {
 		switch {
 		case !v.keeps(m):
 			left++
-		case v.keeping[m.ID] || m.Kept && m.State == function.Paused:
-		default:
+			p.retire = append(p.retire, m.Replica)
+		case !m.Kept:
 			p.keep = append(p.keep, m.Replica)
+		case !v.changing[m.ID] && m.Warmth == resolver.Awake:
+			p.cool(v, m)
 		}
 	}
 	if previous := v.want.Previous; previous != nil && v.now.Before(previous.Until) {
 		p.again = earlier(p.again, previous.Until)
 	}
 	return left
+}
+
+// cool freezes a kept replica: at once when its calls have ended, and when it was
+// lent since, after a rest. One whose calls do not end is stopped, as it would be
+// without a way back.
+func (p *plan) cool(v view, m resolver.Member) {
+	due := v.now
+	switch {
+	case m.State == function.Paused:
+		p.doze = append(p.doze, m.Replica)
+		return
+	case m.Recalled && !m.Ready:
+		// It could not be reached, and is asked whether it answers.
+		return
+	case m.Recalled && m.InFlight > 0:
+		due = v.now.Add(recallRest)
+	case m.Recalled:
+		due = m.LastUsed.Add(recallRest)
+	case m.InFlight > 0:
+		due = v.note(m.ID).kept.Add(v.previous.drain)
+	}
+	switch {
+	case v.now.Before(due):
+		p.again = earlier(p.again, due)
+	case m.InFlight > 0:
+		p.retire = append(p.retire, m.Replica)
+	default:
+		p.freeze = append(p.freeze, m.Replica)
+	}
+}
+
+// isStranded reports whether a member was lent just before it was withdrawn, asleep:
+// it has to run for the call to end.
+func (v view) isStranded(m resolver.Member) bool {
+	return m.Withdrawn && m.State == function.Paused && m.InFlight > 0 && !v.changing[m.ID]
 }
 
 // sustainPrevious replaces what is lost of the revision that still serves. More
@@ -86,11 +129,11 @@ func (v view) dozing(current []resolver.Member, thawed []string) []function.Repl
 	return list
 }
 
-// regained picks those on their way to be kept that are wanted again.
+// regained picks those that were kept and are wanted again.
 func (v view) regained(current []resolver.Member) []function.Replica {
 	var list []function.Replica
 	for _, m := range current {
-		if v.keeping[m.ID] {
+		if m.Kept {
 			list = append(list, m.Replica)
 		}
 	}

@@ -249,9 +249,6 @@ func (w *worker) withdraw(ctx context.Context, replica function.Replica) (end fu
 	if cancel := w.probing[replica.ID]; cancel != nil {
 		cancel()
 	}
-	if regain := w.keeping[replica.ID]; regain != nil {
-		regain()
-	}
 	w.untidy = w.untidy || replica.Revision != w.last.Revision
 	idle := w.fleet.Resolver.Withdraw(w.name, replica.ID)
 	spec := w.specOf(replica.Revision)

@@ -22,6 +22,10 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
 		if err != nil {
 			w.fleet.Logger.Error("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
+			if !w.inService(replica.Revision) {
+				w.retire(ctx, replica)
+				return
+			}
 			w.fleet.Resolver.Rouse(w.name, replica.ID)
 			w.fleet.Resolver.Woken(w.name, replica.ID)
 			return
@@ -43,7 +47,9 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 			w.fleet.Logger.Error("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
 			w.note("replica %s could not be thawed: %v", replica.Instance, err)
 			w.fleet.Resolver.Lose(replica, neverThawed(err))
-			w.retire(ctx, replica)
+			if !w.leaving[replica.ID] {
+				w.retire(ctx, replica)
+			}
 			return
 		}
 		w.of(replica.ID).reclaimed = false

@@ -39,7 +39,6 @@ type worker struct {
 	starting map[uint64]int                // containers in the making, by revision
 	probing  map[string]context.CancelFunc // asked whether they answer
 	changing map[string]bool               // frozen, or thawed
-	keeping  map[string]context.CancelFunc // drained and frozen for a way back
 	leaving  map[string]bool               // stopped, or buried
 	notes    map[string]*note              // of each replica
 	// scaler decides how many replicas the function should have.
@@ -72,7 +71,6 @@ func newWorker(f *Fleet, name function.Name) *worker {
 		starting: map[uint64]int{},
 		probing:  map[string]context.CancelFunc{},
 		changing: map[string]bool{},
-		keeping:  map[string]context.CancelFunc{},
 		leaving:  map[string]bool{},
 		notes:    map[string]*note{},
 		backoffs: map[uint64]*backoff{},
@@ -165,13 +163,11 @@ func (w *worker) look() plan {
 		preparing: w.preparing,
 		stale:     w.stale,
 		making:    w.making(),
-		changing:  maps.Clone(w.changing),
+		changing:  w.changing,
 		leaving:   w.leaving,
 		notes:     w.notes,
 		probing:   keysOf(w.probing),
-		keeping:   keysOf(w.keeping),
 	}
-	maps.Copy(v.changing, v.keeping)
 	var again time.Time
 	if wanted, err := w.fleet.Store.Function(w.name); err == nil {
 		w.want(wanted)
@@ -204,7 +200,7 @@ func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted
 		w.unwritten = nil
 	}
 	sample := scale.Sample{
-		At: v.now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations,
+		At: v.now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations - load.InvocationsBefore,
 		CPUMillicores: w.millicores, Ready: load.Ready, Desired: f.Replicas,
 	}
 	w.scaler.Observe(sample)
@@ -340,11 +336,11 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 	for _, replica := range p.thaw {
 		w.thaw(ctx, replica)
 	}
+	for _, replica := range p.regain {
+		w.fleet.Resolver.Regain(w.name, replica.ID)
+	}
 	for _, replica := range p.doze {
 		w.fleet.Resolver.Doze(w.name, replica.ID)
-	}
-	for _, replica := range p.regain {
-		w.keeping[replica.ID]()
 	}
 	for _, replica := range p.freeze {
 		w.freeze(ctx, replica)
@@ -353,7 +349,7 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 		w.reclaim(ctx, replica)
 	}
 	for _, replica := range p.keep {
-		w.keep(ctx, replica)
+		w.keep(replica)
 	}
 	for _, replica := range p.retire {
 		w.retire(ctx, replica)

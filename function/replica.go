@@ -52,12 +52,16 @@ type Load struct {
 	Ready int
 	// Asleep is the number of replicas that are frozen, and answer when called.
 	Asleep int
-	// InFlight is the number of invocations that hold a replica.
+	// InFlight is the number of invocations that hold a replica, but for those that are
+	// left on, or lent to, replicas kept for a way back.
 	InFlight int
 	// Waiting is the number of callers held because no replica is ready.
 	Waiting int
 	// Invocations is the number of invocations since the provider started.
 	Invocations uint64
+	// InvocationsBefore is how many of them the revision before took, kept for a way
+	// back.
+	InvocationsBefore uint64
 }
 
 // Status is a function with what is true of it now.

@@ -25,8 +25,10 @@ type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	target  target
-	policy  function.CallPolicy
-	began   time.Time
+	// previous is set when the revision before is wanted.
+	previous bool
+	policy   function.CallPolicy
+	began    time.Time
 	// incoming is the request as the server gave it; r may be bound to a deadline.
 	incoming *http.Request
 	// body is what the client sends, perhaps limited.

@@ -111,8 +111,16 @@ type Handler struct {
 }
 
 // ServeHTTP carries one invocation.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: h, w: w, r: r, began: time.Now()}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, false) }
+
+// Previous returns a handler that carries invocations to the revision before the
+// present one, while that is kept to be lent, and else as ServeHTTP does.
+func (h *Handler) Previous() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, true) })
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
+	c := call{handler: h, w: w, r: r, previous: previous, began: time.Now()}
 	c.identify()
 	err := c.intercept()
 	if errors.Is(err, ErrHandled) {

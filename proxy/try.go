@@ -151,7 +151,11 @@ func (c *call) openOn(t try, replica *function.Replica) (reply, error) {
 func (c *call) acquire(t try, limit time.Duration) (resolver.Lease, error) {
 	*t.held = patient{Context: t.ctx, limit: limit}
 	defer t.held.stop()
-	lease, err := c.handler.Resolver.Acquire(t.held, c.target.name)
+	borrow := c.handler.Resolver.Acquire
+	if c.previous {
+		borrow = c.handler.Resolver.AcquirePrevious
+	}
+	lease, err := borrow(t.held, c.target.name)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errNotAwake
 	}

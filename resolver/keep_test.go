@@ -1,65 +1,204 @@
 package resolver
 
 import (
+	"errors"
 	"testing"
 
 	"faas-docker/function"
 )
 
 func TestKeep_EndsTheLendingAndTellsWhenTheLastCallHasEnded(t *testing.T) {
-	r, figlet := withReplicas(t, "a", "b")
-	var gone []string
-	r.Gone = func(replica function.Replica) { gone = append(gone, replica.ID) }
-	held := []Lease{mustAcquire(t, r, figlet), mustAcquire(t, r, figlet)}
-	idle := r.Keep(figlet, "a")
-	for range 10 {
-		if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "b" {
-			t.Fatalf("lent %s, which is kept", lease.Replica().ID)
+	for _, lend := range []bool{false, true} {
+		r, figlet := withReplicas(t, "a", "b")
+		rung := 0
+		r.Changed = func(function.Name) { rung++ }
+		held := []Lease{mustAcquire(t, r, figlet), mustAcquire(t, r, figlet)}
+		r.Keep(figlet, "a", lend)
+		for range 10 {
+			if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "b" {
+				t.Fatalf("lent %s, which is kept", lease.Replica().ID)
+			}
 		}
-	}
-	if isClosed(idle) {
-		t.Error("idle with a call in flight")
-	}
-	for _, lease := range held {
-		lease.Release()
-	}
-	if !isClosed(idle) || len(gone) != 1 || gone[0] != "a" {
-		t.Errorf("idle=%t, connections closed to %v; want that of a", isClosed(idle), gone)
+		if load := r.Load(figlet); load.InFlight != 11 || load.Ready != 1 {
+			t.Errorf("load %+v, want the 11 calls of b", load)
+		}
+		if rung = 0; r.Freeze(figlet, "a") {
+			t.Error("frozen with a call in flight")
+		}
+		for _, lease := range held {
+			lease.Release()
+		}
+		if rung != 1 {
+			t.Errorf("rang %d times when the last call had ended", rung)
+		}
+		if load := r.Load(figlet); load.InFlight != 10 {
+			t.Errorf("load %+v after the calls left on a have ended", load)
+		}
 	}
 }
 
 func TestKeep_OneThatIsWantedBackIsLikeAnyOther(t *testing.T) {
-	for _, frozen := range []bool{false, true} {
-		r, figlet := withReplicas(t, "a")
-		if idle := r.Keep(figlet, "a"); !isClosed(idle) {
-			t.Fatal("a replica without a call is not idle")
-		}
-		if frozen {
-			r.Paused(figlet, "a")
-			if m := r.Members(figlet)[0]; !m.Kept || m.State != function.Paused {
+	for _, lend := range []bool{false, true} {
+		for _, frozen := range []bool{false, true} {
+			r, figlet := withReplicas(t, "a")
+			r.Keep(figlet, "a", lend)
+			if frozen {
+				if !r.Freeze(figlet, "a") {
+					t.Fatal("a kept replica cannot be frozen")
+				}
+				r.Paused(figlet, "a")
+			}
+			if m := r.Members(figlet)[0]; !m.Kept {
 				t.Fatalf("kept: %+v", m)
 			}
-			if !r.Doze(figlet, "a") || !r.Rouse(figlet, "a") {
-				t.Fatal("a kept replica cannot be roused")
+			r.Regain(figlet, "a")
+			lease := mustAcquire(t, r, figlet)
+			if lease.Waking() != frozen {
+				t.Errorf("frozen=%t, but waking=%t", frozen, lease.Waking())
 			}
-		} else if !r.Admit(figlet, "a") {
-			t.Fatal("a kept replica cannot be admitted")
-		}
-		lease := mustAcquire(t, r, figlet)
-		idle := r.Withdraw(figlet, "a")
-		if m := r.Members(figlet)[0]; m.Kept || isClosed(idle) {
-			t.Errorf("frozen=%t: kept=%t, idle=%t with a call in flight", frozen, m.Kept, isClosed(idle))
-		}
-		lease.Release()
-		if !isClosed(idle) {
-			t.Errorf("frozen=%t: not idle after its last call", frozen)
+			idle := r.Withdraw(figlet, "a")
+			if m := r.Members(figlet)[0]; m.Kept || isClosed(idle) {
+				t.Errorf("frozen=%t: kept=%t, idle=%t with a call in flight", frozen, m.Kept, isClosed(idle))
+			}
+			lease.Release()
+			if load := r.Load(figlet); !isClosed(idle) || load.InFlight != 0 {
+				t.Errorf("frozen=%t: idle=%t, %+v after its last call", frozen, isClosed(idle), load)
+			}
 		}
 	}
 }
 
-func TestKeep_OfAnUnknownReplicaIsIdleAtOnce(t *testing.T) {
-	r, figlet := withReplicas(t, "a")
-	if !isClosed(r.Keep(figlet, "b")) || !isClosed(r.Keep(function.Name{Name: "nobody"}, "a")) {
-		t.Error("somebody waits for a replica that is not there")
+func TestRegain_ServesTheLine(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		r, figlet := withReplicas(t, "a")
+		r.Keep(figlet, "a", false)
+		if frozen {
+			r.Freeze(figlet, "a")
+			r.Paused(figlet, "a")
+		}
+		waits := make(chan struct{}, 1)
+		r.Changed = func(function.Name) { waits <- struct{}{} }
+		served := make(chan error, 1)
+		go func() {
+			_, err := r.Acquire(t.Context(), figlet)
+			served <- err
+		}()
+		<-waits
+		r.Regain(figlet, "a")
+		if err := <-served; err != nil {
+			t.Errorf("frozen=%t: %v", frozen, err)
+		}
 	}
+}
+
+func TestKeep_OfAnUnknownReplicaIsNothing(t *testing.T) {
+	r, figlet := withReplicas(t, "a")
+	r.Keep(figlet, "b", true)
+	r.Keep(function.Name{Name: "nobody"}, "a", true)
+	r.Regain(figlet, "b")
+	r.Regain(function.Name{Name: "nobody"}, "a")
+	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "a" {
+		t.Errorf("lent %s", lease.Replica().ID)
+	}
+}
+
+func mustAcquirePrevious(t *testing.T, r *Resolver, n function.Name) Lease {
+	t.Helper()
+	lease, err := r.AcquirePrevious(t.Context(), n)
+	if err != nil {
+		t.Fatalf("acquire the revision before of %s: %v", n, err)
+	}
+	return lease
+}
+
+func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
+	r, figlet := withReplicas(t, "a", "b", "c")
+	for _, id := range []string{"a", "b"} {
+		r.Keep(figlet, id, true)
+		r.Freeze(figlet, id)
+		r.Paused(figlet, id)
+	}
+	rung := 0
+	r.Changed = func(function.Name) { rung++ }
+	first := mustAcquirePrevious(t, r, figlet)
+	if first.Replica().ID != "b" || !first.Waking() || rung != 1 {
+		t.Fatalf("lent %s, waking=%t, rang %d times; want b, which was frozen last", first.Replica().ID, first.Waking(), rung)
+	}
+	r.Woken(figlet, "b")
+	// The second call does not wait for a thaw, but has one begin for the third.
+	second, third := mustAcquirePrevious(t, r, figlet), mustAcquirePrevious(t, r, figlet)
+	if second.Replica().ID != "b" || second.Waking() || third.Replica().ID != "a" || rung != 3 {
+		t.Errorf("lent %s and %s, rang %d times", second.Replica().ID, third.Replica().ID, rung)
+	}
+	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "c" {
+		t.Errorf("a call of the function got %s", lease.Replica().ID)
+	}
+	load := r.Load(figlet)
+	if load.InFlight != 1 || load.Ready != 1 || load.Invocations != 4 || load.InvocationsBefore != 3 {
+		t.Errorf("load %+v", load)
+	}
+	for _, lease := range []Lease{first, second, third} {
+		lease.Release()
+	}
+	if rung != 3 {
+		t.Error("rang though nothing waits for those that were lent")
+	}
+}
+
+func TestAcquirePrevious_TheFunctionItselfStandsIn(t *testing.T) {
+	t.Run("nothing is kept", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a")
+		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "a" {
+			t.Errorf("lent %s", lease.Replica().ID)
+		}
+	})
+	t.Run("what is kept is not to be lent", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a", "b")
+		r.Keep(figlet, "a", false)
+		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
+			t.Errorf("lent %s", lease.Replica().ID)
+		}
+	})
+	t.Run("it could not be reached", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a", "b")
+		r.Keep(figlet, "a", true)
+		mustAcquirePrevious(t, r, figlet).Release()
+		r.Suspect(figlet, "a")
+		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
+			t.Errorf("lent %s", lease.Replica().ID)
+		}
+		if !r.Admit(figlet, "a") {
+			t.Fatal("not admitted")
+		}
+		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "a" {
+			t.Errorf("lent %s after a answers again", lease.Replica().ID)
+		}
+	})
+	t.Run("it is full", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a", "b")
+		r.Declare(figlet, function.CallPolicy{MaxInFlight: 1})
+		r.Keep(figlet, "a", true)
+		if one, two := mustAcquirePrevious(t, r, figlet), mustAcquirePrevious(t, r, figlet); one.Replica().ID != "a" || two.Replica().ID != "b" {
+			t.Errorf("lent %s and %s", one.Replica().ID, two.Replica().ID)
+		}
+	})
+	t.Run("it leaves", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a", "b")
+		r.Keep(figlet, "a", true)
+		r.Freeze(figlet, "a")
+		r.Withdraw(figlet, "a")
+		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
+			t.Errorf("lent %s", lease.Replica().ID)
+		}
+	})
+	t.Run("there is no such function", func(t *testing.T) {
+		r, figlet := withReplicas(t, "a")
+		r.Keep(figlet, "a", true)
+		r.Forget(figlet)
+		for _, n := range []function.Name{figlet, name("nobody")} {
+			if _, err := r.AcquirePrevious(t.Context(), n); !errors.Is(err, function.ErrNotFound) {
+				t.Errorf("%s: %v", n, err)
+			}
+		}
+	})
 }

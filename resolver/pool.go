@@ -20,14 +20,18 @@ type pool struct {
 	mu       sync.Mutex
 	declared bool
 	members  []*member // oldest first
-	ready    []*member // those in rotation
-	asleep   []*member // those frozen, the last one frozen last
 	line     []*waiter // first come, first served
-	turn     int       // whose turn it is among equals
 	policy   function.CallPolicy
-	inFlight int
+	inFlight int // but for those on kept members
 	alarm    int // rings once when more than so many are in flight; zero is never
 	calls    uint64
+	// callsBefore is how many of the calls were of the revision before.
+	callsBefore uint64
+
+	// Every member belongs to one rotation. Those of current take the function's
+	// calls, those of previous the calls of the revision before, and those of aside
+	// none.
+	current, previous, aside rotation
 
 	refusal      error
 	refusedUntil time.Time
@@ -47,11 +51,12 @@ type member struct {
 	replica   *function.Replica
 	ready     bool
 	warmth    Warmth
+	rotation  *rotation // where it is lent from when it is ready or asleep
 	withdrawn bool
-	kept      bool
+	recalled  bool // lent while it was kept
 	inFlight  int
 	lastUsed  time.Time     // when it was last lent, given back or put into rotation
-	idle      chan struct{} // closed when withdrawn or kept, and nothing is in flight
+	idle      chan struct{} // closed when withdrawn, and nothing is in flight
 	// listing is the one that replica was read from. A listing that began before
 	// born cannot show the replica, and does not make it vanish.
 	listing, born uint64
@@ -72,10 +77,11 @@ type Member struct {
 	Ready bool
 	// Withdrawn replicas never come back into rotation.
 	Withdrawn bool
-	// Kept replicas are out of rotation until somebody wants them back.
-	Kept     bool
-	Warmth   Warmth
-	InFlight int
+	// Kept replicas take no calls of the function, until they are wanted back; a Ready
+	// one takes those of the revision before. Recalled are those that have been lent so.
+	Kept, Recalled bool
+	Warmth         Warmth
+	InFlight       int
 	// LastUsed is when it was last lent, given back or put into rotation; zero if
 	// it never was.
 	LastUsed time.Time
@@ -92,12 +98,13 @@ func (p *pool) claim() (Lease, *waiter, error) {
 	if !p.declared {
 		return Lease{}, nil, function.UnknownFunction(p.name)
 	}
-	if m := p.leastBusy(); m != nil {
+	if m := p.leastBusy(&p.current); m != nil {
 		lease := p.lend(m)
 		lease.rings = p.alarmed()
 		return lease, nil, nil
 	}
-	if m := p.rouseLast(); m != nil {
+	if m := p.rouseLast(&p.current); m != nil {
+		p.refusal = nil
 		lease := p.lend(m)
 		lease.rings = true
 		return lease, nil, nil
@@ -152,30 +159,22 @@ const choices = 4
 
 // leastBusy finds a ready member with few invocations in flight, and room for one
 // more. Equals take turns.
-func (p *pool) leastBusy() *member {
-	count := len(p.ready)
+func (p *pool) leastBusy(from *rotation) *member {
+	count := len(from.ready)
 	if count == 0 {
 		return nil
 	}
-	p.turn++
-	first := p.turn % count
-	best := p.ready[first]
+	from.turn++
+	first := from.turn % count
+	best := from.ready[first]
 	if count > choices {
-		best = lessBusy(best, p.ready[(first+1+rand.IntN(count-1))%count])
+		best = lessBusy(best, from.ready[(first+1+rand.IntN(count-1))%count])
 	}
 	if count <= choices || p.isFull(best) {
-		best = p.leastOfAll(first)
+		best = from.leastOfAll(first)
 	}
 	if p.isFull(best) {
 		return nil
-	}
-	return best
-}
-
-func (p *pool) leastOfAll(first int) *member {
-	best := p.ready[first]
-	for i := 1; i < len(p.ready); i++ {
-		best = lessBusy(best, p.ready[(first+i)%len(p.ready)])
 	}
 	return best
 }
@@ -201,42 +200,37 @@ func lessBusy(a, b *member) *member {
 	return a
 }
 
-// setReady puts a member into rotation or takes it out.
-func (p *pool) setReady(m *member, ready bool) {
-	if m.ready == ready {
-		return
-	}
-	m.ready = ready
-	if ready {
-		p.ready = append(p.ready, m)
-		return
-	}
-	p.ready = slices.DeleteFunc(p.ready, func(other *member) bool { return other == m })
-}
-
 func (p *pool) lend(m *member) Lease {
 	m.inFlight++
 	m.lastUsed = time.Now()
-	p.inFlight++
+	p.count(m, 1)
 	p.calls++
 	return Lease{pool: p, member: m, replica: m.replica, waking: m.warmth == Waking}
 }
 
-// release reports whether the member is out of rotation and idle now.
-func (p *pool) release(m *member) bool {
+// release reports whether the member is withdrawn and idle now, or drained: kept, and
+// its last invocation has ended.
+func (p *pool) release(m *member) (gone, drained bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.inFlight--
 	m.lastUsed = time.Now()
-	p.inFlight--
+	p.count(m, -1)
 	p.serveLine()
-	return p.settle(m)
+	return p.settle(m), p.isKept(m) && !m.recalled && m.inFlight == 0
 }
 
-// settle closes the idle channel of a withdrawn or kept member without invocations,
-// once, and reports whether it did.
+// count adds to what is in flight on the members that take the function's calls.
+func (p *pool) count(m *member, calls int) {
+	if !p.isKept(m) {
+		p.inFlight += calls
+	}
+}
+
+// settle closes the idle channel of a withdrawn member without invocations, once,
+// and reports whether it did.
 func (p *pool) settle(m *member) bool {
-	if !m.withdrawn && !m.kept || m.inFlight > 0 || isClosed(m.idle) {
+	if !m.withdrawn || m.inFlight > 0 || isClosed(m.idle) {
 		return false
 	}
 	close(m.idle)
@@ -315,7 +309,7 @@ func (p *pool) upsert(replica function.Replica, listing uint64) bool {
 		return false
 	}
 	if m == nil {
-		p.members = append(p.members, &member{replica: &replica, idle: make(chan struct{}), listing: listing})
+		p.members = append(p.members, &member{replica: &replica, rotation: &p.current, idle: make(chan struct{}), listing: listing})
 		return true
 	}
 	if listing < m.listing || *m.replica == replica {
@@ -331,8 +325,8 @@ func (p *pool) upsert(replica function.Replica, listing uint64) bool {
 	changed := moved || m.replica.State != replica.State
 	m.replica = &replica
 	if moved || p.outOfOrder(m) {
-		p.setReady(m, false)
-		p.setWarmth(m, Awake)
+		m.setReady(false)
+		m.setWarmth(Awake)
 	}
 	return changed
 }
@@ -377,15 +371,17 @@ func (p *pool) suspect(id string) bool {
 	if m == nil || !m.ready {
 		return false
 	}
-	p.setReady(m, false)
+	m.setReady(false)
 	return true
 }
 
 // enter puts a member into rotation.
 func (p *pool) enter(m *member) {
-	p.regain(m)
-	p.setReady(m, true)
+	m.setReady(true)
 	m.lastUsed = time.Now()
+	if p.isKept(m) {
+		return
+	}
 	p.refusal = nil
 	p.serveLine()
 }
@@ -393,7 +389,7 @@ func (p *pool) enter(m *member) {
 // serveLine lends members to the callers in line, first come, first served.
 func (p *pool) serveLine() {
 	for len(p.line) > 0 {
-		m := p.leastBusy()
+		m := p.leastBusy(&p.current)
 		if m == nil {
 			return
 		}
@@ -442,8 +438,8 @@ func (p *pool) remember(id string) {
 
 // retire takes m out of rotation and reports whether it is idle.
 func (p *pool) retire(m *member) (gone bool) {
-	p.setReady(m, false)
-	p.setWarmth(m, Awake)
+	m.setReady(false)
+	m.setWarmth(Awake)
 	m.withdrawn = true
 	return p.settle(m)
 }
@@ -478,7 +474,7 @@ func (p *pool) snapshot() []Member {
 	defer p.mu.Unlock()
 	members := make([]Member, len(p.members))
 	for i, m := range p.members {
-		members[i] = Member{Replica: *m.replica, Ready: m.ready, Withdrawn: m.withdrawn, Kept: m.kept, Warmth: m.warmth, InFlight: m.inFlight, LastUsed: m.lastUsed}
+		members[i] = Member{Replica: *m.replica, Ready: m.ready, Withdrawn: m.withdrawn, Kept: p.isKept(m), Recalled: m.recalled, Warmth: m.warmth, InFlight: m.inFlight, LastUsed: m.lastUsed}
 	}
 	return members
 }
@@ -486,7 +482,10 @@ func (p *pool) snapshot() []Member {
 func (p *pool) load() function.Load {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return function.Load{Ready: len(p.ready), Asleep: len(p.asleep), InFlight: p.inFlight, Waiting: len(p.line), Invocations: p.calls}
+	return function.Load{
+		Ready: len(p.current.ready), Asleep: len(p.current.asleep), InFlight: p.inFlight, Waiting: len(p.line),
+		Invocations: p.calls, InvocationsBefore: p.callsBefore,
+	}
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -70,8 +70,12 @@ func (l Lease) Waking() bool { return l.waking }
 
 // Release gives the replica back.
 func (l Lease) Release() {
-	if gone := l.pool.release(l.member); gone {
+	gone, drained := l.pool.release(l.member)
+	if gone {
 		l.owner.gone(l.replica)
+	}
+	if drained {
+		l.owner.changed(l.pool.name)
 	}
 }
 

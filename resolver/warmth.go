@@ -1,10 +1,6 @@
 package resolver
 
-import (
-	"slices"
-
-	"faas-docker/function"
-)
+import "faas-docker/function"
 
 // Warmth says what stands between a replica and its next invocation.
 type Warmth int
@@ -24,8 +20,8 @@ const (
 // String returns the word for the warmth.
 func (w Warmth) String() string { return [...]string{"awake", "asleep", "waking"}[w] }
 
-// Freeze takes a ready replica out of rotation that has no invocation in flight,
-// so that it can be paused, and reports whether it did. Gone has been called for
+// Freeze takes a replica out of rotation that is ready, or kept, and has no invocation
+// in flight, so that it can be paused, and reports whether it did. Gone has been called for
 // it then: its connections would be stale when it wakes.
 func (r *Resolver) Freeze(name function.Name, id string) bool {
 	p := r.pool(name)
@@ -86,11 +82,11 @@ func (p *pool) freeze(id string) *function.Replica {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.find(id)
-	if m == nil || !m.ready || m.warmth != Awake || m.inFlight > 0 {
+	if m == nil || m.withdrawn || !m.ready && !p.isKept(m) || m.warmth != Awake || m.inFlight > 0 {
 		return nil
 	}
-	p.setReady(m, false)
-	p.setWarmth(m, Asleep)
+	m.setReady(false)
+	m.setWarmth(Asleep)
 	return m.replica
 }
 
@@ -101,11 +97,8 @@ func (p *pool) doze(id string) bool {
 	if m == nil || m.withdrawn || m.warmth != Awake || m.replica.State != function.Paused {
 		return false
 	}
-	p.regain(m)
-	p.setWarmth(m, Asleep)
-	if len(p.line) > 0 {
-		p.enter(p.rouseLast())
-	}
+	m.setWarmth(Asleep)
+	p.rouseForLine()
 	return true
 }
 
@@ -116,22 +109,31 @@ func (p *pool) rouse(id string) bool {
 	if m == nil || m.warmth != Asleep {
 		return false
 	}
-	p.setWarmth(m, Waking)
+	m.setWarmth(Waking)
 	p.enter(m)
 	return true
 }
 
-// rouseLast puts the member into rotation that was frozen last, because most of
+// rouseLast puts the member of a rotation to use that was frozen last, because most of
 // it is still in the processor's caches and in memory.
-func (p *pool) rouseLast() *member {
-	if len(p.asleep) == 0 {
+func (p *pool) rouseLast(from *rotation) *member {
+	if len(from.asleep) == 0 {
 		return nil
 	}
-	m := p.asleep[len(p.asleep)-1]
-	p.setWarmth(m, Waking)
-	p.setReady(m, true)
-	p.refusal = nil
+	m := from.asleep[len(from.asleep)-1]
+	m.setWarmth(Waking)
+	m.setReady(true)
 	return m
+}
+
+// rouseForLine serves the callers in line, if one that sleeps can.
+func (p *pool) rouseForLine() {
+	if len(p.line) == 0 {
+		return
+	}
+	if m := p.rouseLast(&p.current); m != nil {
+		p.enter(m)
+	}
 }
 
 func (p *pool) changeState(id string, state function.State, listing uint64) {
@@ -145,20 +147,6 @@ func (p *pool) changeState(id string, state function.State, listing uint64) {
 	replica.State = state
 	m.replica, m.listing = &replica, listing
 	if state == function.Running && m.warmth == Waking {
-		p.setWarmth(m, Awake)
-	}
-}
-
-// setWarmth keeps the list of sleepers.
-func (p *pool) setWarmth(m *member, warmth Warmth) {
-	if m.warmth == warmth {
-		return
-	}
-	if m.warmth == Asleep {
-		p.asleep = slices.DeleteFunc(p.asleep, func(other *member) bool { return other == m })
-	}
-	m.warmth = warmth
-	if warmth == Asleep {
-		p.asleep = append(p.asleep, m)
+		m.setWarmth(Awake)
 	}
 }

@@ -108,6 +108,7 @@ func (b *builder) resolve(r *Route) (err error) {
 	switch r.Rule.Backend.Kind {
 	case BackendFunction:
 		r.Function, err = r.Rule.Backend.function(b.options.DefaultNamespace)
+		r.Previous = r.Rule.Backend.isPrevious()
 	case BackendURL:
 		r.URL, err = r.Rule.Backend.url()
 	}

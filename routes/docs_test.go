@@ -156,7 +156,11 @@ func answerOf(table *Table, e routestest.Exchange) *httptest.ResponseRecorder {
 		w.WriteHeader(http.StatusNotFound)
 		return w
 	}
-	route.Serve(w, r, params, stubFunction(route.Function.Name))
+	name := route.Function.Name
+	if route.Previous {
+		name += "@previous"
+	}
+	route.Serve(w, r, params, stubFunction(name))
 	return w
 }
 

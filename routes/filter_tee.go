@@ -47,7 +47,7 @@ type tee struct {
 
 func (o Options) newTee(args []any) (Filter, error) {
 	backend, err := parseBackend(pattern(args[0]))
-	if err == nil && backend.Kind != BackendFunction {
+	if err == nil && (backend.Kind != BackendFunction || backend.isPrevious()) {
 		err = fmt.Errorf("%s: want a function, such as function:shop-next", printArg(args[0]))
 	}
 	if err != nil {

@@ -502,6 +502,7 @@ func TestFilters_RefuseArgumentsThatMakeNoSense(t *testing.T) {
 		`consecutiveBreaker(1, "x")`:      "not a length of time",
 		`tee("http://a")`:                 "want a function",
 		`tee("function:A B")`:             "not a function",
+		`tee("function:f@previous")`:      "want a function",
 		`responseCookie("a b", "c")`:      "no cookie",
 		`basicAuth("/no/such/file")`:      "no such file",
 		`dropRequestHeader("")`:           "not the name of a header field",

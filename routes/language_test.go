@@ -17,7 +17,7 @@ func TestParse_ReadsWhatIsWritten(t *testing.T) {
 		other.v2-b: * -> <shunt>; // nothing
 		url:Any()&&HeaderRegexp("X",/a\/[/]\d/)->status(4.5e2)->status(-.5)->"http://10.0.0.1:80"
 		; text: True() -> inlineContent(` + "`a\n\\n\"b\"`" + `, "\d\"\\\n") -> "https://example.org";
-		dev: * -> "function:shop.dev"`)
+		dev: * -> "function:shop.dev"; before: * -> "function:shop.dev@previous"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +30,7 @@ func TestParse_ReadsWhatIsWritten(t *testing.T) {
 		{ID: "text", Predicates: []Call{{"True", nil}},
 			Filters: []Call{{"inlineContent", []any{"a\n\\n\"b\"", "\\d\"\\\n"}}}, Backend: Backend{BackendURL, "https://example.org"}},
 		{ID: "dev", Backend: Backend{BackendFunction, "shop.dev"}},
+		{ID: "before", Backend: Backend{BackendFunction, "shop.dev@previous"}},
 	}
 	wantRules(t, rules, want)
 }
@@ -75,6 +76,7 @@ func TestParse_ErrorsNameThePlaceAndWhatWasExpected(t *testing.T) {
 		{`a: * -> 5`, `line 1, column 9: rule "a": expected a filter, "function:name", "http://host:port" or <shunt>, found 5`},
 		{`a: * -> <loopback>`, `line 1, column 9: rule "a": the backend <loopback> is not supported: want "function:name", "http://host:port" or <shunt>`},
 		{`a: * -> <roundRobin, "http://a">`, `line 1, column 9: rule "a": the backend <roundRobin, "http://a"> is not supported: want "function:name", "http://host:port" or <shunt>`},
+		{`a: * -> "function:shop@old"`, `line 1, column 9: rule "a": backend: "function:shop@old": want "function:shop", or "function:shop@previous" for the revision before`},
 		{`a: * -> "shop"`, `line 1, column 9: rule "a": backend: "shop": want "function:name", "http://host:port" or <shunt>`},
 		{`a: * -> "http://x/y"`, `line 1, column 9: rule "a": backend: "http://x/y": want scheme, host and port only; setPath and modPath change the path`},
 		{`a: * -> "function:Shop"`, `line 1, column 9: rule "a": backend: "function:Shop" is not a function: `},
@@ -151,7 +153,7 @@ func TestPrint_IsTheInverseOfParse(t *testing.T) {
 
 // anyRule is a rule that parses; it need not make sense.
 func anyRule(random *rand.Rand, id string) Rule {
-	backends := []Backend{{}, {BackendFunction, "f"}, {BackendFunction, "f.dev"}, {BackendURL, "http://10.0.0.1:80"}}
+	backends := []Backend{{}, {BackendFunction, "f"}, {BackendFunction, "f.dev"}, {BackendFunction, "f@previous"}, {BackendURL, "http://10.0.0.1:80"}}
 	r := Rule{ID: id, Backend: backends[random.IntN(len(backends))]}
 	for range random.IntN(4) {
 		r.Predicates = append(r.Predicates, anyCall(random, "P"))

@@ -13,6 +13,9 @@ type Route struct {
 	Rule Rule
 	// Function is where the requests go; zero unless the backend is a function.
 	Function function.Name
+	// Previous is set when they go to the revision of it that the last update replaced,
+	// while that is kept.
+	Previous bool
 	// URL is where the requests go; nil unless the backend is a URL.
 	URL *url.URL
 	// Weight is how strict the rule is: the number of its conditions, the path not

@@ -59,12 +59,17 @@ const (
 // Backend is where a rule sends its requests.
 type Backend struct {
 	Kind BackendKind
-	// Text is the function's name, "shop" or "shop.dev", or the URL, "http://host:80".
+	// Text is the function's name, "shop" or "shop.dev", perhaps with "@previous" for the
+	// revision before, or the URL, "http://host:80".
 	Text string
 }
 
-// functionScheme begins the backends that are functions.
-const functionScheme = "function:"
+const (
+	// functionScheme begins the backends that are functions.
+	functionScheme = "function:"
+	// previousMark ends those that are the revision before the present one.
+	previousMark = "@previous"
+)
 
 // FunctionBackend is the backend that invokes a function.
 func FunctionBackend(n function.Name) Backend {
@@ -85,11 +90,20 @@ func parseBackend(text string) (Backend, error) {
 
 // function is the name of the function.
 func (b Backend) function(namespace string) (function.Name, error) {
-	name := function.ParseName(b.Text, namespace)
+	text, mark, marked := strings.Cut(b.Text, "@")
+	if marked && "@"+mark != previousMark {
+		return function.Name{}, function.Invalid("backend", `%q: want "function:%s", or "function:%[2]s%s" for the revision before`, functionScheme+b.Text, text, previousMark)
+	}
+	name := function.ParseName(text, namespace)
 	if err := name.Validate(); err != nil {
 		return function.Name{}, function.Invalid("backend", "%q is not a function: %v", functionScheme+b.Text, err)
 	}
 	return name, nil
+}
+
+// isPrevious reports whether it is the revision before the function's present one.
+func (b Backend) isPrevious() bool {
+	return b.Kind == BackendFunction && strings.HasSuffix(b.Text, previousMark)
 }
 
 // url is the address of the server. A path would have no meaning: it is the
