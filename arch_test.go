@@ -142,6 +142,28 @@ func forbiddenRoom(from, to string) string {
 	return ""
 }
 
+// What decides how many replicas there are is told the time and all else: it can be
+// tested with tables.
+func TestArchitecture_ScaleIsPure(t *testing.T) {
+	allowed := []string{"cmp", "fmt", "math", "slices", "strconv", "strings", "time", module + "/function"}
+	for _, src := range sources(t) {
+		if src.room != "scale" {
+			continue
+		}
+		for _, spec := range src.file.Imports {
+			if path, _ := strconv.Unquote(spec.Path.Value); !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s: scale/ does no I/O, its caller tells it what it needs", src.path, path)
+			}
+		}
+		ast.Inspect(src.file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.NewTimer", "time.NewTicker"}, selector(call)) {
+				t.Errorf("%s: %s: scale/ is told the time", src.fset.Position(n.Pos()), selector(call))
+			}
+			return true
+		})
+	}
+}
+
 func TestArchitecture_OnlyMainReadsTheEnvironment(t *testing.T) {
 	for _, src := range sources(t) {
 		if src.room == "." {

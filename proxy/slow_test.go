@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"faas-docker/front"
 	"faas-docker/function"
 )
 
@@ -22,7 +23,7 @@ const (
 	slowPatience = time.Second
 )
 
-// besieged is a server with a figlet, and with little patience.
+// besieged is the program's own server with a figlet, and with little patience.
 func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address string) {
 	t.Helper()
 	h := newHandler(t)
@@ -36,7 +37,10 @@ func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: slowPatience, MaxHeaderBytes: 64 << 10}
+	server := &front.Server{
+		HTTP:         &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: slowPatience, MaxHeaderBytes: 64 << 10},
+		StallTimeout: slowPatience,
+	}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()

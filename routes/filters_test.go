@@ -93,6 +93,17 @@ func TestFilters_ChangeTheAnswersHeader(t *testing.T) {
 	}
 }
 
+// What a client says must not end a line of a header.
+func TestFilters_HeadersStayOnOneLine(t *testing.T) {
+	t.Parallel()
+	const rule = `Path("/:item") -> setRequestHeader("X-Item", "${item}") -> setResponseHeader("X-Item", "${item}") -> "function:f"`
+	s := oneRoute(t, rule, Options{}, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("X-Item")) })
+	w := s.call("GET", "/a%0d%0aX-Evil:%201%0a%0d")
+	if got, want := w.Body.String()+"|"+w.Header().Get("X-Item"), "a  X-Evil: 1  |a  X-Evil: 1  "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestFilters_ChangeTheQueryAndDropFields(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ rule, target, want string }{
