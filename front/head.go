@@ -238,10 +238,12 @@ func (h *head) announce() bool {
 		return true
 	}
 	delete(h.header, "Trailer")
-	h.trailer = http.Header{}
 	for _, name := range listed(lists) {
 		if !httpguts.ValidTrailerHeader(name) {
 			return false
+		}
+		if h.trailer == nil {
+			h.trailer = http.Header{}
 		}
 		h.trailer[name] = nil
 	}

@@ -25,6 +25,7 @@ func FuzzParseHead(f *testing.F) {
 		"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nTrailer:\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
