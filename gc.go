@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	// heapGrowth is by how much the heap grows, in bytes, between two collections. By
-	// Go's own rule it grows by what lives, which here is a few megabytes: under load
-	// it would be collected dozens of times a second, for a sixth of the processor
-	// time. That much memory is always worth it; several times what thousands of
-	// functions need is not.
-	heapGrowth = 8 << 20
+	// heapSize is how large the heap may be, in bytes, before it is collected. By Go's
+	// own rule it grows by what lives, which here is a few megabytes: under load it
+	// would be collected dozens of times a second, for a sixth of the processor time.
+	// That much memory is always worth it; several times what thousands of functions
+	// need is not.
+	heapSize = 20 << 20
 	// Go's own percentage is never undercut.
 	leastPercent, mostPercent = 100, 400
 )
@@ -24,7 +24,7 @@ type pace struct {
 	percent int
 }
 
-// paceCollector lets the heap grow by heapGrowth between collections from now on.
+// paceCollector lets the heap grow to heapSize between collections from now on.
 func paceCollector() {
 	p := &pace{set: debug.SetGCPercent}
 	p.adjust(0)
@@ -51,7 +51,9 @@ func (p *pace) adjust(live uint64) {
 }
 
 func percentFor(live uint64) int {
-	return min(max(int(heapGrowth*100/max(live, 1)), leastPercent), mostPercent)
+	live = max(live, 1)
+	growth := max(heapSize, live) - live
+	return min(max(int(growth*100/live), leastPercent), mostPercent)
 }
 
 // liveBytes is what the last collection left.

@@ -14,7 +14,7 @@ func TestPace_FollowsWhatLives(t *testing.T) {
 	for _, mib := range []uint64{0, 3, 4, 5, 8, 8, 9, 15, 100, 1000, 4} {
 		p.adjust(mib << 20)
 	}
-	if want := []int{400, 266, 200, 160, 100, 200}; !slices.Equal(set, want) {
+	if want := []int{400, 300, 150, 122, 100, 400}; !slices.Equal(set, want) {
 		t.Errorf("got %v, want %v", set, want)
 	}
 }
