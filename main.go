@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -66,6 +67,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 func serve(ctx context.Context, cfg config, stderr io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		paceCollector()
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processorsFor(runtime.GOMAXPROCS(0)))
 	}
 	logger := hclog.New(&hclog.LoggerOptions{Name: "faas-docker", Level: cfg.logLevel, JSONFormat: cfg.logJSON, Output: stderr})
 	p, err := open(cfg, logger)

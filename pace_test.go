@@ -33,3 +33,12 @@ func TestPace_IsAdjustedAfterEachCollection(t *testing.T) {
 		}
 	}
 }
+
+func TestProcessorsFor_LeavesHalfToTheFunctions(t *testing.T) {
+	t.Parallel()
+	for all, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
+		if got := processorsFor(all); got != want {
+			t.Errorf("of %d: %d, want %d", all, got, want)
+		}
+	}
+}
