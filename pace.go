@@ -15,18 +15,23 @@ const (
 	heapSize = 20 << 20
 	// Go's own percentage is never undercut.
 	leastPercent, mostPercent = 100, 400
+	// memorySize is what all of the program's memory is kept below, in bytes, stacks and
+	// what was freed a moment ago included, unless a third of it lives.
+	memorySize = 40 << 20
 )
 
 // pace is the collector's, adjusted after each collection.
 type pace struct {
-	// set is debug.SetGCPercent.
-	set     func(percent int) int
-	percent int
+	// set is debug.SetGCPercent, limit is debug.SetMemoryLimit.
+	set   func(percent int) int
+	limit func(bytes int64) int64
+	// percent and bytes are what was set last.
+	percent, bytes int
 }
 
 // paceCollector lets the heap grow to heapSize between collections from now on.
 func paceCollector() {
-	p := &pace{set: debug.SetGCPercent}
+	p := &pace{set: debug.SetGCPercent, limit: debug.SetMemoryLimit}
 	p.adjust(0)
 	p.rearm()
 }
@@ -40,15 +45,21 @@ func (p *pace) rearm() {
 	})
 }
 
-// adjust sets the percentage for what lives; a change that is small is not worth it,
-// for it stops the world.
+// adjust sets the percentage and the limit for what lives; a change that is small is
+// not worth it, for it stops the world.
 func (p *pace) adjust(live uint64) {
-	percent := percentFor(live)
-	if p.percent == 0 || percent < p.percent*9/10 || percent > p.percent*11/10 {
+	if percent := percentFor(live); differs(percent, p.percent) {
 		p.percent = percent
 		p.set(percent)
 	}
+	if bytes := max(memorySize, 3*int(live)); differs(bytes, p.bytes) {
+		p.bytes = bytes
+		p.limit(int64(bytes))
+	}
 }
+
+// differs reports whether two figures are more than a tenth apart.
+func differs(a, b int) bool { return a < b-b/10 || a > b+b/10 }
 
 func percentFor(live uint64) int {
 	live = max(live, 1)

@@ -10,18 +10,25 @@ import (
 func TestPace_FollowsWhatLives(t *testing.T) {
 	t.Parallel()
 	var set []int
-	p := &pace{set: func(percent int) int { set = append(set, percent); return 0 }}
+	var limits []int64
+	p := &pace{
+		set:   func(percent int) int { set = append(set, percent); return 0 },
+		limit: func(bytes int64) int64 { limits = append(limits, bytes>>20); return 0 },
+	}
 	for _, mib := range []uint64{0, 3, 4, 5, 8, 8, 9, 15, 100, 1000, 4} {
 		p.adjust(mib << 20)
 	}
 	if want := []int{400, 300, 150, 122, 100, 400}; !slices.Equal(set, want) {
 		t.Errorf("got %v, want %v", set, want)
 	}
+	if want := []int64{40, 45, 300, 3000, 40}; !slices.Equal(limits, want) {
+		t.Errorf("limits %v MiB, want %v", limits, want)
+	}
 }
 
 func TestPace_IsAdjustedAfterEachCollection(t *testing.T) {
 	changes := make(chan int, 10)
-	p := &pace{percent: 1, set: func(percent int) int { changes <- percent; return 0 }}
+	p := &pace{percent: 1, set: func(percent int) int { changes <- percent; return 0 }, limit: func(int64) int64 { return 0 }}
 	p.rearm()
 	for range 2 {
 		p.percent = 1
