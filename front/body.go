@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httputil"
 	"net/textproto"
 	"sync"
 	"sync/atomic"
@@ -180,6 +179,3 @@ func (b *body) finish(limit int64) bool {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(into []byte) (int, error) { return f(into) }
-
-// newChunks reads chunks as net/http does; they end before the trailer.
-func newChunks(reader *bufio.Reader) io.Reader { return httputil.NewChunkedReader(reader) }

@@ -2,6 +2,7 @@ package front
 
 import (
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ func newExchange(c *conn, h head) (*exchange, *http.Request) {
 	x.body.x, x.body.left, x.body.asks, x.body.trailer = x, h.length, h.expects, &request.Trailer
 	if h.length < 0 {
 		request.TransferEncoding = []string{"chunked"}
-		x.body.chunks = newChunks(c.reader)
+		// It ends before the trailer, which is the body's to read.
+		x.body.chunks = httputil.NewChunkedReader(c.reader)
 	}
 	request.Body = &x.body
 	return x, request
