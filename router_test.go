@@ -47,3 +47,14 @@ func TestRouter_InvocationsPassTheRoutesByWithoutAnAllocation(t *testing.T) {
 		t.Errorf("%g allocations before an invocation", n)
 	}
 }
+
+// BenchmarkDispatch is what stands before an invocation because there can be routes;
+// proxy's BenchmarkHandler is the whole of one.
+func BenchmarkDispatch(b *testing.B) {
+	asked := ""
+	h, r := dispatcher(b, &asked), httptest.NewRequest("GET", "/function/f", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(nil, r)
+	}
+}
