@@ -3,8 +3,8 @@ package engine
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -14,40 +14,72 @@ import (
 
 // Functions reads back from the labels of containers which functions this
 // provider runs, for a provider that has lost its store. Each is described by
-// its highest revision, and counts the replicas of that revision that run or are
-// frozen. A function without any container cannot be read back.
+// its highest revision that no rollback has left, and counts the replicas of that
+// revision that run or are frozen. What a rollback has left is its Previous, whose
+// Until is zero. A function without any container cannot be read back.
 func (e *Engine) Functions(ctx context.Context) ([]function.Function, error) {
 	listed, err := e.list(ctx, function.Name{})
 	if err != nil {
 		return nil, err
 	}
-	found := map[function.Name]function.Function{}
+	found := map[function.Name]candidates{}
 	for _, summary := range listed {
-		f, err := decodeFunction(summary)
+		f, left, err := decodeFunction(summary)
 		if err != nil {
 			e.logger.Warn("container not adopted: its labels cannot be read", "replica", summary.ID, "err", err)
 			continue
 		}
-		found[f.ID()] = merge(found[f.ID()], f)
+		found[f.ID()] = found[f.ID()].with(f, left)
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b function.Function) int {
+	functions := make([]function.Function, 0, len(found))
+	for _, c := range found {
+		functions = append(functions, c.function())
+	}
+	slices.SortFunc(functions, func(a, b function.Function) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	}), nil
+	})
+	return functions, nil
+}
+
+// candidates are the newest revision of a function that serves, or is to, and the
+// newest that a rollback has left. Either may be missing: its Revision is zero.
+type candidates struct{ serving, left function.Function }
+
+func (c candidates) with(f function.Function, left bool) candidates {
+	if left {
+		c.left = merge(c.left, f)
+	} else {
+		c.serving = merge(c.serving, f)
+	}
+	return c
+}
+
+func (c candidates) function() function.Function {
+	switch {
+	case c.serving.Name == "":
+		// The revision gone back to has lost its last container.
+		return c.left
+	case c.left.Revision > c.serving.Revision:
+		previous := c.left
+		previous.Answered = true
+		c.serving.Previous = previous.Replaced()
+	}
+	return c.serving
 }
 
 // decodeFunction reads the function that one container alone stands for. The
 // identity that labels give counts, not the one inside the spec.
-func decodeFunction(c container.Summary) (function.Function, error) {
+func decodeFunction(c container.Summary) (f function.Function, left bool, err error) {
 	owner, err := decodeIdentity(c.Labels)
 	if err != nil {
-		return function.Function{}, err
+		return function.Function{}, false, err
 	}
 	spec, err := decodeSpec(c.Labels)
 	if err != nil {
-		return function.Function{}, err
+		return function.Function{}, false, err
 	}
 	spec.Name, spec.Namespace = owner.name.Name, owner.name.Namespace
-	f := function.Function{
+	f = function.Function{
 		Spec:      spec,
 		Revision:  owner.revision,
 		ImageID:   c.ImageID,
@@ -56,7 +88,8 @@ func decodeFunction(c container.Summary) (function.Function, error) {
 	if state := stateOf(string(c.State)); state == function.Running || state == function.Paused {
 		f.Replicas = 1
 	}
-	return f, nil
+	left = len(c.Names) > 0 && strings.HasSuffix(c.Names[0], leftMark)
+	return f, left, nil
 }
 
 // merge puts two descriptions of one function together; known is zero at first.

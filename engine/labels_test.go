@@ -76,7 +76,7 @@ func TestMerge_DescribesTheHighestRevision(t *testing.T) {
 	for _, c := range []container.Summary{
 		summary(2, "running", 50), summary(1, "running", 10), summary(2, "paused", 60), summary(2, "exited", 70),
 	} {
-		f, err := decodeFunction(c)
+		f, _, err := decodeFunction(c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -251,6 +251,7 @@ func decodeReplica(c container.Summary, networkName string) (function.Replica, e
 	}
 	if len(c.Names) > 0 {
 		replica.Instance = strings.TrimPrefix(c.Names[0], "/")
+		replica.Left = strings.HasSuffix(replica.Instance, leftMark)
 	}
 	switch {
 	case c.Labels[function.LabelHolder] != "":
@@ -259,6 +260,24 @@ func decodeReplica(c container.Summary, networkName string) (function.Replica, e
 		replica.Address = addressOn(networkName, c.NetworkSettings.Networks)
 	}
 	return replica, nil
+}
+
+// leftMark ends the name of a container that a rollback has left. Labels cannot be
+// changed, and a provider that has lost its store must know which revision served.
+const leftMark = ".left"
+
+// Leave marks a replica as one whose revision a rollback went back from, or takes
+// that mark away. One that has it, or has it not, already is a success.
+func (e *Engine) Leave(ctx context.Context, replica function.Replica, left bool) error {
+	name := strings.TrimSuffix(replica.Instance, leftMark)
+	if left {
+		name += leftMark
+	}
+	err := e.docker.ContainerRename(ctx, replica.ID, name)
+	if err != nil && strings.Contains(err.Error(), "same name as its current name") {
+		return nil
+	}
+	return e.explain(fmt.Sprintf("rename replica %q", replica.Instance), err)
 }
 
 // addressOn returns where a container on the network is called; the zero

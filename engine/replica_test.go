@@ -261,6 +261,54 @@ func TestFunctions_AreReadBackFromContainers(t *testing.T) {
 	}
 }
 
+// The one with the higher revision runs, the one gone back to is frozen: what counts
+// is the mark alone.
+func TestFunctions_AreReadBackAsARollbackLeftThem(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	back := s.start(s.function("figlet", withRevision(1), withEnv("colour", "red")))
+	left := s.start(s.function("figlet", withRevision(2), withEnv("colour", "blue")))
+	for _, id := range []string{back.ID, left.ID} {
+		if err := s.Pause(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		left     bool
+		revision uint64
+		previous uint64
+	}{{true, 1, 2}, {true, 1, 2}, {false, 2, 0}, {false, 2, 0}, {true, 1, 2}} {
+		if err := s.Leave(t.Context(), left, tc.left); err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Functions(t.Context())
+		if err != nil || len(found) != 1 || found[0].Revision != tc.revision || found[0].Replicas != 1 {
+			t.Fatalf("left %t: got %+v, %v; want revision %d", tc.left, found, err, tc.revision)
+		}
+		switch previous := found[0].Previous; {
+		case (previous == nil) != (tc.previous == 0):
+			t.Errorf("left %t: the revision before is %+v, want %d", tc.left, previous, tc.previous)
+		case previous != nil && (previous.Revision != tc.previous || previous.Spec.EnvVars["colour"] != "blue" || !previous.Until.IsZero()):
+			t.Errorf("left %t: the revision before is %+v", tc.left, previous)
+		}
+		listed, err := s.Replicas(t.Context(), left.Function)
+		if err != nil || len(listed) != 2 {
+			t.Fatalf("got %+v, %v", listed, err)
+		}
+		for _, replica := range listed {
+			if want := tc.left && replica.ID == left.ID; replica.Left != want {
+				t.Errorf("%s: left is %t, want %t", replica.Instance, replica.Left, want)
+			}
+		}
+	}
+	if err := s.Remove(t.Context(), back.ID); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.Functions(t.Context()); err != nil || len(found) != 1 || found[0].Revision != 2 || found[0].Previous != nil {
+		t.Errorf("with nothing else there: %+v, %v; want revision 2", found, err)
+	}
+}
+
 func TestPostMortem_TellsExitCodeAndLastLines(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

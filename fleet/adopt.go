@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"faas-docker/function"
 )
@@ -14,6 +15,9 @@ func (f *Fleet) adopt(ctx context.Context) error {
 	found, err := f.Engine.Functions(ctx)
 	if err != nil {
 		return err
+	}
+	for i := range found {
+		f.shelveLeft(&found[i])
 	}
 	// With nothing found too: from now on the store is no longer a new one.
 	if err := f.Store.Adopt(found); err != nil {
@@ -29,6 +33,21 @@ func (f *Fleet) adopt(ctx context.Context) error {
 		f.diary.note(name, "adopted from its containers, because the provider's store was lost")
 	}
 	return nil
+}
+
+// shelveLeft begins the window of what a rollback has left: for how much longer it
+// was to be kept is not known any more.
+func (f *Fleet) shelveLeft(adopted *function.Function) {
+	if adopted.Previous == nil {
+		return
+	}
+	window, err := adopted.RollbackWindow()
+	if err != nil {
+		f.Logger.Error("rollback window passed over", "function", adopted.ID(), "err", err)
+	}
+	left := *adopted.Previous
+	left.Until = time.Now().Add(window).UTC()
+	adopted.Previous = &left
 }
 
 func (f *Fleet) adoptSecrets(ctx context.Context, adopted function.Function) error {

@@ -23,6 +23,7 @@ type fakeEngine struct {
 	secrets    map[string]map[string][]byte // by function and revision
 	events     chan function.Name
 	calls      []string
+	functions  []function.Function // what labels tell; nil means what the containers do
 
 	// The host; zero means not known.
 	cpus   int
@@ -164,6 +165,32 @@ func (e *fakeEngine) note(format string, args ...any) {
 	e.record(format, args...)
 }
 
+func (e *fakeEngine) Leave(_ context.Context, replica function.Replica, left bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found, ok := e.containers[replica.ID]
+	if !ok {
+		return errors.New("no such container")
+	}
+	found.Left = left
+	e.containers[replica.ID] = found
+	return nil
+}
+
+// left lists the containers that are marked as what a rollback has left.
+func (e *fakeEngine) left() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var ids []string
+	for id, replica := range e.containers {
+		if replica.Left {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
 // set plays what happens to a container from outside.
 func (e *fakeEngine) set(id string, state function.State) error {
 	e.mu.Lock()
@@ -231,6 +258,9 @@ func (e *fakeEngine) SecretOwners(context.Context) ([]function.Name, error) {
 func (e *fakeEngine) Functions(context.Context) ([]function.Function, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.functions != nil {
+		return e.functions, nil
+	}
 	var found []function.Function
 	for _, replica := range e.containers {
 		found = append(found, function.Function{

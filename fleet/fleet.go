@@ -46,6 +46,7 @@ type Engine interface {
 	Remove(ctx context.Context, id string) error
 	Pause(ctx context.Context, id string) error
 	Unpause(ctx context.Context, id string) error
+	Leave(ctx context.Context, replica function.Replica, left bool) error
 	Swap(ctx context.Context) (function.Swap, error)
 	Memory(ctx context.Context, id string) (int64, error)
 	Reclaim(ctx context.Context, id string, memory int64) error

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"time"
 
 	"faas-docker/function"
@@ -8,11 +9,46 @@ import (
 
 // keep takes a replica out of rotation that may be wanted back. Until then the routes
 // that ask for the revision before may have it, unless that is what a rollback has left.
-func (w *worker) keep(replica function.Replica) {
-	w.fleet.Resolver.Keep(w.name, replica.ID, replica.Revision < w.last.Revision)
+func (w *worker) keep(ctx context.Context, replica function.Replica) {
+	left := replica.Revision > w.last.Revision
+	w.fleet.Resolver.Keep(w.name, replica.ID, !left)
 	w.of(replica.ID).kept = time.Now()
+	if left {
+		w.mark(ctx, replica, true)
+	}
 	w.fleet.Logger.Info("replica kept for a rollback", "function", w.name, "replica", replica.Instance)
 	w.post(nil)
+}
+
+// regain puts a replica that was kept back into rotation.
+func (w *worker) regain(ctx context.Context, replica function.Replica) {
+	w.fleet.Resolver.Regain(w.name, replica.ID)
+	if replica.Left || w.of(replica.ID).left {
+		w.mark(ctx, replica, false)
+	}
+}
+
+// mark tells the engine whether a rollback has left a replica, so that a provider
+// that has lost its store knows which revision served. If the engine does not take
+// it, that is all that is lost.
+func (w *worker) mark(ctx context.Context, replica function.Replica, left bool) {
+	n := w.of(replica.ID)
+	n.left = left
+	if n.marking {
+		return
+	}
+	n.marking = true
+	w.task(func() func(*worker) {
+		if err := w.fleet.Engine.Leave(ctx, replica, left); err != nil && ctx.Err() == nil {
+			w.fleet.Logger.Warn("replica not marked for adoption", "function", w.name, "replica", replica.Instance, "left", left, "err", err)
+		}
+		return func(w *worker) {
+			n.marking = false
+			if n.left != left {
+				w.mark(ctx, replica, n.left)
+			}
+		}
+	})
 }
 
 // confirm writes down that the wanted revision takes the calls: from now on the one

@@ -27,6 +27,9 @@ type note struct {
 	intact, reclaimed bool
 	// evicted is set when it made room for another: it is as good as gone.
 	evicted bool
+	// left is set when a rollback went back from its revision, and marking while the
+	// engine is told whether it did.
+	left, marking bool
 	// pulse is its health; nil while that is not watched.
 	pulse *pulse
 }

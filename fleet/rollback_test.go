@@ -126,6 +126,55 @@ func TestRollback_BackAndForth(t *testing.T) {
 	})
 }
 
+func TestRollback_IsWhatAnotherProviderAdoptsWithoutAStore(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(keeping("figlet:1"))
+		s.passes(time.Second)
+		s.update(keeping("figlet:2"))
+		s.passes(time.Second)
+		for _, want := range []string{"c2", "", "c2"} {
+			if err := s.Rollback(s.t.Context(), s.name("figlet")); err != nil {
+				t.Fatal(err)
+			}
+			s.passes(time.Second)
+			if got := s.engine.left(); got != want {
+				t.Errorf("marked as left: %q, want %q", got, want)
+			}
+		}
+	})
+	play(t, func(s *scene) {
+		back := function.Function{Spec: keeping("figlet:1"), Revision: 1, Replicas: 1, ImageID: "1"}
+		left := function.Function{Spec: keeping("figlet:2"), Revision: 2, Replicas: 1, ImageID: "2", Answered: true}
+		for _, f := range []function.Function{back, left} {
+			if _, err := s.engine.Start(s.t.Context(), f); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		_ = s.engine.set("c2", function.Paused)
+		back.Previous = left.Replaced()
+		s.engine.functions = []function.Function{back}
+	}, func(s *scene) {
+		s.passes(time.Second)
+		if got := s.calledRevision("figlet"); got != 1 {
+			t.Errorf("revision %d answers, want the one gone back to", got)
+		}
+		if kept := s.kept("figlet"); kept != 1 {
+			t.Errorf("%d replicas kept for a way forward, want 1", kept)
+		}
+		if err := s.Rollback(s.t.Context(), s.name("figlet")); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.calledRevision("figlet"); got != 2 {
+			t.Errorf("revision %d answers after the way forward, want 2", got)
+		}
+		s.update(keeping("figlet:3"))
+		s.passes(time.Second)
+		if f, _ := s.store.Function(s.name("figlet")); f.Revision != 3 {
+			t.Errorf("the next revision is %d, want one that was never used", f.Revision)
+		}
+	})
+}
+
 func TestRollback_WhenNoneIsLeftItIsRefused(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		s.create(spec("figlet"))

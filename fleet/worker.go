@@ -337,7 +337,7 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 		w.thaw(ctx, replica)
 	}
 	for _, replica := range p.regain {
-		w.fleet.Resolver.Regain(w.name, replica.ID)
+		w.regain(ctx, replica)
 	}
 	for _, replica := range p.doze {
 		w.fleet.Resolver.Doze(w.name, replica.ID)
@@ -349,7 +349,7 @@ func (w *worker) carryOut(ctx context.Context, p plan) {
 		w.reclaim(ctx, replica)
 	}
 	for _, replica := range p.keep {
-		w.keep(replica)
+		w.keep(ctx, replica)
 	}
 	for _, replica := range p.retire {
 		w.retire(ctx, replica)

@@ -35,6 +35,8 @@ type Replica struct {
 	State   State
 	// CreatedAt is when the container was made, to the second.
 	CreatedAt time.Time
+	// Left is set when a rollback went back from its revision.
+	Left bool
 }
 
 // Event says that something happened to the replicas of a function, so that they

@@ -9,7 +9,8 @@ import (
 )
 
 // Adopt stores functions that were found running after the store was lost, all
-// of them or none. They keep their Revisions, and later ones are higher. Of one
+// of them or none. They keep their Revisions, and later ones are higher than these
+// and those of their Previous. Of one
 // function the highest Revision wins, be it given twice or stored already.
 // Namespaces that are missing are created.
 func (s *Store) Adopt(fs []function.Function) error {
@@ -48,13 +49,26 @@ func (a *adoption) write(tx *bbolt.Tx, newest map[function.Name]function.Functio
 		if err := a.writeNamespace(tx, n.Namespace); err != nil {
 			return err
 		}
-		stored, err := writeFunction(tx, f, givenRevision)
+		stored, err := writeFunction(tx, f, adoptedRevision(f.Previous))
 		if err != nil {
 			return err
 		}
 		a.functions = append(a.functions, stored)
 	}
 	return nil
+}
+
+// adoptedRevision keeps the revision, and keeps it and the one before from being given
+// out again.
+func adoptedRevision(previous *function.Previous) numbering {
+	return func(bucket *bbolt.Bucket, given uint64) (uint64, error) {
+		if previous != nil {
+			if _, err := givenRevision(bucket, previous.Revision); err != nil {
+				return 0, err
+			}
+		}
+		return givenRevision(bucket, given)
+	}
 }
 
 func (a *adoption) writeNamespace(tx *bbolt.Tx, name string) error {

@@ -51,6 +51,20 @@ func TestAdopt_HighestRevisionWins(t *testing.T) {
 	}
 }
 
+func TestAdopt_GoesOnAboveWhatARollbackHasLeft(t *testing.T) {
+	t.Parallel()
+	s := open(t, newPath(t))
+	f := full()
+	f.Revision, f.Previous = 5, &function.Previous{Spec: f.Spec, Revision: 9}
+	must(t, s.Adopt([]function.Function{f}))
+	if got, err := s.Function(f.ID()); err != nil || got.Revision != 5 {
+		t.Errorf("got revision %d, %v, want 5", got.Revision, err)
+	}
+	if next := create(t, s, spec("next", home)); next.Revision != 10 {
+		t.Errorf("got revision %d, want 10", next.Revision)
+	}
+}
+
 func TestAdopt_AllOrNone(t *testing.T) {
 	t.Parallel()
 	s := open(t, newPath(t))
