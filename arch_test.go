@@ -164,6 +164,40 @@ func TestArchitecture_ScaleIsPure(t *testing.T) {
 	}
 }
 
+// The time of day may jump, forwards and backwards. A time that is made a number or
+// moved to another zone has only that; all others also have the clock that nobody can
+// set, and count by it.
+func TestArchitecture_TheTimeOfDayDecidesNothing(t *testing.T) {
+	reasons := map[string]string{
+		"engine/adoption.go": "when a container was made, which is only shown",
+		"engine/replica.go":  "when a container was made, which is only shown",
+		"engine/logs.go":     "from when on the engine's log is read",
+		"fleet/desire.go":    "when a function was deployed, which is only shown",
+		"fleet/diary.go":     "when a note was written, which is only shown",
+		"fleet/adopt.go":     "the end of a way back, see fleet/window.go",
+		"fleet/keep.go":      "the end of a way back, see fleet/window.go",
+		"fleet/window.go":    "the end of a way back, for the store; what is left of it is counted otherwise",
+		"front/server.go":    "the header Date",
+		"proxy/call.go":      "the header X-Start-Time",
+	}
+	for _, src := range sources(t) {
+		ast.Inspect(src.file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || len(call.Args) > 0 || !slices.Contains([]string{"Unix", "UnixMilli", "UnixMicro", "UnixNano", "UTC", "Local"}, method.Sel.Name) {
+				return true
+			}
+			if reasons[src.path] == "" {
+				t.Errorf("%s: %s takes the time of day alone, which may jump: count by time.Since", src.fset.Position(n.Pos()), method.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
 func TestArchitecture_OnlyMainReadsTheEnvironment(t *testing.T) {
 	for _, src := range sources(t) {
 		if src.room == "." {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"faas-docker/function"
 )
@@ -46,7 +45,7 @@ func (f *Fleet) shelveLeft(adopted *function.Function) {
 		f.Logger.Error("rollback window passed over", "function", adopted.ID(), "err", err)
 	}
 	left := *adopted.Previous
-	left.Until = time.Now().Add(window).UTC()
+	left.Until = f.Wall().Add(window).UTC()
 	adopted.Previous = &left
 }
 

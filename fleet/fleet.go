@@ -93,6 +93,9 @@ type Config struct {
 	// Rested is called when the number of functions that have no replica, and are
 	// started by their next call, changes. Nil means nobody listens.
 	Rested func(change int)
+	// Wall is the time of day, by which the end of a rollback's window is written down;
+	// all else is counted by a clock that nobody can set. Nil means time.Now.
+	Wall func() time.Time
 	// Starts is how many containers may be in the making at a time. Zero means 8.
 	Starts int
 }
@@ -122,6 +125,9 @@ func New(config Config) *Fleet {
 	config.Starts = orDefault(config.Starts, 8)
 	if config.Await == nil {
 		config.Await = awaitHTTP
+	}
+	if config.Wall == nil {
+		config.Wall = time.Now
 	}
 	if config.Ask == nil {
 		config.Ask = askHTTP

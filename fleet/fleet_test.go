@@ -41,7 +41,8 @@ type scene struct {
 	engine *fakeEngine
 	store  *store.Store
 	path   string
-	full   atomic.Bool // the store's disk is
+	full   atomic.Bool  // the store's disk is
+	skew   atomic.Int64 // by how much the time of day was set, in ns
 }
 
 // play runs a test in a bubble with a fleet; arrange may prepare the engine and
@@ -57,7 +58,7 @@ func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
 			arrange(s)
 		}
 		r := resolver.New()
-		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await, Ask: s.ask})
+		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await, Ask: s.ask, Wall: s.wall})
 		ctx, stop := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { r.Watch(ctx, s.engine, 30*time.Second, hclog.NewNullLogger()) })
@@ -68,6 +69,11 @@ func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
 		parts.Wait()
 	})
 }
+
+func (s *scene) wall() time.Time { return time.Now().Add(time.Duration(s.skew.Load())).Round(0) }
+
+// setClock sets the time of day, which the clock of the bubble does not notice.
+func (s *scene) setClock(ahead time.Duration) { s.skew.Store(int64(ahead)) }
 
 // openStore opens the store, again if it is open: then it is not a new one.
 func (s *scene) openStore() {

@@ -58,20 +58,20 @@ func (w *worker) confirm() {
 	changed, err := w.fleet.Store.Change(w.name, func(stored function.Function) (function.Function, bool) {
 		same := stored.Revision == w.last.Revision
 		stored.Answered = true
-		stored.Previous = shelve(stored.Previous, window)
+		stored.Previous = w.shelve(stored.Previous, window)
 		return stored, same
 	})
 	w.rewritten(changed, err)
 }
 
 // shelve begins the window of a revision that serves no longer.
-func shelve(previous *function.Previous, window time.Duration) *function.Previous {
+func (w *worker) shelve(previous *function.Previous, window time.Duration) *function.Previous {
 	if previous == nil || window <= 0 {
 		return nil
 	}
 	shelved := *previous
 	if shelved.Serving() {
-		shelved.Until = time.Now().Add(window).UTC()
+		shelved.Until = w.fleet.Wall().Add(window).UTC()
 	}
 	return &shelved
 }
@@ -82,35 +82,13 @@ func (w *worker) lookBack(v *view) {
 		return
 	}
 	revision := v.want.Previous.Revision
-	v.window = w.window()
+	v.window, v.wayEnds = w.window(), w.way.ends
 	v.previous = sustained{
 		starting:  w.unseen(revision, v.members),
 		notBefore: w.backoff(revision).notBefore,
 		failing:   w.backoff(w.last.Revision).failures > 0,
 		drain:     v.want.Previous.Spec.DrainTimeout(w.fleet.DrainTimeout),
 	}
-}
-
-// expire forgets the revision before when its window is over.
-func (w *worker) expire(wanted function.Function) function.Function {
-	over := func(p *function.Previous) bool { return p != nil && !p.Serving() && !time.Now().Before(p.Until) }
-	if !over(wanted.Previous) {
-		return wanted
-	}
-	changed, err := w.fleet.Store.Change(w.name, func(stored function.Function) (function.Function, bool) {
-		expired := over(stored.Previous)
-		if expired {
-			stored.Previous = nil
-		}
-		return stored, expired
-	})
-	if err != nil {
-		w.rewritten(changed, err)
-		return wanted
-	}
-	w.untidy = true
-	w.want(changed)
-	return changed
 }
 
 // rewritten takes note of what the store says of the function by now.

@@ -44,9 +44,10 @@ type view struct {
 	// checks are the replicas whose health is watched, and when each is to be asked
 	// next.
 	checks map[string]time.Time
-	// window is how long the replaced revision is kept; previous is what is known of
-	// it while want.Previous names one.
+	// window is how long the replaced revision is kept, and wayEnds when that is over;
+	// previous is what is known of it while want.Previous names one.
 	window   time.Duration
+	wayEnds  time.Time
 	previous sustained
 }
 

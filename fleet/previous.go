@@ -27,7 +27,7 @@ func (v view) keeps(m resolver.Member) bool {
 	if previous.Serving() {
 		return m.Ready || m.Kept || m.Warmth == resolver.Asleep
 	}
-	return v.now.Before(previous.Until)
+	return v.now.Before(v.wayEnds)
 }
 
 // replace takes what serves no longer out of rotation, to keep it or to stop it, and
@@ -44,8 +44,8 @@ func (p *plan) replace(v view, others []resolver.Member) (left int) {
 			p.cool(v, m)
 		}
 	}
-	if previous := v.want.Previous; previous != nil && v.now.Before(previous.Until) {
-		p.again = earlier(p.again, previous.Until)
+	if previous := v.want.Previous; previous != nil && v.now.Before(v.wayEnds) {
+		p.again = earlier(p.again, earlier(v.wayEnds, v.now.Add(clockCheck)))
 	}
 	return left
 }

@@ -43,6 +43,8 @@ type worker struct {
 	notes    map[string]*note              // of each replica
 	// scaler decides how many replicas the function should have.
 	scaler *scale.Autoscaler
+	// way is how long there is a way back.
+	way way
 	// unwritten is the last decision of scaler while the store could not take it.
 	unwritten *unwritten
 	// millicores is what the replicas consumed when that was last measured.

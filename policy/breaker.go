@@ -26,8 +26,8 @@ var (
 type breaker struct {
 	policy  function.BreakerPolicy
 	circuit *gobreaker.TwoStepCircuitBreaker[any]
-	// until is when calls are let through again, in nanoseconds since 1970.
-	until atomic.Int64
+	// until is when calls are let through again; nil before it ever opened.
+	until atomic.Pointer[time.Time]
 }
 
 func newBreaker(p function.BreakerPolicy, name function.Name, log hclog.Logger) *breaker {
@@ -40,7 +40,8 @@ func newBreaker(p function.BreakerPolicy, name function.Name, log hclog.Logger) 
 		ReadyToTrip:  b.isTooMuch,
 		IsExcluded:   func(err error) bool { return err == errNeither },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			b.until.Store(time.Now().Add(p.Open).UnixNano())
+			until := time.Now().Add(p.Open)
+			b.until.Store(&until)
 			log.Warn("circuit breaker", "function", name.String(), "from", from.String(), "to", to.String())
 		},
 	})
@@ -80,7 +81,10 @@ func (b *breaker) verdict(ctx context.Context, answer Answer, err error) error {
 
 func (b *breaker) refuse() error {
 	// While a trial is under way the time is over already.
-	left := max(time.Second, time.Until(time.Unix(0, b.until.Load())))
+	left := time.Second
+	if until := b.until.Load(); until != nil {
+		left = max(left, time.Until(*until))
+	}
 	return &function.Failure{Kind: function.ErrUnavailable, Cause: ErrOpen, RetryAfter: left,
 		Text: fmt.Sprintf("it failed too often, and its circuit breaker lets no call through: try again in %s, or look at its logs", left.Round(time.Second))}
 }

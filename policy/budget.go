@@ -18,8 +18,10 @@ const (
 type budget struct {
 	share float64
 
-	mu   sync.Mutex
-	ring [budgetWindow / time.Second]struct {
+	mu sync.Mutex
+	// began is when it was first used: seconds are counted from there.
+	began time.Time
+	ring  [budgetWindow / time.Second]struct {
 		second       int64
 		calls, extra int
 	}
@@ -54,7 +56,10 @@ func (b *budget) take() bool {
 
 // now is the place of this second, emptied of what it held before.
 func (b *budget) now() int {
-	second := time.Now().Unix()
+	if b.began.IsZero() {
+		b.began = time.Now()
+	}
+	second := int64(time.Since(b.began) / time.Second)
 	place := int(second % int64(len(b.ring)))
 	if slot := &b.ring[place]; slot.second != second {
 		slot.second, slot.calls, slot.extra = second, 0, 0

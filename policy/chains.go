@@ -36,10 +36,16 @@ type chainKey struct {
 type keptChain struct {
 	chain *Chain
 	// own is what the chain was made from beside the route's part.
-	own *function.Policies
-	// used is when a call last passed, in nanoseconds since 1970.
+	own  *function.Policies
+	made time.Time
+	// used is when a call last passed, in nanoseconds since it was made.
 	used atomic.Int64
 }
+
+func (k *keptChain) use() { k.used.Store(int64(time.Since(k.made))) }
+
+// idle is how long no call has passed.
+func (k *keptChain) idle() time.Duration { return time.Since(k.made) - time.Duration(k.used.Load()) }
 
 // Of returns the chain for a call of a function with its own policies and with those
 // of the route that it came by. Either may be nil; with both nil there is none.
@@ -57,7 +63,7 @@ func (c *Chains) Of(name function.Name, own, route *function.Policies) *Chain {
 	if kept == nil || !same(kept.own, own) {
 		kept = c.make(key, own)
 	}
-	kept.used.Store(time.Now().UnixNano())
+	kept.use()
 	return kept.chain
 }
 
@@ -77,11 +83,10 @@ func (c *Chains) make(key chainKey, own *function.Policies) *keptChain {
 		before = old.chain
 	}
 	c.sweep()
-	made := &keptChain{own: own, chain: newChain(key.name, combined(own, key.route), before, c.log())}
+	made := &keptChain{own: own, made: time.Now(), chain: newChain(key.name, combined(own, key.route), before, c.log())}
 	if c.kept == nil {
 		c.kept = map[chainKey]*keptChain{}
 	}
-	made.used.Store(time.Now().UnixNano())
 	c.kept[key] = made
 	return made
 }
@@ -95,9 +100,8 @@ func combined(own *function.Policies, route function.Policies) function.Policies
 
 // sweep drops the chains that nobody has used for long.
 func (c *Chains) sweep() {
-	limit := time.Now().Add(-chainIdle).UnixNano()
 	for key, kept := range c.kept {
-		if kept.used.Load() < limit {
+		if kept.idle() > chainIdle {
 			delete(c.kept, key)
 		}
 	}

@@ -18,7 +18,8 @@ type fileValue[T any] struct {
 	parse  func(content []byte) (T, error)
 	failed func(error)
 	value  atomic.Pointer[T]
-	// due is when to look again, in nanoseconds since 1970.
+	began  time.Time
+	// due is when to look again, in nanoseconds since it began.
 	due atomic.Int64
 	// mu protects stamp.
 	mu    sync.Mutex
@@ -33,15 +34,15 @@ type fileStamp struct {
 
 // newFileValue reads a file. Later failures are told to failed.
 func newFileValue[T any](path string, parse func([]byte) (T, error), failed func(error)) (*fileValue[T], error) {
-	f := &fileValue[T]{path: path, parse: parse, failed: failed}
-	f.due.Store(time.Now().Add(fileCheck).UnixNano())
+	f := &fileValue[T]{path: path, parse: parse, failed: failed, began: time.Now()}
+	f.due.Store(int64(fileCheck))
 	return f, f.read()
 }
 
 // get returns what the file said last.
 func (f *fileValue[T]) get() T {
-	now, due := time.Now(), f.due.Load()
-	if now.UnixNano() > due && f.due.CompareAndSwap(due, now.Add(fileCheck).UnixNano()) {
+	now, due := int64(time.Since(f.began)), f.due.Load()
+	if now > due && f.due.CompareAndSwap(due, now+int64(fileCheck)) {
 		if err := f.read(); err != nil {
 			f.failed(err)
 		}
