@@ -182,7 +182,7 @@ func (e *Engine) removeHolder(ctx context.Context, id string) {
 	err := e.removeContainer(ctx, id)
 	e.holders.left(id, err == nil)
 	if err != nil {
-		e.logger.Warn("holder not removed", "holder", id, "err", err)
+		e.log(err)("holder not removed", "holder", id, "err", err)
 	}
 }
 
@@ -191,7 +191,7 @@ func (e *Engine) discardHolder(ctx context.Context, h holder) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
 	defer cancel()
 	if err := e.removeContainer(ctx, h.name); err != nil {
-		e.logger.Warn("holder not removed", "holder", h.name, "err", err)
+		e.log(err)("holder not removed", "holder", h.name, "err", err)
 	}
 	e.holders.release(h)
 }

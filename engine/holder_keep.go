@@ -62,11 +62,15 @@ func (e *Engine) refillHolders(ctx context.Context) {
 			e.logger.Info("replicas start without ready network namespaces", "err", err)
 			return
 		}
-		e.logger.Warn("no network namespace made ready", "err", err, "again_in", pause)
-		if !sleep(ctx, pause) {
+		e.log(err)("no network namespace made ready", "err", err, "again_in", pause)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, holderRetryMax)
+		case <-e.holders.answered:
+			pause = holderRetry
+		case <-ctx.Done():
 			return
 		}
-		pause = min(2*pause, holderRetryMax)
 		if errors.Is(err, function.ErrNotFound) {
 			e.restoreNetwork(ctx)
 		}
@@ -108,6 +112,7 @@ func (e *Engine) readHolderEvents(ctx context.Context, selected filters.Args) er
 	}
 	messages, broken := e.docker.Events(ctx, events.ListOptions{Since: since, Filters: selected})
 	ring(e.holders.doubted) // by whatever went unnoticed before
+	ring(e.holders.answered)
 	for {
 		select {
 		case message := <-messages:

@@ -23,10 +23,10 @@ const (
 // for. What it knows nothing of is a leftover of another process.
 type holderPool struct {
 	most int
-	// wanted, started and doubted hold a token each: there is room for a holder; a
-	// start has begun or ended; a holder may have lost its replica, or a replica
-	// its holder.
-	wanted, started, doubted chan struct{}
+	// wanted, started, doubted and answered hold a token each: there is room for a
+	// holder; a start has begun or ended; a holder may have lost its replica, or a
+	// replica its holder; the engine has answered after it had not.
+	wanted, started, doubted, answered chan struct{}
 
 	mu       sync.Mutex // protects the fields below
 	starting int        // how many replicas are starting
@@ -44,14 +44,15 @@ type holderPool struct {
 
 func newHolderPool(most int) *holderPool {
 	return &holderPool{
-		most:    most,
-		wanted:  make(chan struct{}, 1),
-		started: make(chan struct{}, 1),
-		doubted: make(chan struct{}, 1),
-		closed:  true,
-		held:    map[string]bool{},
-		used:    map[string]holder{},
-		leaving: map[string]bool{},
+		most:     most,
+		wanted:   make(chan struct{}, 1),
+		started:  make(chan struct{}, 1),
+		doubted:  make(chan struct{}, 1),
+		answered: make(chan struct{}, 1),
+		closed:   true,
+		held:     map[string]bool{},
+		used:     map[string]holder{},
+		leaving:  map[string]bool{},
 	}
 }
 

@@ -150,7 +150,7 @@ func (e *Engine) discard(ctx context.Context, instance string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
 	defer cancel()
 	if err := e.removeContainer(ctx, instance); err != nil {
-		e.logger.Warn("container not removed", "container", instance, "err", err)
+		e.log(err)("container not removed", "container", instance, "err", err)
 	}
 }
 

@@ -39,10 +39,14 @@ type fakeEngine struct {
 	// clock is how far the engine's clock is ahead of ours.
 	clock time.Duration
 	ask   func(replica function.Replica, path string) error
+	// away is set while the engine does not answer; it is replaced by leave and
+	// comeBack, and closed to cut the events.
+	away bool
+	cut  chan struct{}
 }
 
 func newFakeEngine() *fakeEngine {
-	return &fakeEngine{containers: map[string]function.Replica{}, secrets: map[string]map[string][]byte{}, events: make(chan function.Name, 100000)}
+	return &fakeEngine{containers: map[string]function.Replica{}, secrets: map[string]map[string][]byte{}, events: make(chan function.Name, 100000), cut: make(chan struct{})}
 }
 
 func (e *fakeEngine) record(format string, args ...any) {
@@ -96,6 +100,28 @@ func (e *fakeEngine) Image(ctx context.Context, reference string) (string, error
 	return "sha256:" + reference, nil
 }
 
+// leave has the engine answer nothing until comeBack.
+func (e *fakeEngine) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away = true
+	close(e.cut)
+}
+
+func (e *fakeEngine) comeBack() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away, e.cut = false, make(chan struct{})
+}
+
+// reach fails while the engine is away. The caller holds mu.
+func (e *fakeEngine) reach() error {
+	if e.away {
+		return function.Unavailable(nil, "no Docker engine answers")
+	}
+	return nil
+}
+
 func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Replica, error) {
 	if e.start != nil {
 		if err := e.start(f); err != nil {
@@ -105,6 +131,9 @@ func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Rep
 	time.Sleep(200 * time.Millisecond)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.reach(); err != nil {
+		return function.Replica{}, err
+	}
 	e.count++
 	id := fmt.Sprintf("c%d", e.count)
 	replica := function.Replica{
@@ -129,6 +158,9 @@ func (e *fakeEngine) Stop(ctx context.Context, id string, _ time.Duration) error
 func (e *fakeEngine) Remove(_ context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.reach(); err != nil {
+		return err
+	}
 	if replica, ok := e.containers[id]; ok {
 		delete(e.containers, id)
 		e.record("remove %s", id)
@@ -195,6 +227,9 @@ func (e *fakeEngine) left() string {
 func (e *fakeEngine) set(id string, state function.State) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.reach(); err != nil {
+		return err
+	}
 	replica, ok := e.containers[id]
 	if !ok {
 		return errors.New("no such container")
@@ -206,6 +241,12 @@ func (e *fakeEngine) set(id string, state function.State) error {
 }
 
 func (e *fakeEngine) PostMortem(context.Context, string) (function.PostMortem, error) {
+	time.Sleep(5 * time.Millisecond)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.reach(); err != nil {
+		return function.PostMortem{}, err
+	}
 	return function.PostMortem{ExitCode: 7, LastLines: []string{"boom"}}, nil
 }
 
@@ -274,6 +315,9 @@ func (e *fakeEngine) Functions(context.Context) ([]function.Function, error) {
 func (e *fakeEngine) Replicas(_ context.Context, name function.Name) ([]function.Replica, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.reach(); err != nil {
+		return nil, err
+	}
 	var list []function.Replica
 	for _, replica := range e.containers {
 		if name.IsZero() || replica.Function == name {
@@ -285,9 +329,17 @@ func (e *fakeEngine) Replicas(_ context.Context, name function.Name) ([]function
 }
 
 func (e *fakeEngine) Events(ctx context.Context, subscribed func(), changed func(function.Event)) error {
+	e.mu.Lock()
+	cut, err := e.cut, e.reach()
+	e.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	subscribed()
 	for {
 		select {
+		case <-cut:
+			return function.Unavailable(nil, "the stream was cut")
 		case name := <-e.events:
 			changed(function.Event{Function: name})
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ type Fleet struct {
 }
 
 // New returns a Fleet for every function in the store; it becomes the resolver's
-// Changed hook.
+// Changed and Back hooks.
 func New(config Config) *Fleet {
 	config.DeployWait = orDefault(config.DeployWait, 20*time.Second)
 	config.StartTimeout = orDefault(config.StartTimeout, time.Minute)
@@ -141,6 +142,7 @@ func New(config Config) *Fleet {
 		workers: map[function.Name]*worker{},
 	}
 	config.Resolver.Changed = f.ring
+	config.Resolver.Back = f.forgive
 	for _, known := range config.Store.Functions("") {
 		f.declare(known.Spec)
 	}
@@ -218,6 +220,13 @@ func (f *Fleet) begin(ctx context.Context) bool {
 // listens; Run rings for all.
 func (f *Fleet) ring(name function.Name) { f.tell(name, nil) }
 
+// forgive tells all workers that the engine is back.
+func (f *Fleet) forgive() {
+	for _, name := range f.Resolver.Names() {
+		f.tell(name, (*worker).forgive)
+	}
+}
+
 // tell has the function's worker, made when missing, run act before it looks
 // again. It reports whether anybody listens.
 func (f *Fleet) tell(name function.Name, act func(*worker)) bool {
@@ -260,6 +269,15 @@ func retry(ctx context.Context, act func() error, failed func(error, time.Durati
 		failed(err, wait)
 		pause(ctx, wait)
 	}
+}
+
+// log returns what is logged with that the engine could not do something to a replica.
+// That the engine is away is said elsewhere, once.
+func (f *Fleet) log(err error) func(message string, args ...any) {
+	if errors.Is(err, function.ErrUnavailable) {
+		return f.Logger.Debug
+	}
+	return f.Logger.Error
 }
 
 func orDefault[T comparable](value, otherwise T) T {

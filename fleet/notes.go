@@ -20,6 +20,8 @@ type note struct {
 	// counted is set when starting does not count it: a listing may show a new one
 	// before the task that starts it has ended.
 	counted bool
+	// mourned is set when its death has counted as a failure.
+	mourned bool
 	// admitted is set when it was seen to answer.
 	admitted bool
 	// intact is set while it is frozen by this worker with all of its memory, and

@@ -100,7 +100,8 @@ func decide(v view) plan {
 	current, others := v.sort(&p)
 	if v.want == nil {
 		p.probe = nil
-		p.retire = append(replicas(current), replicas(others)...)
+		p.retire = append(p.retire, replicas(current)...)
+		p.retire = append(p.retire, replicas(others)...)
 		p.over = len(v.members) == 0 && v.making == 0 && !v.preparing
 		return p
 	}
@@ -109,7 +110,7 @@ func decide(v view) plan {
 	p.freeze, p.reclaim = pick(current, warmth.Freeze), pick(current, warmth.Reclaim)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
 	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
-	p.retire = pick(current, warmth.Remove)
+	p.retire = append(p.retire, pick(current, warmth.Remove)...)
 	p.again = earlier(p.again, warmth.Again)
 	p.watch(v)
 	able := v.able(current)
@@ -205,7 +206,11 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 		if v.isStranded(m) {
 			p.thaw = append(p.thaw, m.Replica)
 		}
-		if v.leaving[m.ID] || m.Withdrawn && m.State != function.Exited {
+		if v.leaving[m.ID] {
+			continue
+		}
+		if m.Withdrawn && m.State != function.Exited {
+			p.retire = append(p.retire, m.Replica) // once more: it could not be stopped
 			continue
 		}
 		switch m.State {

@@ -78,9 +78,11 @@ func TestDecide(t *testing.T) {
 		{"surplus: what does not answer goes first", view{want: wanted(1, 1), prepared: true, probing: map[string]bool{"b": true}, members: []resolver.Member{member("a", 1, running, "r"), member("b", 1, running, "")}}, plan{retire: []function.Replica{{ID: "b"}}}},
 		{"to zero: all go", view{want: wanted(1, 0), members: []resolver.Member{member("a", 1, running, "r")}}, plan{retire: []function.Replica{{ID: "a"}}}},
 		{"a deleted function: all go", view{members: []resolver.Member{member("a", 1, running, "r"), member("b", 2, running, "")}}, plan{retire: []function.Replica{{ID: "a"}, {ID: "b"}}}},
-		{"one that was lent asleep and then withdrawn thaws", view{want: wanted(2, 0), members: []resolver.Member{member("a", 1, paused, "w1"), member("b", 1, paused, "w")}}, plan{thaw: []function.Replica{{ID: "a"}}}},
-		{"of a deleted function, too", view{members: []resolver.Member{member("a", 1, paused, "w1")}}, plan{thaw: []function.Replica{{ID: "a"}}}},
+		{"one that was lent asleep and then withdrawn thaws", view{want: wanted(2, 0), leaving: map[string]bool{"a": true, "b": true}, members: []resolver.Member{member("a", 1, paused, "w1"), member("b", 1, paused, "w")}}, plan{thaw: []function.Replica{{ID: "a"}}}},
+		{"also of a deleted function", view{leaving: map[string]bool{"a": true}, members: []resolver.Member{member("a", 1, paused, "w1")}}, plan{thaw: []function.Replica{{ID: "a"}}}},
 		{"what is being stopped is waited for", view{leaving: map[string]bool{"a": true}, members: []resolver.Member{member("a", 1, running, "w")}}, plan{}},
+		{"what could not be stopped is stopped again", view{want: wanted(1, 1), prepared: true, members: []resolver.Member{member("a", 1, running, "w"), member("b", 1, running, "r")}}, plan{retire: []function.Replica{{ID: "a"}}}},
+		{"of a deleted function, too", view{members: []resolver.Member{member("a", 1, paused, "w")}}, plan{retire: []function.Replica{{ID: "a"}}}},
 		{"a changed secret is put in place while replicas run", view{want: wanted(1, 1), stale: true, members: []resolver.Member{member("a", 1, running, "r")}}, plan{prepare: true, settled: true}},
 	}
 	for _, test := range tests {

@@ -289,7 +289,7 @@ func (w *worker) hold(ctx context.Context, replica function.Replica, failure str
 	w.leaving[replica.ID] = true
 	w.task(func() func(*worker) {
 		if err := act(); err != nil && ctx.Err() == nil {
-			w.fleet.Logger.Error(failure, "function", w.name, "replica", replica.Instance, "err", err)
+			w.fleet.log(err)(failure, "function", w.name, "replica", replica.Instance, "err", err)
 			pause(ctx, time.Second)
 		}
 		return func(w *worker) { delete(w.leaving, replica.ID) }
@@ -322,7 +322,7 @@ func (w *worker) bury(ctx context.Context, m resolver.Member) {
 func (w *worker) inquire(ctx context.Context, replica function.Replica, patience time.Duration) {
 	pm, err := w.fleet.Engine.PostMortem(ctx, replica.ID)
 	if err != nil {
-		w.fleet.Logger.Warn("no post-mortem", "function", w.name, "replica", replica.Instance, "err", err)
+		w.fleet.log(err)("no post-mortem", "function", w.name, "replica", replica.Instance, "err", err)
 		return
 	}
 	w.post(func(w *worker) {

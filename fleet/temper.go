@@ -21,7 +21,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 	w.of(replica.ID).pulse = nil
 	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
 		if err != nil {
-			w.fleet.Logger.Error("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
+			w.fleet.log(err)("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
 			if !w.inService(replica.Revision) {
 				w.retire(ctx, replica)
 				return
@@ -44,7 +44,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 	began := time.Now()
 	w.temper(ctx, replica, w.revive(replica), func(w *worker, err error) {
 		if err != nil {
-			w.fleet.Logger.Error("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
+			w.fleet.log(err)("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
 			w.note("replica %s could not be thawed: %v", replica.Instance, err)
 			w.fleet.Resolver.Lose(replica, neverThawed(err))
 			if !w.leaving[replica.ID] {

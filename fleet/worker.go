@@ -302,6 +302,13 @@ func (w *worker) backoff(revision uint64) *backoff {
 	return w.backoffs[revision]
 }
 
+// forgive forgets all failures: while the engine was away everything failed, and the
+// pauses that grew meanwhile say nothing of the function.
+func (w *worker) forgive() {
+	clear(w.backoffs)
+	w.fleet.Resolver.Relent(w.name)
+}
+
 func (w *worker) readPolicy(spec function.Spec) {
 	policy, err := scale.Parse(spec)
 	if err != nil {
@@ -411,7 +418,11 @@ func (w *worker) note(format string, args ...any) {
 func (w *worker) mourn(members []resolver.Member) {
 	mourned := map[uint64]bool{}
 	for _, m := range members {
-		if w.wasWanted(m) && !w.leaving[m.ID] && !mourned[m.Revision] {
+		if !w.wasWanted(m) || w.leaving[m.ID] || w.of(m.ID).mourned {
+			continue
+		}
+		w.of(m.ID).mourned = true
+		if !mourned[m.Revision] {
 			mourned[m.Revision] = true
 			w.backoff(m.Revision).fail(time.Now(), w.age(m.ID))
 		}

@@ -276,6 +276,12 @@ func (p *pool) refuse(err error, until time.Time) {
 	p.turnAway(err)
 }
 
+func (p *pool) relent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal = nil
+}
+
 func (p *pool) turnAway(err error) {
 	for _, w := range p.line {
 		w.err = err

@@ -32,6 +32,10 @@ type Resolver struct {
 	// function has certainly seen nothing of them, so that they may be sent elsewhere.
 	// Set it before use; nil means nobody listens.
 	Lost func(replica function.Replica, untouched bool)
+	// Back is called, without locks held, when the engine has answered again after it
+	// had not: what failed meanwhile may succeed now. Set it before use; nil means
+	// nobody listens.
+	Back func()
 
 	// listings numbers the listings of the engine, so that one which began before
 	// a replica was started cannot make it vanish.
@@ -199,6 +203,13 @@ func (r *Resolver) Refuse(name function.Name, err error, until time.Time) {
 	}
 }
 
+// Relent has nobody turned away any more: what Refuse said of a function has passed.
+func (r *Resolver) Relent(name function.Name) {
+	if p := r.pool(name); p != nil {
+		p.relent()
+	}
+}
+
 // Members returns what is known of a function's replicas, oldest first.
 func (r *Resolver) Members(name function.Name) []Member {
 	p := r.pool(name)
@@ -276,6 +287,12 @@ func (r *Resolver) changed(name function.Name) {
 func (r *Resolver) gone(replica *function.Replica) {
 	if r.Gone != nil {
 		r.Gone(*replica)
+	}
+}
+
+func (r *Resolver) back() {
+	if r.Back != nil {
+		r.Back()
 	}
 }
 

@@ -453,6 +453,44 @@ func TestWatch_ListsAfterSubscribingOnEventsAndOnReconnect(t *testing.T) {
 	})
 }
 
+func TestWatch_SaysThatTheEngineIsBackAfterEachTimeItWasAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r, figlet, back := New(), name("figlet"), 0
+		r.Back = func() {
+			back++
+			wantMembers(t, r, figlet, "a")
+		}
+		engine := &fakeEngine{sessions: make(chan chan function.Name)}
+		engine.set(running(figlet, "a"))
+		go r.Watch(ctx, engine, time.Hour, hclog.NewNullLogger())
+		for times := range 3 {
+			events := make(chan function.Name)
+			engine.sessions <- events
+			synctest.Wait()
+			if back != times {
+				t.Errorf("after it was away %d times it was back %d times", times, back)
+			}
+			close(events)
+		}
+	})
+}
+
+func TestRelent_CallersWaitAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, figlet := New(), name("figlet")
+		r.Declare(figlet, function.CallPolicy{})
+		r.Refuse(figlet, errors.New("no engine"), time.Now().Add(time.Minute))
+		r.Relent(figlet)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := r.Acquire(ctx, figlet); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after the refusal was taken back: %v", err)
+		}
+	})
+}
+
 func wantMembers(t *testing.T, r *Resolver, n function.Name, ids ...string) {
 	t.Helper()
 	var got []string

@@ -26,20 +26,30 @@ type Engine interface {
 // Watch keeps the resolver true to the engine until ctx ends: it subscribes to
 // the events, then lists everything, then lists each function again that an event
 // names, and everything after two seconds and then every resync. It reconnects with a growing pause, of at
-// most five seconds, whenever the engine does not answer. What is known stays in
+// most one second, whenever the engine does not answer. What is known stays in
 // force meanwhile: replicas that run go on being lent.
 func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duration, logger hclog.Logger) {
 	pause := reconnectFloor
+	var away time.Time // since when the engine does not answer; zero while it does
 	for ctx.Err() == nil {
 		w := watcher{resolver: r, engine: engine, resync: resync, bells: newDoorbells()}
+		w.listed = func() {
+			pause = reconnectFloor
+			if !away.IsZero() {
+				logger.Info("engine answers again", "after", time.Since(away).Round(time.Millisecond))
+				away = time.Time{}
+				r.back()
+			}
+		}
 		err := w.run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if w.listed {
-			pause = reconnectFloor
+		report := logger.Debug
+		if away.IsZero() {
+			away, report = time.Now(), logger.Warn
 		}
-		logger.Warn("engine does not answer", "err", err, "retry_in", pause)
+		report("engine does not answer", "err", err, "retry_in", pause)
 		sleep(ctx, pause/2+rand.N(pause/2+1))
 		pause = min(2*pause, reconnectCeiling)
 	}
@@ -47,7 +57,7 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 
 const (
 	reconnectFloor   = 100 * time.Millisecond
-	reconnectCeiling = 5 * time.Second
+	reconnectCeiling = time.Second
 	// aftermath is when everything is listed a second time: an engine goes on
 	// creating containers for a provider that was killed, and no event tells.
 	aftermath = 2 * time.Second
@@ -104,7 +114,7 @@ type watcher struct {
 	engine   Engine
 	resync   time.Duration
 	bells    *doorbells
-	listed   bool
+	listed   func() // called when everything was listed for the first time
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -140,8 +150,8 @@ func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken
 	if err := w.list(ctx, function.Name{}); err != nil {
 		return err
 	}
-	w.listed = true
 	w.resolver.syncedOnce.Do(func() { close(w.resolver.synced) })
+	w.listed()
 	tick := time.NewTimer(min(aftermath, w.resync))
 	defer tick.Stop()
 	for {
