@@ -28,7 +28,7 @@ down: ## undo up: remove the provider, its functions, their network and all data
 	@scripts/down.sh
 
 .PHONY: test
-test: engine check ## check the source and run every test, with the race detector
+test: engine check cover ## check the source and run every test, with the race detector
 	@scripts/toolchain.sh race
 	go test -race ./...
 
@@ -50,6 +50,10 @@ check: toolchain ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+
+.PHONY: cover
+cover: toolchain ## hold the tests of what decides about replicas to 95 % of its code
+	@scripts/cover.sh ./scale 95
 
 .PHONY: build
 build: toolchain ## build bin/faas-docker, a static binary

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -342,38 +343,116 @@ func TestContainer_ReadOnlyRootHasAWritableTmp(t *testing.T) {
 	h.get(t, "/function/"+spec.Service+"/write?path=/tmp/.lock").wants(t, http.StatusOK)
 }
 
-// Every function has a worker of its own: what one waits for delays no other.
-func TestDeploy_DrainOfOneFunctionDelaysNoOther(t *testing.T) {
+// Every function has a worker of its own: what one waits for delays no other. Cold
+// starts of one function are measured by themselves and while others are in trouble,
+// in turns, because the machine is not always as fast.
+func TestDeploy_TroubleOfOneFunctionDelaysNoOther(t *testing.T) {
 	parallelUnlessAlone(t)
 	h := startHost(t, enginetest.Network(t), map[string]string{"netns_pool": "1"})
-	draining, cold := h.spec(t, "echo"), h.spec(t, "echo")
-	h.deploy(t, draining)
+	cold := h.spec(t, "echo")
 	cold.Labels = &map[string]string{"com.openfaas.scale.min": "0"}
 	h.send(t, http.MethodPost, "/system/functions", cold).wants(t, http.StatusOK)
-	start := func() time.Duration {
-		h.awaitNamespace(t)
-		began := time.Now()
-		h.do(t, request{method: http.MethodPost, path: "/function/" + cold.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
-		return time.Since(began)
+	troubles := []struct {
+		name  string
+		begin func(*testing.T) (end func())
+	}{
+		{"nothing", func(*testing.T) func() { return func() {} }},
+		{"a drain", h.drainSomething},
+		{"a pull", h.pullSomething},
+		{"a failure", h.failSomething},
 	}
-	alone := start()
-	h.send(t, http.MethodPost, "/system/scale-function/"+cold.Service, map[string]any{"replicas": 0}).wants(t, http.StatusAccepted)
-	eventually(t, "it is at zero again", func() (bool, string) { return len(h.containers(t, cold.Service)) == 0, "" })
+	took := map[string][]time.Duration{}
+	for range 5 {
+		for _, trouble := range troubles {
+			end := trouble.begin(t)
+			took[trouble.name] = append(took[trouble.name], h.startFromZero(t, cold.Service))
+			end()
+		}
+	}
+	alone := middle(took["nothing"])
+	for _, trouble := range troubles {
+		beside := middle(took[trouble.name])
+		t.Logf("cold starts beside %s: %s, half of them within %s", trouble.name, took[trouble.name], beside)
+		if limit := time.Duration(coldLimit * float64(alone)); beside > limit {
+			t.Errorf("half of the cold starts beside %s take %s, want at most %s, %g times those beside nothing", trouble.name, beside, limit, coldLimit)
+		}
+	}
+}
 
-	end := h.callUntilTold(t, "/function/"+draining.Service+"?stream=1")
-	draining.EnvVars = map[string]string{"round": "2"}
-	h.send(t, http.MethodPut, "/system/functions", draining).wants(t, http.StatusOK)
-	eventually(t, "the old revision is drained beside the new one", func() (bool, string) {
-		return len(h.containers(t, draining.Service)) == 2 && h.status(t, draining.Service).AvailableReplicas > 0, ""
-	})
-	beside := start()
-	if now := len(h.containers(t, draining.Service)); now != 2 {
-		t.Errorf("%d containers of the function that is drained, want both revisions' for as long as the call lasts", now)
+// startFromZero measures a call of a function that has no replica, and takes the
+// replica away again.
+func (h *host) startFromZero(t *testing.T, name string) time.Duration {
+	t.Helper()
+	h.awaitNamespace(t)
+	began := time.Now()
+	h.do(t, request{method: http.MethodPost, path: "/function/" + name, body: "awake"}).wants(t, http.StatusOK, "awake")
+	took := time.Since(began)
+	h.send(t, http.MethodPost, "/system/scale-function/"+name, map[string]any{"replicas": 0}).wants(t, http.StatusAccepted)
+	eventually(t, "it is at zero again", func() (bool, string) { return len(h.containers(t, name)) == 0, "" })
+	return took.Round(100 * time.Microsecond)
+}
+
+// middle is the median of several times.
+func middle(times []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[len(sorted)/2]
+}
+
+// drainSomething updates a function whose old replica has a call until end.
+func (h *host) drainSomething(t *testing.T) (end func()) {
+	t.Helper()
+	spec := h.spec(t, "echo")
+	h.deploy(t, spec)
+	finish := h.callUntilTold(t, "/function/"+spec.Service+"?stream=1")
+	spec.EnvVars = map[string]string{"round": "2"}
+	h.send(t, http.MethodPut, "/system/functions", spec).wants(t, http.StatusOK)
+	h.awaitLeaving(t, spec.Service, 1)
+	return func() {
+		if now := len(h.containers(t, spec.Service)); now != 2 {
+			t.Errorf("%d containers of the function that is drained, want both revisions' for as long as the call lasts", now)
+		}
+		if got, err := finish(); err != nil || got != "begun, ended" {
+			t.Errorf("the call that was drained got %q, %v", got, err)
+		}
+		h.end(t, spec.Service)
 	}
-	t.Logf("a cold start took %s alone, %s while another function was drained", alone.Round(time.Millisecond), beside.Round(time.Millisecond))
-	if got, err := end(); err != nil || got != "begun, ended" {
-		t.Errorf("the call that was drained got %q, %v", got, err)
+}
+
+// pullSomething deploys a function whose image is being fetched until end.
+func (h *host) pullSomething(t *testing.T) (end func()) {
+	t.Helper()
+	spec := h.spec(t, "echo")
+	registry, asked := silentRegistry(t)
+	spec.Image = registry + "/slow:1"
+	ctx, cancel := context.WithCancel(t.Context())
+	deployed := make(chan struct{})
+	go func() {
+		defer close(deployed)
+		_, _ = h.sdk.Deploy(ctx, spec) // it is given up below
+	}()
+	select {
+	case <-asked:
+	case <-time.After(soon):
+		t.Fatal("the registry was not asked: this test no longer tests anything")
 	}
+	return func() { cancel(); <-deployed }
+}
+
+// failSomething deploys a function that crashes whenever it is started.
+func (h *host) failSomething(t *testing.T) (end func()) {
+	t.Helper()
+	spec := h.spec(t, "crash")
+	spec.EnvVars = map[string]string{"crash_on_start": "1"}
+	h.send(t, http.MethodPost, "/system/functions", spec)
+	h.await(t, spec.Service, "the reason", func(s status) bool { return strings.Contains(s.Reason, "code 7") })
+	return func() { h.end(t, spec.Service) }
+}
+
+// end deletes a function and waits until nothing of it is left.
+func (h *host) end(t *testing.T, name string) {
+	t.Helper()
+	h.forget(t, name, defaultNS)
+	eventually(t, "nothing of "+name+" is left", func() (bool, string) { return len(h.containers(t, name)) == 0, "" })
 }
 
 // callUntilTold begins a call of an echo that streams. It lasts until end is called,

@@ -19,4 +19,7 @@ const (
 	engineAway = 3 * time.Minute
 	// deathLimit is how soon a replica that was killed must be replaced.
 	deathLimit = time.Second
+	// coldLimit is how many times longer a cold start may take while other functions
+	// are in trouble.
+	coldLimit = 1.5
 )

@@ -19,4 +19,7 @@ const (
 	engineAway = 2 * time.Second
 	// deathLimit is how soon a replica that was killed must be replaced.
 	deathLimit = soon
+	// coldLimit is how many times longer a cold start may take while other functions
+	// are in trouble. One that waited for them would take as long as the test.
+	coldLimit = 4.0
 )
