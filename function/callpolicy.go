@@ -57,7 +57,8 @@ type CallPolicy struct {
 	MaxWaiting int
 	// Protocol is ProtocolHTTP1, ProtocolH2C or empty.
 	Protocol string
-	// MaxRequestBody bounds the body of a request, in bytes.
+	// MaxRequestBody bounds the body of a request, in bytes. Zero means as for any
+	// function, and a negative one that there is no bound.
 	MaxRequestBody int64
 	// Policies are what is done around each call; nil means nothing.
 	Policies *Policies
@@ -126,7 +127,11 @@ func (s Spec) policyCount(key string, n *int) error {
 
 func (s Spec) policyBytes(key string, n *int64) error {
 	text, field, found := s.policyText(key)
-	if !found || text == "0" {
+	if !found {
+		return nil
+	}
+	if text == "0" {
+		*n = -1
 		return nil
 	}
 	parsed, err := ParseMemory(text)

@@ -28,6 +28,10 @@ func TestCallPolicy_ReadsLabelsAndAnnotations(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
+	unbounded := Spec{Labels: map[string]string{"com.openfaas.call.max_request_body": "0"}}
+	if got, err := unbounded.CallPolicy(); err != nil || got.MaxRequestBody >= 0 {
+		t.Errorf("a body without a bound: got %+v, %v", got, err)
+	}
 	if got, err := (Spec{}).CallPolicy(); err != nil || got != (CallPolicy{}) {
 		t.Errorf("nothing said: got %+v, %v", got, err)
 	}

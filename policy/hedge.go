@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -75,9 +77,19 @@ func (r *race) start() {
 	try.Quiet = true
 	r.cancels = append(r.cancels, cancel)
 	go func() {
-		answer, err := r.next(ctx, try)
+		answer, err := r.send(ctx, try)
 		r.arrived <- runner{number, answer, err}
 	}()
+}
+
+// send makes a failure of a policy that panics: nobody recovers in this goroutine.
+func (r *race) send(ctx context.Context, try *Request) (answer Answer, err error) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			answer, err = nil, fmt.Errorf("policy panicked: %v\n%s", failure, debug.Stack())
+		}
+	}()
+	return r.next(ctx, try)
 }
 
 // finish decides when the first has arrived. One that failed waits for the other.

@@ -312,6 +312,18 @@ func TestChain_TheOrderIsFixed(t *testing.T) {
 	}
 }
 
+// A hedged try has a goroutine of its own, where a panic would end the program.
+func TestHedge_APolicyThatPanicsFailsItsTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own := Func(func(context.Context, *Request, Sender) (Answer, error) { panic("oh") })
+		r := &replica{acts: []act{{status: 200}}}
+		answer, err := chainOf(t, "hedge", "after=1s").Do(t.Context(), request("GET", ""), own, r.send)
+		if answer != nil || err == nil || !strings.Contains(err.Error(), "oh") {
+			t.Errorf("got %v, %v", answer, err)
+		}
+	})
+}
+
 func TestChain_APolicyOfOneCallSeesEachTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := 0

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -29,8 +30,11 @@ type call struct {
 	previous bool
 	policy   function.CallPolicy
 	began    time.Time
-	// incoming is the request as the server gave it; r may be bound to a deadline.
+	// incoming is the request as the server gave it; r may be bound to a deadline, until
+	// unbind is called: only when the call has been finished, which asks how r ended. It
+	// is nil for one that is not bound.
 	incoming *http.Request
+	unbind   context.CancelFunc
 	// body is what the client sends, perhaps limited.
 	body io.Reader
 	// announced are the trailers that are to follow it. Whoever reads the body adds
@@ -49,6 +53,8 @@ type call struct {
 	upload upload
 	// known is set when the function exists; the observer was told it started.
 	known bool
+	// observed is set when the observer was told how the call has ended.
+	observed bool
 	// dismissed is set when the client's connection ends with this call.
 	dismissed bool
 	// duplex is set when the answer may begin before the request has ended.
@@ -99,11 +105,10 @@ func (c *call) run() (err error) {
 	if c.target, err = parseTarget(c.r, c.handler.defaultNamespace()); err != nil {
 		return err
 	}
-	cancel, err := c.applyPolicy()
-	if err != nil {
+	if err := c.applyPolicy(); err != nil {
 		return err
 	}
-	defer cancel()
+	own := c.ownPolicy()
 	lease, err := c.acquire(try{ctx: c.r.Context(), held: &c.held}, c.handler.wakeTimeout())
 	if !isUnknown(err) {
 		c.started()
@@ -112,7 +117,7 @@ func (c *call) run() (err error) {
 		return err
 	}
 	c.repeats.until = time.Since(c.began) + c.handler.retryTimeout()
-	if chain, own := c.policies(); chain != nil || own != nil {
+	if chain := c.policies(); chain != nil || own != nil {
 		return c.deliverThrough(chain, own, lease)
 	}
 	return c.deliver(lease)
@@ -127,24 +132,23 @@ func (c *call) take() {
 }
 
 // applyPolicy asks how the function wants to be invoked, and bounds the call so.
-func (c *call) applyPolicy() (cancel func(), err error) {
+func (c *call) applyPolicy() error {
 	c.take()
-	if c.handler.Policy == nil {
-		return func() {}, nil
+	if c.handler.Policy != nil {
+		c.policy = c.handler.Policy(c.target.name)
 	}
-	c.policy = c.handler.Policy(c.target.name)
-	if limit := c.policy.MaxRequestBody; limit > 0 && c.r.ContentLength != 0 {
+	if limit := cmp.Or(c.policy.MaxRequestBody, c.handler.MaxRequestBody); limit > 0 && c.r.ContentLength != 0 {
 		if c.r.ContentLength > limit {
-			return nil, errLargeBody
+			return errLargeBody
 		}
 		c.body = http.MaxBytesReader(c.w, c.r.Body, limit)
 	}
 	if c.policy.Timeout <= 0 {
-		return func() {}, nil
+		return nil
 	}
 	ctx, cancel := context.WithDeadlineCause(c.r.Context(), c.began.Add(c.policy.Timeout), errExpired)
-	c.r = c.r.WithContext(ctx)
-	return cancel, nil
+	c.r, c.unbind = c.r.WithContext(ctx), cancel
+	return nil
 }
 
 // headTimeout bounds the wait for the head of the answer.
@@ -165,6 +169,23 @@ func (c *call) started() {
 	c.known = true
 	if c.handler.Observer != nil {
 		c.handler.Observer.Started(c.target.name)
+	}
+}
+
+// ended tells the observer how the call has ended, once.
+func (c *call) ended(code int) {
+	if c.known && !c.observed && c.handler.Observer != nil {
+		c.observed = true
+		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
+	}
+}
+
+// unwind lets go of a call, and tells the observer of one that did not come to its end:
+// somebody around us answers what panics.
+func (c *call) unwind() {
+	c.ended(http.StatusInternalServerError)
+	if c.unbind != nil {
+		c.unbind()
 	}
 }
 
@@ -194,9 +215,7 @@ func (c *call) finish(err error) {
 		// For a client that went away the server would make up an empty 200.
 		cut = begun || code == statusClientGone
 	}
-	if c.known && c.handler.Observer != nil {
-		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
-	}
+	c.ended(code)
 	if c.request != nil {
 		c.request.End(code, err)
 	}

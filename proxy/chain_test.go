@@ -429,7 +429,7 @@ func TestChain_ARouteAddsItsPolicies(t *testing.T) {
 func TestChain_ACallWithoutPoliciesAllocatesNothingForThem(t *testing.T) {
 	c := &call{handler: &Handler{Chains: &policy.Chains{}}, r: httptest.NewRequest("GET", "/function/f", nil)}
 	allocations := testing.AllocsPerRun(1000, func() {
-		if chain, own := c.policies(); chain != nil || own != nil {
+		if c.policies() != nil || c.ownPolicy() != nil {
 			t.Fatal("there are policies")
 		}
 	})

@@ -62,6 +62,9 @@ type Handler struct {
 	// StallTimeout is how long a client may take to accept a piece of an answer;
 	// one that takes longer is cut off. Zero means 60 s.
 	StallTimeout time.Duration
+	// MaxRequestBody bounds the body of a request, in bytes, where the function's policy
+	// does not; past it the client gets a 413. Zero means no bound.
+	MaxRequestBody int64
 	// TrustedProxies are the peers whose X-Forwarded-* and Forwarded headers are
 	// kept and added to; from everybody else they are replaced. Empty trusts nobody.
 	TrustedProxies []netip.Prefix
@@ -72,7 +75,8 @@ type Handler struct {
 	// function.WithPolicies); nil means that nothing is done around their calls.
 	Chains *policy.Chains
 	// CallPolicy chooses a policy for one call, whose place in the chain is marked in
-	// policy.Chain.Do. Nil means none, and so does what it returns.
+	// policy.Chain.Do; it is asked for functions that do not exist, too. Nil means none,
+	// and so does what it returns.
 	CallPolicy func(function.Name, *http.Request) policy.Policy
 	// SpoolDir is the folder for request bodies that are kept to be sent again and are
 	// too long for memory; empty means the system's folder for temporary files.
@@ -121,6 +125,7 @@ func (h *Handler) Previous() http.Handler {
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 	c := call{handler: h, w: w, r: r, previous: previous, began: time.Now()}
+	defer c.unwind()
 	c.identify()
 	err := c.intercept()
 	if errors.Is(err, ErrHandled) {

@@ -32,7 +32,6 @@ func (u *upstream) carryHTTP2(c *call, t try) error {
 			return err
 		}
 		err := x.run()
-		x.stream.close()
 		if !errors.Is(err, errStale) || refusals == maxRefusals || !x.repeatable() {
 			return x.blame(err)
 		}
@@ -53,8 +52,9 @@ type http2Exchange struct {
 	// first kept bytes of it, it can be sent again; then kept is -1.
 	buffer *[]byte
 	kept   int
-	// done gets what became of an answer that was passed on early.
-	done chan error
+	// done gets what became of an answer that was passed on early; panicked is set before.
+	done     chan error
+	panicked transported
 	// grace ends the upload soon; nil unless the answer was that we try again.
 	grace *time.Timer
 	// uploaded is closed when the body has been sent beside the answer; nil unless it
@@ -100,8 +100,9 @@ func (x *http2Exchange) open(u *upstream) error {
 	}
 }
 
-// run carries the request and its answer.
+// run carries the request and its answer, and closes the stream.
 func (x *http2Exchange) run() error {
+	defer x.stream.close()
 	if x.body == nil {
 		return x.receive()
 	}
@@ -124,7 +125,7 @@ func (x *http2Exchange) run() error {
 }
 
 func (x *http2Exchange) receiveEarly() {
-	err := x.receive()
+	err := x.receiveCaught()
 	if errors.Is(err, errStale) {
 		// The rest of the request is needed, if it comes before the client begins to
 		// wait for the function.
@@ -135,12 +136,19 @@ func (x *http2Exchange) receiveEarly() {
 	x.done <- err
 }
 
+// receiveCaught is receive in another goroutine than the call's: nobody recovers there.
+func (x *http2Exchange) receiveCaught() error {
+	defer x.panicked.catch()
+	return x.receive()
+}
+
 // settle waits for an answer that began before the body was sent.
 func (x *http2Exchange) settle(uploaded error) error {
 	if uploaded != nil && !errors.Is(uploaded, errStopped) && !x.call.interrupted.Load() {
 		x.stream.abandon(uploaded)
 	}
 	err := <-x.done
+	x.panicked.rethrow()
 	if x.grace != nil {
 		x.grace.Stop()
 		x.grace = nil
@@ -156,7 +164,7 @@ func (x *http2Exchange) upload() error {
 	}
 	for !x.body.isOver() {
 		room := (*x.buffer)[max(0, x.kept):]
-		n, err := x.body.Read(room)
+		n, err := readBody(x.body, room)
 		if err != nil && err != io.EOF {
 			return explainBody(ctx, err)
 		}

@@ -12,17 +12,20 @@ import (
 	"faas-docker/resolver"
 )
 
-// policies is what is done around this call: what its function asks for, its route,
-// and the handler's owner.
-func (c *call) policies() (chain *policy.Chain, own policy.Policy) {
-	h := c.handler
-	if h.CallPolicy != nil {
-		own = h.CallPolicy(c.target.name, c.r)
+// ownPolicy is what the handler's owner wants to be done around this call.
+func (c *call) ownPolicy() policy.Policy {
+	if c.handler.CallPolicy == nil {
+		return nil
 	}
-	if h.Chains == nil {
-		return nil, own
+	return c.handler.CallPolicy(c.target.name, c.r)
+}
+
+// policies is what its function and its route want to be done around this call.
+func (c *call) policies() *policy.Chain {
+	if c.handler.Chains == nil {
+		return nil
 	}
-	return h.Chains.Of(c.target.name, c.policy.Policies, function.PoliciesFrom(c.r.Context())), own
+	return c.handler.Chains.Of(c.target.name, c.policy.Policies, function.PoliciesFrom(c.r.Context()))
 }
 
 // deliverThrough has the call answered through its policies, then passes on the

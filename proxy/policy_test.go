@@ -50,6 +50,23 @@ func TestPolicy_TimeoutBoundsTheWholeCall(t *testing.T) {
 	}
 }
 
+// The end of the call's own clock is not the client's going away.
+func TestPolicy_FailuresWithinTheTimeoutAreAnswered(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{function.ProtocolHTTP1, function.ProtocolH2C} {
+		h, seen := newHandler(t), newWitness()
+		h.Observer = seen
+		h.Policy = func(function.Name) function.CallPolicy {
+			return function.CallPolicy{Timeout: time.Minute, Protocol: protocol}
+		}
+		deploy(t, h, "figlet", unusedAddress(t))
+		answer, text := fetch(t, "GET", "http://"+serve(t, h)+"/function/figlet", nil)
+		if code := <-seen.finished; answer.StatusCode != 502 || !strings.Contains(text, "cannot be reached") || code != 502 {
+			t.Errorf("%s: got %d %q, observed %d", protocol, answer.StatusCode, text, code)
+		}
+	}
+}
+
 func TestPolicy_TimeoutBoundsTheWaitForAReplica(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)

@@ -23,6 +23,8 @@ type promptWriter struct {
 	mu      sync.Mutex
 	w       http.ResponseWriter
 	waiting *time.Timer
+	// panicked is what a filter of the answer did to the timer's goroutine.
+	panicked transported
 }
 
 // newPromptWriter serves an answer of which something was written already, its
@@ -50,6 +52,7 @@ func (p *promptWriter) sendWaiting() {
 	defer p.mu.Unlock()
 	if p.waiting != nil {
 		p.waiting = nil
+		defer p.panicked.catch()
 		p.stalled.Reset(p.limit)
 		defer p.stalled.Stop()
 		// A failure shows with the next write.
@@ -94,4 +97,5 @@ func (p *promptWriter) stop() {
 	defer p.mu.Unlock()
 	p.stalled.Stop()
 	p.forgetWaiting()
+	p.panicked.rethrow()
 }

@@ -63,7 +63,7 @@ func (p *pump) run() {
 	defer p.handler.putCopy(buffer)
 	room := (*buffer)[chunkFront : len(*buffer)-chunkBack]
 	for {
-		n, err := p.body.Read(room)
+		n, err := readBody(p.body, room)
 		if p.stopped.Load() {
 			return
 		}
@@ -142,7 +142,7 @@ func explainBody(ctx context.Context, err error) error {
 	var broken net.Error
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, policy.ErrBodyGone):
+	case errors.Is(err, policy.ErrBodyGone), errors.Is(err, errPanicked), errors.Is(err, errClientGone):
 		return err
 	case errors.As(err, &tooLarge):
 		return fmt.Errorf("%w: %w", errLargeBody, err)
