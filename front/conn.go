@@ -230,7 +230,7 @@ func (c *conn) call(x *exchange, request *http.Request) (sound bool) {
 			c.logf("http: panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
 		}
 	}()
-	c.server.HTTP.Handler.ServeHTTP(&x.response, request)
+	c.server.handler.ServeHTTP(&x.response, request)
 	return true
 }
 

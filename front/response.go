@@ -64,6 +64,13 @@ func (r *response) Header() http.Header {
 	return r.header
 }
 
+// HasBegun reports whether the answer has a status.
+func (r *response) HasBegun() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.code != 0
+}
+
 // WriteHeader gives the status. One below 200 is sent at once, and others can follow.
 func (r *response) WriteHeader(code int) {
 	if code < 100 || code > 999 {

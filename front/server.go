@@ -20,20 +20,24 @@ import (
 )
 
 // Server is a server of net/http with a faster way for plain requests. Set HTTP
-// before use. A Server serves one
-// listener, of TCP, once.
+// before use. A Server serves one listener, of TCP, once. The writers that it gives to the
+// handler have a method HasBegun() bool: whether the answer has a status already.
 type Server struct {
 	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
 	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,
 	// and its BaseContext, ConnContext and ConnState are not called for plain
-	// requests. Its own Serve, Shutdown and Close are the Server's to call. A zero
-	// ReadHeaderTimeout or IdleTimeout means no limit, as in net/http.
+	// requests. Its own Serve, Shutdown and Close are the Server's to call, and so are
+	// its Handler and HTTP2 once it serves. A zero ReadHeaderTimeout or IdleTimeout means
+	// no limit, as in net/http.
 	HTTP *http.Server
 	// StallTimeout is how long a client may take to accept a piece of an answer; one
-	// that takes longer is cut off. It is looked after once a second, and holds for
-	// plain requests only. Zero means 60 s.
+	// that takes longer is cut off: in HTTP/2 the stream, or the connection when that
+	// takes nothing at all. For plain requests it is looked after once a second. Zero
+	// means 60 s.
 	StallTimeout time.Duration
 
+	// handler answers the requests.
+	handler http.Handler
 	// once serves what is left of HTTP/1: one request to a connection, so that no
 	// later one passes by the rules of this package.
 	once *http.Server
@@ -88,6 +92,9 @@ func (s *Server) prepare() {
 	}
 	s.conns = map[*conn]struct{}{}
 	s.clock.began = time.Now()
+	s.handler = s.HTTP.Handler
+	s.HTTP.Handler = s.watchOver(s.handler)
+	s.HTTP.HTTP2 = boundedWrites(s.HTTP.HTTP2, s.stallTimeout())
 	s.once = &http.Server{
 		Handler:           s.HTTP.Handler,
 		MaxHeaderBytes:    s.HTTP.MaxHeaderBytes,

@@ -31,12 +31,18 @@ func dialFrames(t *testing.T, address string) *frames {
 	}
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return newFrames(t, conn)
+}
+
+// newFrames begins to speak HTTP/2. It may be called by any goroutine.
+func newFrames(t *testing.T, conn net.Conn) *frames {
+	t.Helper()
 	fmt.Fprint(conn, http2.ClientPreface)
 	f := &frames{Framer: http2.NewFramer(conn, conn), t: t, conn: conn, stream: 1}
 	f.coder = hpack.NewEncoder(&f.block)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if err := f.WriteSettings(); err != nil {
-		t.Fatal(err)
+		t.Errorf("greet: %v", err)
 	}
 	return f
 }
@@ -53,17 +59,46 @@ func (f *frames) request(pairs ...string) []byte {
 // send opens a stream with a request, and ends it with the data unless that is nil.
 func (f *frames) send(data []byte, pairs ...string) uint32 {
 	f.t.Helper()
-	id := f.stream
-	f.stream += 2
-	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.request(pairs...), EndStream: data == nil, EndHeaders: true}); err != nil {
-		f.t.Fatal(err)
-	}
+	id := f.begin(data == nil, pairs...)
 	if data != nil {
 		if err := f.WriteData(id, true, data); err != nil {
-			f.t.Fatal(err)
+			f.t.Errorf("send a body: %v", err)
 		}
 	}
 	return id
+}
+
+// open opens a stream with a request whose body is to follow.
+func (f *frames) open(pairs ...string) uint32 { return f.begin(false, pairs...) }
+
+func (f *frames) begin(whole bool, pairs ...string) uint32 {
+	f.t.Helper()
+	id := f.stream
+	f.stream += 2
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.request(pairs...), EndStream: whole, EndHeaders: true}); err != nil {
+		f.t.Errorf("send a head: %v", err)
+	}
+	return id
+}
+
+// end waits for the next stream that ends, or the connection, which has no number.
+func (f *frames) end() (id uint32, how string) {
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return 0, "connection: " + err.Error()
+		}
+		switch frame := frame.(type) {
+		case *http2.RSTStreamFrame:
+			return frame.StreamID, "reset: " + frame.ErrCode.String()
+		case *http2.GoAwayFrame:
+			return 0, "gone: " + frame.ErrCode.String()
+		case *http2.DataFrame:
+			if frame.StreamEnded() {
+				return frame.StreamID, "end"
+			}
+		}
+	}
 }
 
 // result is the status of the answer on a stream, or how the stream or the

@@ -3,8 +3,10 @@ package proxy
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +32,12 @@ func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address
 	h.Timeout, h.StallTimeout = slowPatience, slowPatience
 	h.Policy = func(function.Name) function.CallPolicy { return policy }
 	deploy(t, h, "figlet", serve(t, f))
+	return serveSlow(t, h)
+}
+
+// serveSlow runs a handler behind the program's own server, which has little patience.
+func serveSlow(t *testing.T, h http.Handler) (address string) {
+	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -133,26 +141,97 @@ func TestSlow_ReadersAreCut(t *testing.T) {
 	})
 }
 
+// Short answers lie in a buffer of the server when the handler has returned, longer ones
+// hold the handler, and long ones the function.
 func TestSlow_ReadersOfHTTP2AreCut(t *testing.T) {
 	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/long" {
-			io.WriteString(w, strings.Repeat("x", 1<<20))
-			return
+		size, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		io.WriteString(w, "ok"+strings.Repeat("x", size))
+	}), function.CallPolicy{})
+	besiege(t, address, func(conn net.Conn) {
+		f := newFrames(t, conn)
+		// A window of zero: nothing may be sent.
+		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		open := map[uint32]bool{}
+		for _, size := range []string{"2", "3000", "3900", "9000", "1000000"} {
+			open[f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet/"+size)] = true
+		}
+		for len(open) > 0 {
+			id, result := f.end()
+			if delete(open, id); !strings.HasPrefix(result, "reset") {
+				t.Errorf("stream %d ended with %s", id, result)
+				return
+			}
+		}
+	})
+}
+
+// What is no function answers through the same server.
+func TestSlow_ReadersOfAnyHandlerAreCutInHTTP2(t *testing.T) {
+	for _, size := range []int{2, 9000} {
+		address := serveSlow(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, strings.Repeat("x", size))
+		}))
+		f := dialFrames(t, address)
+		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/")
+		if _, result := f.end(); !strings.HasPrefix(result, "reset") {
+			t.Errorf("%d bytes: ended with %s", size, result)
+		}
+	}
+}
+
+// A client that grants windows and reads nothing at all holds the whole connection.
+func TestSlow_ConnectionsOfHTTP2ThatAreNotReadAreCut(t *testing.T) {
+	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for piece := strings.Repeat("x", 1<<20); r.URL.Path == "/long"; {
+			if _, err := io.WriteString(w, piece); err != nil {
+				return
+			}
 		}
 		io.WriteString(w, "ok")
 	}), function.CallPolicy{})
-	f := dialFrames(t, address)
-	// A window of zero: nothing may be sent.
-	if err := f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
-		t.Fatal(err)
-	}
-	id := f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet/long")
-	for result := ""; !strings.HasPrefix(result, "reset"); {
-		if result = f.result(id); strings.HasPrefix(result, "connection") {
-			t.Fatalf("ended with %s", result)
+	besiege(t, address, func(conn net.Conn) {
+		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		f := newFrames(t, conn)
+		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: math.MaxInt32})
+		f.WriteWindowUpdate(0, math.MaxInt32-1<<16)
+		f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet/long")
+		for f.WritePing(true, [8]byte{}) == nil {
+			<-time.After(slowPatience / 10)
 		}
+	})
+}
+
+func TestSlow_BodiesOverHTTP2AreCut(t *testing.T) {
+	address := besieged(t, http.HandlerFunc(readThenOK), function.CallPolicy{Timeout: 3 * slowPatience})
+	post := []string{":method", "POST", ":scheme", "http", ":authority", "x", ":path", "/function/figlet"}
+	for name, tc := range map[string]struct {
+		want string
+		// goOn is whether the body keeps coming, byte by byte.
+		goOn bool
+	}{"stall": {want: "408"}, "dribble": {want: "504", goOn: true}} {
+		t.Run(name, func(t *testing.T) {
+			besiege(t, address, func(conn net.Conn) {
+				f := newFrames(t, conn)
+				id := f.open(post...)
+				f.WriteData(id, false, []byte("begin"))
+				result, over := "", make(chan struct{})
+				go func() { defer close(over); result = f.result(id) }()
+				for again := true; again; {
+					select {
+					case <-over:
+						again = false
+					case <-time.After(slowPatience / 10):
+						again = !tc.goOn || f.WriteData(id, false, []byte("x")) == nil
+					}
+				}
+				if <-over; result != tc.want {
+					t.Errorf("answered %s, want %s", result, tc.want)
+				}
+			})
+		})
 	}
-	answersStill(t, address)
 }
 
 func TestSlow_ManyRangesAreTheFunctionsBusiness(t *testing.T) {

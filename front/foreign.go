@@ -1,0 +1,109 @@
+package front
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// watchOver serves requests that net/http has read: their clients have as much time to
+// accept a piece of an answer as those of plain ones.
+func (s *Server) watchOver(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := &foreign{ResponseWriter: w, limit: s.stallTimeout()}
+		next.ServeHTTP(f, r)
+		f.returned()
+	})
+}
+
+// boundedWrites is a configuration of HTTP/2 that gives up connections on which nothing
+// can be written.
+func boundedWrites(given *http.HTTP2Config, limit time.Duration) *http.HTTP2Config {
+	var config http.HTTP2Config
+	if given != nil {
+		config = *given
+	}
+	if config.WriteByteTimeout == 0 {
+		config.WriteByteTimeout = limit
+	}
+	return &config
+}
+
+// foreign is net/http's writer with what that of a plain request can do. Like that, and
+// unlike net/http's, it bounds what waits for the client; a deadline would end a stream of
+// HTTP/2 also while the handler is silent.
+type foreign struct {
+	http.ResponseWriter
+	// limit is how long the client may take to accept a piece.
+	limit time.Duration
+	// stalled cuts the answer off while a piece waits for too long; nil before the first.
+	stalled *time.Timer
+	// begun is set with the status, unsent while something may wait in a buffer, and
+	// taken when the connection was taken over.
+	begun, unsent, taken atomic.Bool
+}
+
+// HasBegun reports whether the answer has a status, or the connection another owner.
+func (f *foreign) HasBegun() bool { return f.begun.Load() }
+
+// WriteHeader implements http.ResponseWriter.
+func (f *foreign) WriteHeader(code int) {
+	f.begun.Store(f.begun.Load() || code >= 200 || code == http.StatusSwitchingProtocols)
+	f.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements http.ResponseWriter.
+func (f *foreign) Write(piece []byte) (int, error) {
+	f.begun.Store(true)
+	f.unsent.Store(true)
+	f.wait()
+	defer f.stalled.Stop()
+	return f.ResponseWriter.Write(piece)
+}
+
+// FlushError serves http.ResponseController.
+func (f *foreign) FlushError() error {
+	f.begun.Store(true)
+	f.unsent.Store(false)
+	f.wait()
+	defer f.stalled.Stop()
+	return f.control().Flush()
+}
+
+// Flush implements http.Flusher.
+func (f *foreign) Flush() { _ = f.FlushError() }
+
+// Hijack serves http.ResponseController.
+func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := f.control().Hijack()
+	if err == nil {
+		f.begun.Store(true)
+		f.taken.Store(true)
+	}
+	return conn, buffered, err
+}
+
+// Unwrap gives http.ResponseController what net/http's writer can do besides.
+func (f *foreign) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+
+func (f *foreign) control() *http.ResponseController {
+	return http.NewResponseController(f.ResponseWriter)
+}
+
+// wait begins to wait for the client.
+func (f *foreign) wait() {
+	if f.stalled == nil {
+		f.stalled = time.AfterFunc(f.limit, func() { _ = f.control().SetWriteDeadline(time.Now()) })
+		return
+	}
+	f.stalled.Reset(f.limit)
+}
+
+// returned bounds what net/http sends behind the handler. It takes the deadline back then.
+func (f *foreign) returned() {
+	if f.unsent.Load() && !f.taken.Load() {
+		_ = f.control().SetWriteDeadline(time.Now().Add(f.limit))
+	}
+}
