@@ -41,6 +41,10 @@ type config struct {
 	wakeTimeout     time.Duration
 	startTimeout    time.Duration
 	drainTimeout    time.Duration
+	stallTimeout    time.Duration
+
+	maxRequestHeader int
+	maxRequestBody   int64 // zero means no limit
 
 	basicAuth       bool
 	secretMountPath string
@@ -96,7 +100,7 @@ func (c config) address() string { return net.JoinHostPort(c.host, strconv.Itoa(
 
 // variables is the one table of the configuration: readConfig and --help read it.
 func (c *config) variables(getenv func(string) string) []variable {
-	return slices.Concat(c.placeVariables(getenv), c.functionVariables(), c.timeVariables(), c.accessVariables(), c.logVariables())
+	return slices.Concat(c.placeVariables(getenv), c.functionVariables(), c.timeVariables(), c.sizeVariables(), c.accessVariables(), c.logVariables())
 }
 
 func (c *config) placeVariables(getenv func(string) string) []variable {
@@ -130,6 +134,14 @@ func (c *config) timeVariables() []variable {
 		{"wake_timeout", "30s", "longest time a caller is held until a replica is ready; then 503", setDuration(&c.wakeTimeout)},
 		{"start_timeout", "60s", "longest time from a replica's start to its first answer", setDuration(&c.startTimeout)},
 		{"drain_timeout", "60s", "longest wait for the calls of a replica that is to be stopped, of functions that state no time of their own", setDuration(&c.drainTimeout)},
+		{"stall_timeout", "60s", "longest time a client may take to accept a piece of an answer; then it is cut off", setDuration(&c.stallTimeout)},
+	}
+}
+
+func (c *config) sizeVariables() []variable {
+	return []variable{
+		{"max_request_header", "64Ki", "largest header of a request, from 4Ki to 16Mi; then 431", setHeaderSize(&c.maxRequestHeader)},
+		{"max_request_body", "0", "largest body of a call to functions that state none of their own; then 413; 0 means no limit", setBodySize(&c.maxRequestBody)},
 	}
 }
 

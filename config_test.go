@@ -34,7 +34,8 @@ func TestReadConfig_RefusesBadValuesByName(t *testing.T) {
 		{"upstream_timeout", "-1s"}, {"wake_timeout", "0"}, {"basic_auth", "maybe"}, {"pull_policy", "sometimes"},
 		{"log_level", "loud"}, {"log_format", "xml"}, {"function_network", "bridge"}, {"function_network", "a b"},
 		{"function_namespace", "Dev"}, {"trusted_proxies", "10.0.0.1"}, {"info_shape", "round"}, {"max_idle_conns", "-1"},
-		{"routes_ignore_trailing_slash", "perhaps"},
+		{"routes_ignore_trailing_slash", "perhaps"}, {"stall_timeout", "0"}, {"max_request_header", "0"},
+		{"max_request_header", "4095"}, {"max_request_header", "17Mi"}, {"max_request_body", "-1"}, {"max_request_body", "much"},
 	}
 	for _, pair := range tests {
 		_, err := readConfig(env(pair...))

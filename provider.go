@@ -32,8 +32,6 @@ const (
 	resync = 30 * time.Second
 	// stopTimeout bounds the end of the program: invocations that take longer are cut.
 	stopTimeout = 30 * time.Second
-	// maxHeader bounds the head of a request, in bytes.
-	maxHeader = 64 << 10
 )
 
 // provider is the whole program, built from its parts.
@@ -119,6 +117,8 @@ func (p *provider) build() error {
 		DefaultNamespace:  p.config.functionNamespace,
 		Timeout:           p.config.upstreamTimeout,
 		WakeTimeout:       p.config.wakeTimeout,
+		StallTimeout:      p.config.stallTimeout,
+		MaxRequestBody:    p.config.maxRequestBody,
 		TrustedProxies:    p.config.trustedProxies,
 		Policy:            p.resolver.Policy,
 		Chains:            p.policies,
@@ -161,14 +161,16 @@ func (p *provider) buildServer() error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	logger := p.logger.Named("http")
+	mounted := router{invoke: p.proxy, grpc: p.localGRPC(p.proxy), routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api)
 	p.server = &front.Server{HTTP: &http.Server{
 		Protocols:         protocols,
-		MaxHeaderBytes:    maxHeader,
-		Handler:           router{invoke: p.proxy, grpc: p.localGRPC(p.proxy), routing: p.routing, guard: guard, metrics: p.metrics, bounds: p.bounds}.mount(api),
+		MaxHeaderBytes:    p.config.maxRequestHeader,
+		Handler:           rescued(mounted, logger),
 		ReadHeaderTimeout: p.config.readTimeout,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          p.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-	}}
+		ErrorLog:          logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}, StallTimeout: p.config.stallTimeout}
 	return nil
 }
 

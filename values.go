@@ -76,6 +76,34 @@ func setInt(into *int, least, most int) func(string) error {
 	}
 }
 
+// setHeaderSize takes no less than what net/http reads beyond any limit.
+func setHeaderSize(into *int) func(string) error {
+	const least, most = 4 << 10, 16 << 20
+	return func(text string) error {
+		size, err := function.ParseMemory(text)
+		if err != nil || size < least || size > most {
+			return fmt.Errorf("want an amount from 4Ki to 16Mi, such as 64Ki")
+		}
+		*into = int(size)
+		return nil
+	}
+}
+
+func setBodySize(into *int64) func(string) error {
+	return func(text string) error {
+		*into = 0
+		if text == "0" {
+			return nil
+		}
+		size, err := function.ParseMemory(text)
+		if err != nil || size <= 0 {
+			return fmt.Errorf("want an amount such as 512Ki or 10Mi, or 0 for no limit")
+		}
+		*into = size
+		return nil
+	}
+}
+
 func setBool(into *bool) func(string) error {
 	return func(text string) error {
 		b, err := strconv.ParseBool(text)

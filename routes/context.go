@@ -3,7 +3,6 @@ package routes
 import (
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,8 +49,9 @@ func (c *Context) Finally(act func(Outcome)) { c.finals = append(c.finals, act) 
 
 // end does what Finally was told.
 func (c *Context) end() {
-	for _, act := range slices.Backward(c.finals) {
-		act(c.outcome)
+	for _, act := range c.finals {
+		// One that panics does not keep the others from what they have to give back.
+		defer act(c.outcome)
 	}
 }
 

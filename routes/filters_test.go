@@ -643,6 +643,21 @@ func TestFinally_TellsHowItEnded(t *testing.T) {
 	}
 }
 
+func TestFinally_OneThatPanicsKeepsNoOtherFromItsEnd(t *testing.T) {
+	t.Parallel()
+	ended := 0
+	watch := probe{"watch", func(c *Context) { c.Finally(func(Outcome) { ended++ }) }, nil}
+	faulty := probe{"faulty", func(c *Context) { c.Finally(func(Outcome) { panic("oh") }) }, nil}
+	s := oneRoute(t, `* -> watch() -> faulty() -> watch() -> "function:f"`, Options{Filters: []FilterSpec{watch, faulty}}, nil)
+	func() {
+		defer func() { _ = recover() }()
+		s.call("GET", "/")
+	}()
+	if ended != 2 {
+		t.Errorf("%d ended, want 2", ended)
+	}
+}
+
 // copies is a second function that keeps what it was sent.
 type copies struct {
 	mu    sync.Mutex
