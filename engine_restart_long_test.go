@@ -29,10 +29,10 @@ const (
 	engineStart = time.Minute
 	// mendLimit is how soon after that every function must answer.
 	mendLimit = 5 * time.Second
-	// excuseLimit is how soon a caller must be told that a function cannot be woken. An
-	// engine that is about to end takes orders that it never carries out, so that there
-	// is nothing to tell before wake_timeout.
-	excuseLimit = 6 * time.Second
+	// excuseLimit is how soon a caller must be told that a function cannot be woken: an
+	// engine that is silent is given 5 s to thaw a replica, and then 5 s, which is the
+	// wake_timeout, to start another.
+	excuseLimit = 12 * time.Second
 )
 
 // ownEngine is a Docker engine that only a secluded test uses.
@@ -238,28 +238,95 @@ func TestEngine_Restarted(t *testing.T) {
 			visits := c.visit(t, "naps", "rests")
 			time.Sleep(engineGone) // how long there is none is what is tested
 			e.start(t, tc.live)
-			took := c.mended(t, "runs", "naps", "rests")
-			visits.stop()
-			t.Logf("answers again: %v; waited at most %v; told %v", took, visits.longest, visits.told)
+			c.wantMended(t, visits)
+			load.stop()
 			if tc.live {
 				load.wantNoLoss(t)
-				if now := c.containers(t, "runs"); !sameSet(before, now) {
-					t.Errorf("containers %v became %v: they were restarted", before, now)
-				}
-			}
-			load.stop()
-			for name, after := range took {
-				if after > mendLimit {
-					t.Errorf("%s answered %s after the engine, want %s", name, after, mendLimit)
-				}
-			}
-			for name, waited := range visits.longest {
-				if waited > excuseLimit {
-					t.Errorf("a caller of %s waited for %s, want at most %s", name, waited, excuseLimit)
-				}
+				c.wantSame(t, before)
 			}
 			c.wantWhole(t)
 		})
+	}
+}
+
+// TestEngine_AwayForMinutes has functions called while there is no engine for long, or
+// one that takes every call and answers none.
+func TestEngine_AwayForMinutes(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		silent bool
+	}{{"stopped", false}, {"silent", true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if !secluded(t) {
+				return
+			}
+			var e ownEngine
+			e.lend(t, true)
+			c := settled(t)
+			before := c.containers(t, "runs")
+			load := c.callWithoutPause(t, 2, request{method: http.MethodGet, path: "/function/runs?d=5ms"})
+			visits := e.whileAway(t, tc.silent, func() *visitors {
+				visits := c.visit(t, "naps", "rests")
+				time.Sleep(engineAway) // how long it is away is what is tested
+				return visits
+			})
+			c.wantMended(t, visits)
+			load.wantNoLoss(t)
+			c.wantSame(t, before)
+			c.wantWhole(t)
+			for name, told := range visits.told {
+				if !strings.HasPrefix(told, "503 ") || !strings.Contains(told, name) {
+					t.Errorf("callers of %s were told %q, want 503 and why", name, told)
+				}
+			}
+		})
+	}
+}
+
+// whileAway runs act while the engine is not there, or does not answer.
+func (e *ownEngine) whileAway(t *testing.T, silent bool, act func() *visitors) *visitors {
+	t.Helper()
+	if !silent {
+		e.stop(t, syscall.SIGTERM)
+		visits := act()
+		e.start(t, true)
+		return visits
+	}
+	if err := e.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	visits := act()
+	if err := e.process.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	return visits
+}
+
+// wantMended checks that every function answers soon after the engine does, and that
+// nobody has waited for long before that.
+func (c *child) wantMended(t *testing.T, visits *visitors) {
+	t.Helper()
+	took := c.mended(t, "runs", "naps", "rests")
+	visits.stop()
+	t.Logf("answers again: %v; waited at most %v; told %v", took, visits.longest, visits.told)
+	for name, after := range took {
+		if after > mendLimit {
+			t.Errorf("%s answered %s after the engine, want %s", name, after, mendLimit)
+		}
+	}
+	for name, waited := range visits.longest {
+		if waited > excuseLimit {
+			t.Errorf("a caller of %s waited for %s, want at most %s", name, waited, excuseLimit)
+		}
+	}
+}
+
+// wantSame checks that what has run all the time still does.
+func (c *child) wantSame(t *testing.T, before []string) {
+	t.Helper()
+	if now := c.containers(t, "runs"); !sameSet(before, now) {
+		t.Errorf("containers %v became %v: they were restarted", before, now)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func secluded(t *testing.T) bool {
 			t.Errorf("remove the engine's data: %v", err)
 		}
 	})
-	arguments := []string{"-test.run=^" + t.Name() + "$", "-test.v"}
+	arguments := []string{"-test.run=^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$", "-test.v"}
 	if deadline, limited := t.Deadline(); limited {
 		arguments = append(arguments, "-test.timeout="+time.Until(deadline.Add(-secludedGrace)).String())
 	}

@@ -377,11 +377,16 @@ type fakeEngine struct {
 	replicas []function.Replica
 	lists    []function.Name
 	sessions chan chan function.Name
+	silent   bool // it does not answer when it is asked for a list
 }
 
-func (e *fakeEngine) Replicas(_ context.Context, n function.Name) ([]function.Replica, error) {
+func (e *fakeEngine) Replicas(ctx context.Context, n function.Name) ([]function.Replica, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.silent {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	e.lists = append(e.lists, n)
 	var listed []function.Replica
 	for _, replica := range e.replicas {
@@ -475,6 +480,34 @@ func TestWatch_SaysThatTheEngineIsBackAfterEachTimeItWasAway(t *testing.T) {
 			close(events)
 		}
 	})
+}
+
+// A connection over which nothing comes any more does not break by itself.
+func TestWatch_ASilentEngineIsAwayToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r, back := New(), 0
+		r.Back = func() { back++ }
+		engine := &fakeEngine{sessions: make(chan chan function.Name)}
+		go r.Watch(ctx, engine, time.Minute, hclog.NewNullLogger())
+		engine.sessions <- make(chan function.Name)
+		<-r.Synced()
+		engine.be(true)
+		time.Sleep(time.Minute + listTimeout)
+		engine.be(false)
+		engine.sessions <- make(chan function.Name)
+		synctest.Wait()
+		if back != 1 {
+			t.Errorf("it was back %d times, want once", back)
+		}
+	})
+}
+
+func (e *fakeEngine) be(silent bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.silent = silent
 }
 
 func TestRelent_CallersWaitAgain(t *testing.T) {

@@ -61,6 +61,9 @@ const (
 	// aftermath is when everything is listed a second time: an engine goes on
 	// creating containers for a provider that was killed, and no event tells.
 	aftermath = 2 * time.Second
+	// listTimeout is when an engine that was asked for a list, and is silent, counts as
+	// one that does not answer.
+	listTimeout = 20 * time.Second
 )
 
 // Synced is closed when the engine has been listed for the first time.
@@ -181,6 +184,8 @@ func (w *watcher) listRung(ctx context.Context) error {
 }
 
 func (w *watcher) list(ctx context.Context, name function.Name) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	listing := w.resolver.Listing()
 	replicas, err := w.engine.Replicas(ctx, name)
 	if err != nil {
