@@ -128,6 +128,8 @@ type ProgressPolicy struct {
 type Outcomes struct {
 	// Connect: the connection to the replica failed, or ended before the answer.
 	Connect bool
+	// Refused: the replica has refused the call before it did anything with it.
+	Refused bool
 	// Timeout: the answer did not begin in time.
 	Timeout bool
 	// Statuses has a bit for each status from 100 on.

@@ -289,6 +289,8 @@ func (o *Outcomes) setWord(word string) error {
 	switch {
 	case word == "connect":
 		o.Connect = true
+	case word == "refused":
+		o.Refused = true
 	case word == "timeout":
 		o.Timeout = true
 	case word == "4xx":
@@ -298,7 +300,7 @@ func (o *Outcomes) setWord(word string) error {
 	case err == nil && code >= 400 && code <= 599:
 		o.add(code, code)
 	default:
-		return fmt.Errorf("%q is no outcome: want connect, timeout, a status from 400 to 599, 4xx or 5xx", word)
+		return fmt.Errorf("%q is no outcome: want connect, refused, timeout, a status from 400 to 599, 4xx or 5xx", word)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"faas-docker/function"
@@ -14,6 +15,9 @@ import (
 var (
 	// ErrUnsent: no replica could be reached, none has seen anything of the request.
 	ErrUnsent = errors.New("not sent")
+	// ErrRefused: the replica has refused the request before it did anything with it. The
+	// client is answered 503.
+	ErrRefused = errors.New("refused")
 	// ErrBroken: the replica ended the connection before it answered, or its answer
 	// could not be understood. It may have done what it was asked for.
 	ErrBroken = errors.New("no answer")
@@ -45,6 +49,8 @@ func isAmong(wanted function.Outcomes, answer Answer, err error) bool {
 		return wanted.Status(answer.Status())
 	case errors.Is(err, ErrUnsent), errors.Is(err, ErrBroken):
 		return wanted.Connect
+	case errors.Is(err, ErrRefused):
+		return wanted.Refused || wanted.Status(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrLate):
 		return wanted.Timeout
 	case errors.As(err, &refused):

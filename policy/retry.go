@@ -12,8 +12,9 @@ import (
 
 // retry sends a call again that ended as it should not.
 //
-// What was not sent at all may always be sent again. Anything else only when the
-// request may be repeated and its body is kept.
+// What was not sent at all, or refused, may always be sent again, as long as nothing of
+// its body was read. Anything else only when the request may be repeated and its body is
+// kept.
 type retry struct {
 	policy function.RetryPolicy
 	log    hclog.Logger
@@ -62,7 +63,8 @@ func (p *retry) mayHelp(try *Request, repeatable bool, answer Answer, err error)
 		return try.canReplay()
 	}
 	// What was read of a body that is not kept is lost.
-	return errors.Is(err, ErrUnsent) && try.sent.Load() == 0
+	untouched := errors.Is(err, ErrUnsent) || errors.Is(err, ErrRefused)
+	return untouched && try.sent.Load() == 0
 }
 
 // wait is the pause before the next try: the backoff, or what the function asks for

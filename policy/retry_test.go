@@ -13,31 +13,37 @@ import (
 
 func TestRetry_SendsAgainWhatMayBeSentAgain(t *testing.T) {
 	broken, unsent := fmt.Errorf("%w: reset", ErrBroken), fmt.Errorf("%w: refused", ErrUnsent)
+	refused := fmt.Errorf("%w: stream", ErrRefused)
 	for name, tc := range map[string]struct {
 		text, method, body, key string
 		acts                    []act
 		want                    string
 		tries                   int
 	}{
-		"a good answer":              {"attempts=3", "GET", "", "", []act{{status: 200}}, "status 200", 1},
-		"one failure":                {"attempts=3", "GET", "", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
-		"every time":                 {"attempts=3", "GET", "", "", []act{{status: 503}}, "status 503", 3},
-		"another outcome":            {"attempts=3 on=502", "GET", "", "", []act{{status: 503}}, "status 503", 1},
-		"a class":                    {"attempts=2 on=5xx", "DELETE", "", "", []act{{status: 501}, {status: 204}}, "status 204", 2},
-		"no answer":                  {"attempts=2", "GET", "", "", []act{{err: broken}, {status: 200}}, "status 200", 2},
-		"a late answer":              {"attempts=2 on=timeout", "GET", "", "", []act{{err: ErrLate}, {status: 200}}, "status 200", 2},
-		"a failure of the client":    {"attempts=2", "GET", "", "", []act{{err: errors.New("gone")}}, "gone", 1},
-		"POST":                       {"attempts=2", "POST", "x", "", []act{{status: 503}}, "status 503", 1},
-		"POST that was not sent":     {"attempts=2", "POST", "x", "", []act{{err: unsent, unread: true}, {status: 200}}, "status 200", 2},
-		"POST whose body was read":   {"attempts=2", "POST", "x", "", []act{{err: unsent}, {status: 200}}, "not sent: refused", 1},
-		"POST with a key":            {"attempts=2", "POST", "x", "k", []act{{status: 503}, {status: 200}}, "status 200", 2},
-		"POST that is said to be ok": {"attempts=2 methods=GET,POST", "POST", "x", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
-		"any method":                 {"attempts=2 methods=any", "PATCH", "x", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
-		"PUT, when only GET may":     {"attempts=2 methods=GET", "PUT", "x", "", []act{{status: 503}}, "status 503", 1},
-		"a body too long to keep":    {"attempts=2 body=4", "PUT", "xxxxx", "", []act{{status: 503}}, "status 503", 1},
-		"an answer that has begun":   {"attempts=2", "GET", "", "", []act{{status: 503, commits: true}}, "status 503", 1},
-		"a short wait":               {"attempts=2", "GET", "", "", []act{{status: 503, retryAfter: "1"}, {status: 200}}, "status 200", 2},
-		"a long wait":                {"attempts=2", "GET", "", "", []act{{status: 503, retryAfter: "60"}}, "status 503", 1},
+		"a good answer":               {"attempts=3", "GET", "", "", []act{{status: 200}}, "status 200", 1},
+		"one failure":                 {"attempts=3", "GET", "", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
+		"every time":                  {"attempts=3", "GET", "", "", []act{{status: 503}}, "status 503", 3},
+		"another outcome":             {"attempts=3 on=502", "GET", "", "", []act{{status: 503}}, "status 503", 1},
+		"a class":                     {"attempts=2 on=5xx", "DELETE", "", "", []act{{status: 501}, {status: 204}}, "status 204", 2},
+		"no answer":                   {"attempts=2", "GET", "", "", []act{{err: broken}, {status: 200}}, "status 200", 2},
+		"a late answer":               {"attempts=2 on=timeout", "GET", "", "", []act{{err: ErrLate}, {status: 200}}, "status 200", 2},
+		"a failure of the client":     {"attempts=2", "GET", "", "", []act{{err: errors.New("gone")}}, "gone", 1},
+		"POST":                        {"attempts=2", "POST", "x", "", []act{{status: 503}}, "status 503", 1},
+		"POST that was not sent":      {"attempts=2", "POST", "x", "", []act{{err: unsent, unread: true}, {status: 200}}, "status 200", 2},
+		"POST whose body was read":    {"attempts=2", "POST", "x", "", []act{{err: unsent}, {status: 200}}, "not sent: refused", 1},
+		"refused":                     {"attempts=2 on=refused", "GET", "", "", []act{{err: refused}, {status: 200}}, "status 200", 2},
+		"refused, which is a 503":     {"attempts=2 on=503", "GET", "", "", []act{{err: refused}, {status: 200}}, "status 200", 2},
+		"refused, not unreachable":    {"attempts=2 on=connect", "GET", "", "", []act{{err: refused}}, "refused: stream", 1},
+		"POST that was refused":       {"attempts=2", "POST", "x", "", []act{{err: refused, unread: true}, {status: 200}}, "status 200", 2},
+		"POST refused after its body": {"attempts=2", "POST", "x", "", []act{{err: refused}, {status: 200}}, "refused: stream", 1},
+		"POST with a key":             {"attempts=2", "POST", "x", "k", []act{{status: 503}, {status: 200}}, "status 200", 2},
+		"POST that is said to be ok":  {"attempts=2 methods=GET,POST", "POST", "x", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
+		"any method":                  {"attempts=2 methods=any", "PATCH", "x", "", []act{{status: 503}, {status: 200}}, "status 200", 2},
+		"PUT, when only GET may":      {"attempts=2 methods=GET", "PUT", "x", "", []act{{status: 503}}, "status 503", 1},
+		"a body too long to keep":     {"attempts=2 body=4", "PUT", "xxxxx", "", []act{{status: 503}}, "status 503", 1},
+		"an answer that has begun":    {"attempts=2", "GET", "", "", []act{{status: 503, commits: true}}, "status 503", 1},
+		"a short wait":                {"attempts=2", "GET", "", "", []act{{status: 503, retryAfter: "1"}, {status: 200}}, "status 200", 2},
+		"a long wait":                 {"attempts=2", "GET", "", "", []act{{status: 503, retryAfter: "60"}}, "status 503", 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			request, r := request(tc.method, tc.body), &replica{acts: tc.acts}

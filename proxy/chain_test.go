@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"faas-docker/function"
 	"faas-docker/policy"
 )
@@ -374,6 +376,67 @@ func TestChain_HTTP2FunctionsHavePoliciesToo(t *testing.T) {
 	answer, text := fetch(t, "PUT", "http://"+serve(t, h)+"/function/figlet", strings.NewReader(sent))
 	if want := fmt.Sprintf("%x %d", sha256.Sum256([]byte(sent)), len(sent)); answer.StatusCode != 200 || text != want || tries.Load() != 3 {
 		t.Errorf("got %d %q after %d tries, want %q", answer.StatusCode, text, tries.Load(), want)
+	}
+}
+
+// turnedDown are the ways in which a function refuses a call in HTTP/2.
+func turnedDown() map[string]func(f *frames, id uint32) {
+	return map[string]func(f *frames, id uint32){
+		"refuses":   func(f *frames, id uint32) { f.WriteRSTStream(id, http2.ErrCodeRefusedStream) },
+		"goes away": func(f *frames, _ uint32) { f.WriteGoAway(0, http2.ErrCodeNo, nil) },
+	}
+}
+
+// What a function refuses in HTTP/2 it has not begun with; but a body that was read is
+// there for another try only if it was kept.
+func TestChain_ACallThatTheFunctionRefusesIsSentAgainWhereItMayBe(t *testing.T) {
+	t.Parallel()
+	for way, turnDown := range turnedDown() {
+		for name, tc := range map[string]struct {
+			text, method, body string
+			status, calls      int32
+		}{
+			"PUT":                         {"on=refused", "PUT", "hello", 200, 2},
+			"PUT, on the status":          {"on=503", "PUT", "hello", 200, 2},
+			"PUT, on another outcome":     {"on=connect,timeout,502", "PUT", "hello", 503, 1},
+			"POST":                        {"on=refused", "POST", "hello", 503, 1},
+			"POST that may be repeated":   {"on=refused methods=any", "POST", "hello", 200, 2},
+			"POST without a body":         {"on=connect", "POST", "", 200, 2},
+			"GET, without being asked to": {"on=connect", "GET", "", 200, 2},
+		} {
+			t.Run(way+", "+name, func(t *testing.T) {
+				t.Parallel()
+				var calls atomic.Int32
+				h := newHandler(t)
+				withPolicies(t, h, "retry: attempts=2 backoff=1ms "+tc.text)
+				policies := h.Policy(function.Name{}).Policies
+				h.Policy = func(function.Name) function.CallPolicy {
+					return function.CallPolicy{Protocol: function.ProtocolH2C, Policies: policies}
+				}
+				deploy(t, h, "figlet", framedFunction(t, func(f *frames) {
+					for id := f.call(); id != 0; id = f.call() {
+						body := ""
+						for over := tc.body == ""; !over; {
+							data := f.until(func(frame http2.Frame) bool { return frame.Header().Type == http2.FrameData })
+							if data == nil {
+								return
+							}
+							body += string(data.(*http2.DataFrame).Data())
+							over = data.Header().Flags.Has(http2.FlagDataEndStream)
+						}
+						if calls.Add(1) == 1 {
+							turnDown(f, id)
+						} else if body == tc.body {
+							f.answerOK(id)
+						}
+					}
+				}))
+				answer, text := fetch(t, tc.method, "http://"+serve(t, h)+"/function/figlet", strings.NewReader(tc.body))
+				if answer.StatusCode != int(tc.status) || calls.Load() != tc.calls {
+					t.Errorf("got %d %q after %d calls", answer.StatusCode, text, calls.Load())
+				}
+			})
+		}
 	}
 }
 

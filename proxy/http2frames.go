@@ -374,7 +374,7 @@ func (l *link) handleGoAway(f *http2.GoAwayFrame) {
 	l.gone.Store(true)
 	for id, s := range l.streams {
 		if id > f.LastStreamID {
-			s.abort(fmt.Errorf("%w: %w: it goes away: %v", errStale, errDied, f.ErrCode))
+			s.abort(fmt.Errorf("%w: %w: it goes away: %v", errStale, errRefused, f.ErrCode))
 			delete(l.streams, id)
 		}
 	}

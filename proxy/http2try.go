@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // openHTTP2 sends a try to a replica in HTTP/2. Without policies the answer is passed
 // on as it arrives, and nothing is left of it; else only its head is awaited, and the
@@ -25,11 +22,8 @@ func (u *upstream) openHTTP2(c *call, t try) (reply, error) {
 			return x, nil
 		}
 		x.end()
-		if !errors.Is(err, errStale) {
+		if !errors.Is(err, errStale) || x.out.hasBody || refusals == maxRefusals || t.ctx.Err() != nil {
 			return nil, x.blame(err)
-		}
-		if x.out.hasBody || refusals == maxRefusals || t.ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", errDied, err)
 		}
 	}
 }

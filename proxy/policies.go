@@ -100,7 +100,9 @@ func (s *sender) close() {
 // outcome adds the policies' word for a failure to it, where they have one.
 func outcome(err error) error {
 	for _, known := range []struct{ ours, theirs error }{
+		{errRefused, policy.ErrRefused},
 		{errUnreachable, policy.ErrUnsent},
+		{errStale, policy.ErrUnsent},
 		{errDied, policy.ErrBroken},
 		{errBadAnswer, policy.ErrBroken},
 		{errTooSlow, policy.ErrLate},
