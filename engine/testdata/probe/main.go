@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -32,6 +33,9 @@ func main() {
 	http.HandleFunc("/list", list)
 	http.HandleFunc("/print", print)
 	http.HandleFunc("/burn", burn)
+	kept := &hoard{}
+	http.HandleFunc("/hold", kept.hold)
+	http.HandleFunc("/held", kept.held)
 	if err := http.ListenAndServe(":8080", nil); err != nil {
 		panic(err)
 	}
@@ -120,6 +124,36 @@ func print(_ http.ResponseWriter, r *http.Request) {
 	}
 	text, _ := io.ReadAll(r.Body)
 	_, _ = out.Write(text)
+}
+
+// hoard is memory that is held.
+type hoard struct {
+	mu    sync.Mutex
+	bytes []byte
+}
+
+// hold fills so many MiB of memory, no two pages alike.
+func (h *hoard) hold(_ http.ResponseWriter, r *http.Request) {
+	mib, _ := strconv.Atoi(r.FormValue("mib"))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bytes = make([]byte, mib<<20)
+	for i := range h.bytes {
+		h.bytes[i] = byte(i ^ i>>12)
+	}
+}
+
+// held reads it all and tells how many bytes are as they were.
+func (h *hoard) held(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	whole := 0
+	for i, b := range h.bytes {
+		if b == byte(i^i>>12) {
+			whole++
+		}
+	}
+	_, _ = fmt.Fprint(w, whole)
 }
 
 func burn(_ http.ResponseWriter, r *http.Request) {
