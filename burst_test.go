@@ -27,10 +27,13 @@ type callers struct {
 	answered, lost atomic.Int64
 	// longest is the longest time that a caller waited for its answer, in ns.
 	longest atomic.Int64
+	// quiet is held for writing while they are to be silent.
+	quiet sync.RWMutex
 }
 
 // callWithoutPause has clients repeat a call, the next as soon as one is answered.
-// Every answer but a 200 is a loss; the first one is logged.
+// Every answer but a 200, and one that says other than it should, is a loss; the first
+// one is logged.
 func (h *host) callWithoutPause(t testing.TB, clients int, r request) *callers {
 	t.Helper()
 	c := &callers{}
@@ -40,12 +43,14 @@ func (h *host) callWithoutPause(t testing.TB, clients int, r request) *callers {
 	for range clients {
 		group.Go(func() {
 			for !isClosed(done) {
+				c.quiet.RLock()
 				began := time.Now()
 				got, err := h.try(t.Context(), r)
 				took := int64(time.Since(began))
+				c.quiet.RUnlock()
 				for longest := c.longest.Load(); took > longest && !c.longest.CompareAndSwap(longest, took); longest = c.longest.Load() {
 				}
-				if err == nil && got.StatusCode == http.StatusOK {
+				if err == nil && got.StatusCode == http.StatusOK && (r.answer == "" || got.body == r.answer) {
 					c.answered.Add(1)
 					continue
 				}

@@ -119,6 +119,7 @@ type request struct {
 	body   string
 	header map[string]string
 	host   string
+	answer string // what callWithoutPause wants to be answered; empty means anything
 }
 
 func (h *host) do(t testing.TB, r request) answer {

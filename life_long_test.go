@@ -3,82 +3,138 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/openfaas/faas-provider/types"
+
+	"faas-docker/function"
+	"faas-docker/resolver"
+)
+
+const (
+	lifeRounds  = 20
+	lifeClients = 64
+	lifeCalls   = 100_000
 )
 
 // TestLife_NoCallIsLostThroughUpdatesScalingsAndFreezes calls a function with 64
-// clients without pause while everything is done to it that may be done.
+// clients without pause while everything is done to it that may be done. Each thing
+// is awaited before the next begins.
 func TestLife_NoCallIsLostThroughUpdatesScalingsAndFreezes(t *testing.T) {
 	h := patient(t)
 	spec := h.spec(t, "echo")
-	spec.Labels = &map[string]string{"com.openfaas.scale.freeze-duration": "50ms", "com.openfaas.scale.max": "10"}
-	spec.Annotations = &map[string]string{}
+	// Nobody else scales it, and while it is called none of its replicas is frozen.
+	spec.Labels = &map[string]string{"com.openfaas.scale.freeze-duration": "1s", "com.openfaas.scale.factor": "0"}
 	h.deploy(t, spec)
-
-	var calls, failed atomic.Int64
-	var first sync.Once
-	var pause sync.RWMutex // held for writing while the clients are to be silent
-	var clients sync.WaitGroup
-	done := make(chan struct{})
-	for range 64 {
-		clients.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				pause.RLock()
-				got, err := h.try(t.Context(), request{method: http.MethodPost, path: "/function/" + spec.Service, body: "hello"})
-				pause.RUnlock()
-				calls.Add(1)
-				if err != nil || got.StatusCode != http.StatusOK || got.body != "hello" {
-					failed.Add(1)
-					first.Do(func() { t.Logf("the first failure: %d %v %s", statusOf(got), err, clipped(got.body)) })
-				}
-			}
-		})
+	l := &life{host: h, spec: spec, sizes: map[int]int{}}
+	began := time.Now()
+	l.load = h.callWithoutPause(t, lifeClients, request{method: http.MethodPost, path: "/function/" + spec.Service, body: "hello", answer: "hello"})
+	for round := range lifeRounds {
+		l.update(t)
+		// Ten, nine and so on to one, and ten again.
+		l.scale(t, 10-round%10)
+		l.freeze(t)
 	}
-	scale := func(count uint64) {
-		h.send(t, http.MethodPost, "/system/scale-function/"+spec.Service, map[string]any{"replicas": count}).wants(t, http.StatusAccepted)
+	lasted := time.Since(began)
+	for l.load.answered.Load()+l.load.lost.Load() < lifeCalls && time.Since(began) < 4*time.Minute {
+		time.Sleep(100 * time.Millisecond) // the load goes on; this is how long it lasts
 	}
-	for i := range 20 {
-		(*spec.Annotations)["round"] = time.Now().String()
-		h.send(t, http.MethodPut, "/system/functions", spec).wants(t, http.StatusOK)
-		h.awaitSettled(t, spec.Service)
-		scale(uint64(1 + (i*7)%10))
-		pause.Lock()
-		eventually(t, "everything is frozen", func() (bool, string) {
-			containers := len(h.containers(t, spec.Service))
-			return containers > 0 && h.frozen(t, spec.Service) == containers, ""
-		})
-		pause.Unlock()
+	l.load.wantNoLoss(t)
+	t.Logf("%d updates, %d scalings and %d freezes took %s, all calls %s; so often so many replicas were frozen: %v",
+		l.updates, l.scalings, l.freezes, lasted.Round(time.Second), time.Since(began).Round(time.Second), l.sizes)
+	if l.updates != lifeRounds || l.scalings != lifeRounds || l.freezes != lifeRounds || l.sizes[1] == 0 || l.sizes[10] == 0 {
+		t.Errorf("want %d of each, from 1 to 10 replicas", lifeRounds)
 	}
-	deadline := time.Now().Add(3 * time.Minute)
-	for calls.Load() < 100_000 && time.Now().Before(deadline) {
-		scale(uint64(1 + calls.Load()%10))
-		time.Sleep(time.Second) // the load goes on; this is how long it lasts
-	}
-	close(done)
-	clients.Wait()
-	t.Logf("%d calls, %d failed", calls.Load(), failed.Load())
-	if failed.Load() > 0 || calls.Load() < 100_000 {
-		t.Errorf("%d of %d calls failed, want none of at least 100,000", failed.Load(), calls.Load())
+	if calls := l.load.answered.Load(); calls < lifeCalls {
+		t.Errorf("%d calls were answered, want %d", calls, lifeCalls)
 	}
 }
 
-// awaitSettled waits until the wanted revision runs in full. The clients leave
-// little of the machine for that.
-func (h *host) awaitSettled(t *testing.T, name string) {
+// life is what is done to one function, and how often that was seen to have happened.
+type life struct {
+	host *host
+	spec types.FunctionDeployment
+	load *callers
+
+	updates, scalings, freezes int
+	// sizes counts how often so many replicas were frozen together.
+	sizes map[int]int
+}
+
+// update deploys the function anew, and returns when only the new revision is left.
+func (l *life) update(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); h.status(t, name).Reason != ""; {
-		if time.Now().After(deadline) {
-			t.Fatalf("the update has not settled: %+v", h.status(t, name))
-		}
-		time.Sleep(20 * time.Millisecond) // a status has no event to wait for
+	before := l.revision(t)
+	l.spec.Annotations = &map[string]string{"round": fmt.Sprint(l.updates)}
+	l.host.send(t, http.MethodPut, "/system/functions", l.spec).wants(t, http.StatusOK)
+	l.await(t, "only the new revision is left, and runs", func(members []resolver.Member) bool {
+		return len(members) > 0 && allOf(members, func(m resolver.Member) bool { return m.Revision > before && runs(m) })
+	})
+	l.updates++
+}
+
+// scale asks for that many replicas, and returns when exactly they run.
+func (l *life) scale(t *testing.T, count int) {
+	t.Helper()
+	l.host.send(t, http.MethodPost, "/system/scale-function/"+l.spec.Service, map[string]any{"replicas": count}).wants(t, http.StatusAccepted)
+	l.await(t, fmt.Sprintf("%d replicas run, and no other is left", count), func(members []resolver.Member) bool {
+		return len(members) == count && allOf(members, runs)
+	})
+	l.scalings++
+}
+
+// freeze has the clients be silent until the engine has every replica paused. They go
+// on before any of them is asked for.
+func (l *life) freeze(t *testing.T) {
+	t.Helper()
+	l.load.quiet.Lock()
+	defer l.load.quiet.Unlock()
+	count := len(l.members())
+	l.await(t, "all replicas are frozen", func(members []resolver.Member) bool {
+		count = len(members)
+		return count > 0 && allOf(members, func(m resolver.Member) bool { return m.State == function.Paused })
+	})
+	if paused := l.host.frozen(t, l.spec.Service); paused != count {
+		t.Errorf("the engine has %d paused containers, want %d", paused, count)
 	}
+	l.freezes++
+	l.sizes[count]++
+}
+
+func (l *life) name() function.Name { return function.Name{Name: l.spec.Service, Namespace: defaultNS} }
+
+func (l *life) members() []resolver.Member { return l.host.provider.resolver.Members(l.name()) }
+
+func (l *life) revision(t *testing.T) uint64 {
+	t.Helper()
+	stored, err := l.host.provider.store.Function(l.name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored.Revision
+}
+
+// await is for what takes long: the clients leave little of the machine for it.
+func (l *life) await(t *testing.T, what string, holds func([]resolver.Member) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(l.members()); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s: %+v", what, l.members())
+		}
+		time.Sleep(10 * time.Millisecond) // replicas have no event to wait for
+	}
+}
+
+func runs(m resolver.Member) bool { return m.Ready && m.State == function.Running }
+
+func allOf(members []resolver.Member, holds func(resolver.Member) bool) bool {
+	for _, m := range members {
+		if !holds(m) {
+			return false
+		}
+	}
+	return true
 }
