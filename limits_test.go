@@ -17,8 +17,9 @@ const (
 	burstLimit = soon
 	// engineAway is how long the engine cannot be reached.
 	engineAway = 2 * time.Second
-	// deathLimit is how soon a replica that was killed must be replaced.
-	deathLimit = soon
+	// deathLimit is how soon a replica that was killed must be replaced: half of the time
+	// that is given to what has no limit of its own.
+	deathLimit = soon / 2
 	// coldLimit is how many times longer a cold start may take while other functions
 	// are in trouble. One that waited for them would take as long as the test.
 	coldLimit = 4.0

@@ -81,7 +81,7 @@ type Autoscaler struct {
 
 // NewAutoscaler returns an Autoscaler that has seen nothing.
 func NewAutoscaler(p Policy) *Autoscaler {
-	return &Autoscaler{policy: p, shaped: p}
+	return &Autoscaler{policy: p, shaped: p, habits: Histogram{Bin: p.Learn}}
 }
 
 // Update changes the policy, after a deployment, and keeps what was seen.
@@ -91,6 +91,9 @@ func (a *Autoscaler) Update(p Policy) {
 	}
 	if p.DownWindow != a.policy.DownWindow {
 		a.peaks = peaks{}
+	}
+	if p.Learn != a.habits.Bin {
+		a.habits = Histogram{Bin: p.Learn}
 	}
 	a.policy = p
 	a.shaped = p.Learned(&a.habits)
@@ -157,7 +160,7 @@ func (a *Autoscaler) notice(s Sample) {
 		return
 	}
 	quiet := a.last.InFlight+a.last.Waiting == 0 && a.lastCall.Before(a.last.At)
-	if a.policy.Learn && quiet && !a.lastCall.IsZero() {
+	if a.policy.Learn > 0 && quiet && !a.lastCall.IsZero() {
 		a.habits.Observe(s.At.Sub(a.lastCall))
 		a.shaped = a.policy.Learned(&a.habits)
 	}

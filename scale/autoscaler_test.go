@@ -304,7 +304,7 @@ func TestAutoscaler_TakesNothingAwayInItsFirstMinute(t *testing.T) {
 
 func TestAutoscaler_SurvivesAClockThatIsSet(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, standard(func(p *Policy) { p.Target, p.Zero.After, p.Learn = 10, time.Hour, true }), 1)
+	s := newScene(t, standard(func(p *Policy) { p.Target, p.Zero.After, p.Learn = 10, time.Hour, time.Minute }), 1)
 	s.run(90, 40, 0)
 	s.habits.Observe(time.Minute)
 	s.sample.At = s.sample.At.Add(-24 * time.Hour)
@@ -372,7 +372,9 @@ func TestAutoscaler_SaysWhy(t *testing.T) {
 
 func TestAutoscaler_AllocatesNothingWhileTheLoadIsWhatItWas(t *testing.T) {
 	for _, rule := range []Rule{Off, Capacity, RPS, CPU, Step} {
-		s := newScene(t, standard(func(p *Policy) { p.Rule, p.Learn, p.Zero.After, p.DownWindow = rule, true, time.Hour, time.Minute }), 1)
+		s := newScene(t, standard(func(p *Policy) {
+			p.Rule, p.Learn, p.Zero.After, p.DownWindow = rule, time.Minute, time.Hour, time.Minute
+		}), 1)
 		if allocs := testing.AllocsPerRun(200, func() { s.tick(1, 1) }); allocs != 0 {
 			t.Errorf("%s: %g allocations per sample and decision", rule, allocs)
 		}

@@ -34,7 +34,7 @@ func randomPolicy(random *rand.Rand) Policy {
 		p.Target = 0.5 + random.Float64()*20
 		p.Proportion = 0.05 + 0.95*random.Float64()
 		p.Factor = random.IntN(101)
-		p.Learn = random.IntN(2) == 0
+		p.Learn = time.Duration(random.IntN(2)) * time.Minute
 	})
 	if random.IntN(2) == 0 {
 		p.DownWindow = time.Duration(1+random.IntN(300)) * second

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	bin  = time.Minute
-	bins = 240 // four hours
+	// bins are as many as are four hours by the minute.
+	bins = 240
 
 	headPercentile = 0.05
 	tailPercentile = 0.99
@@ -26,11 +26,15 @@ const (
 
 // Histogram learns when a function is called, from the times it was idle: the
 // hybrid policy of Shahrad and others, "Serverless in the Wild" (USENIX ATC
-// 2020). It counts idle times of up to four hours by the minute. What it tells is
-// of use when there are enough of them, most within the four hours, and not
+// 2020). It counts idle times in 240 bins: of up to four hours by the minute. What it
+// tells is of use when there are enough of them, most within the bins, and not
 // spread evenly. The zero value has learned nothing, and takes
 // no room for that.
 type Histogram struct {
+	// Bin is the width of a bin, not to be changed once something was observed. Zero
+	// means a minute.
+	Bin time.Duration
+
 	counts []uint16 // one for each bin; nil while nothing was learned
 	inside int      // idle times within the bins
 	beyond int      // longer ones
@@ -44,15 +48,22 @@ func (h *Histogram) Observe(idle time.Duration) {
 	if h.inside+h.beyond >= memory {
 		h.fade()
 	}
-	if idle >= bins*bin {
+	if idle >= bins*h.bin() {
 		h.beyond++
 		return
 	}
 	if h.counts == nil {
 		h.counts = make([]uint16, bins)
 	}
-	h.counts[idle/bin]++
+	h.counts[idle/h.bin()]++
 	h.inside++
+}
+
+func (h *Histogram) bin() time.Duration {
+	if h.Bin > 0 {
+		return h.Bin
+	}
+	return defaultLearn
 }
 
 // fade makes everything seen so far count half.
@@ -72,8 +83,8 @@ func (h *Histogram) Window() (head, tail time.Duration, ok bool) {
 	if h.inside < enough || h.beyond >= h.inside || h.variation() < pronounced {
 		return 0, 0, false
 	}
-	first := time.Duration(h.percentile(headPercentile)) * bin
-	last := time.Duration(h.percentile(tailPercentile)+1) * bin
+	first := time.Duration(h.percentile(headPercentile)) * h.bin()
+	last := time.Duration(h.percentile(tailPercentile)+1) * h.bin()
 	return time.Duration(float64(first) * (1 - margin)), time.Duration(float64(last) * (1 + margin)), true
 }
 
@@ -105,23 +116,23 @@ func (h *Histogram) variation() float64 {
 // has habits. They shape the coldest rest that the policy has: when the function
 // is removed, or else when it is frozen. It stays awake for as long as the next
 // call is to be expected; when that cannot come soon it rests early, at the
-// latest after a minute, and is awake again just before.
+// latest after Learn, and is awake again just before.
 func (p Policy) Learned(h *Histogram) Policy {
-	if !p.Learn {
+	if p.Learn <= 0 {
 		return p
 	}
 	head, tail, ok := h.Window()
 	switch {
 	case !ok:
 	case p.Zero.After > 0:
-		p.Zero = p.Zero.shaped(head, tail)
+		p.Zero = p.Zero.shaped(p.Learn, head, tail)
 	case p.Freeze.After > 0:
-		p.Freeze = p.Freeze.shaped(head, tail)
+		p.Freeze = p.Freeze.shaped(p.Learn, head, tail)
 	}
 	return p
 }
 
-func (r Rest) shaped(head, tail time.Duration) Rest {
+func (r Rest) shaped(bin, head, tail time.Duration) Rest {
 	early := min(r.After, bin)
 	if head <= early {
 		return Rest{After: tail}

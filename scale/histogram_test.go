@@ -53,6 +53,23 @@ func TestHistogram_Window(t *testing.T) {
 	}
 }
 
+func TestHistogram_ByTheSecond(t *testing.T) {
+	t.Parallel()
+	h := &Histogram{Bin: second}
+	for range 20 {
+		h.Observe(20 * second)
+	}
+	if head, tail, ok := h.Window(); head != 18*second || tail != 23*second+100*time.Millisecond || !ok {
+		t.Errorf("got %s to %s, %t; want 18s to 23.1s", head, tail, ok)
+	}
+	for range 20 {
+		h.Observe(4 * time.Minute)
+	}
+	if head, tail, ok := h.Window(); ok {
+		t.Errorf("got %s to %s though half of the idle times are beyond four minutes", head, tail)
+	}
+}
+
 // twoHundred is one idle time, two hundred times.
 func twoHundred(idle time.Duration) []time.Duration {
 	list := make([]time.Duration, 200)
@@ -79,7 +96,7 @@ func TestHistogram_ForgetsOldHabits(t *testing.T) {
 
 func TestPolicy_Learned(t *testing.T) {
 	const m = time.Minute
-	zero := func(p *Policy) { p.Learn, p.Zero.After = true, 15*m }
+	zero := func(p *Policy) { p.Learn, p.Zero.After = m, 15*m }
 	tests := []struct {
 		name      string
 		policy    func(*Policy)
@@ -88,13 +105,13 @@ func TestPolicy_Learned(t *testing.T) {
 	}{
 		{"without habits", zero, &Histogram{}, nil},
 		{"not asked to", func(p *Policy) { p.Zero.After = 15 * m }, fed(20, 30*m), nil},
-		{"nothing to shape", func(p *Policy) { p.Learn = true }, fed(20, 30*m), nil},
+		{"nothing to shape", func(p *Policy) { p.Learn = m }, fed(20, 30*m), nil},
 		{"a timer", zero, fed(20, 30*m), func(p *Policy) { p.Zero = Rest{m, 27 * m, 34*m + 6*second} }},
 		{"at any time up to a while", zero, fed(20, 0, 0, 0, 20*m), func(p *Policy) { p.Zero = Rest{After: 23*m + 6*second} }},
 		{"soon", zero, fed(20, m), func(p *Policy) { p.Zero = Rest{After: 2*m + 12*second} }},
-		{"rests after its own time if that is shorter", func(p *Policy) { p.Learn, p.Zero.After = true, 10*second }, fed(20, 30*m),
+		{"rests after its own time if that is shorter", func(p *Policy) { p.Learn, p.Zero.After = m, 10*second }, fed(20, 30*m),
 			func(p *Policy) { p.Zero = Rest{10 * second, 27 * m, 34*m + 6*second} }},
-		{"frozen only", func(p *Policy) { p.Learn, p.Freeze.After = true, second }, fed(20, 30*m),
+		{"frozen only", func(p *Policy) { p.Learn, p.Freeze.After = m, second }, fed(20, 30*m),
 			func(p *Policy) { p.Freeze = Rest{second, 27 * m, 34*m + 6*second} }},
 		{"the coldest is shaped", func(p *Policy) { zero(p); p.Freeze.After = second }, fed(20, 30*m),
 			func(p *Policy) { p.Zero = Rest{m, 27 * m, 34*m + 6*second} }},
@@ -114,9 +131,32 @@ func TestPolicy_Learned(t *testing.T) {
 	}
 }
 
+func TestAutoscaler_ForgetsWhatItLearnedByAnotherMeasure(t *testing.T) {
+	t.Parallel()
+	policy := standard(func(p *Policy) { p.Freeze.After, p.Learn = second, second })
+	s := newScene(t, policy, 1)
+	for range 12 { // called every twenty seconds
+		s.tick(1, 1)
+		s.run(19, 0, 0)
+	}
+	if got, want := s.Policy().Freeze, (Rest{second, 18 * second, 23*second + 100*time.Millisecond}); got != want {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	policy.Target = 7
+	s.Update(policy)
+	if got := s.Policy().Freeze.Wake; got != 18*second {
+		t.Errorf("after a deployment that changes something else it wakes after %s, want what it had learned", got)
+	}
+	policy.Learn = time.Minute
+	s.Update(policy)
+	if got, want := s.Policy().Freeze, (Rest{After: second}); got != want {
+		t.Errorf("by the minute nothing was learned yet, but it has %v, want %v", got, want)
+	}
+}
+
 func TestAutoscaler_LearnsWhenItIsCalled(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, standard(func(p *Policy) { p.Zero.After, p.Learn = 15*time.Minute, true }), 1)
+	s := newScene(t, standard(func(p *Policy) { p.Zero.After, p.Learn = 15*time.Minute, time.Minute }), 1)
 	for range 12 { // called every half hour
 		s.sample.Waiting = 1 - min(1, s.sample.Desired)
 		s.tick(1-s.sample.Waiting, 1)

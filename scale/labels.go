@@ -51,8 +51,9 @@ const (
 	// LabelStandby is how many frozen spares a function keeps beside the replicas
 	// that it should have. Without it none. A function at zero keeps none.
 	LabelStandby = "com.openfaas.scale.standby"
-	// LabelLearn, "true", lets a function learn from its idle times when to rest
-	// and when to be awake again: see Histogram.
+	// LabelLearn lets a function learn from its idle times when to rest and when to be
+	// awake again, see Histogram: how finely they are told apart, 1s to 1m, or "true"
+	// for 1m. Without it, or with "false", it does not.
 	LabelLearn = "com.openfaas.scale.learn"
 )
 
@@ -133,8 +134,9 @@ type span struct {
 	key         string
 	least, most time.Duration
 	otherwise   time.Duration
-	// orZero allows 0 beside least to most.
-	orZero bool
+	// orZero allows 0 beside least to most, and orFlag is set where true and false do,
+	// too.
+	orZero, orFlag bool
 }
 
 func (r *reader) duration(s span) time.Duration {
@@ -146,11 +148,14 @@ func (r *reader) duration(s span) time.Duration {
 	if err == nil && (d == 0 && s.orZero || d >= s.least && d <= s.most) {
 		return d
 	}
-	wanted := fmt.Sprintf("want a duration from %s to %s", brief(s.least), brief(s.most))
-	if s.orZero {
+	wanted := fmt.Sprintf("a duration from %s to %s", brief(s.least), brief(s.most))
+	switch {
+	case s.orFlag:
+		wanted = "true, false or " + wanted
+	case s.orZero:
 		wanted += ", or 0"
 	}
-	r.refuse(function.Invalid(field, "%q: %s", text, wanted))
+	r.refuse(function.Invalid(field, "%q: want %s", text, wanted))
 	return s.otherwise
 }
 

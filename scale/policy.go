@@ -47,6 +47,7 @@ const (
 	defaultFactor     = 10
 	defaultZero       = 15 * time.Minute
 	defaultReclaim    = 5 * time.Minute
+	defaultLearn      = time.Minute
 
 	longest       = 30 * 24 * time.Hour
 	maxDownWindow = 5 * time.Minute
@@ -76,8 +77,9 @@ type Policy struct {
 	ReclaimAfter time.Duration
 	// Standby is how many frozen spares are kept beside the replicas.
 	Standby int
-	// Learn is set when the function's idle times shape Zero or Freeze.
-	Learn bool
+	// Learn is how finely the function's idle times are told apart, which shape Zero or
+	// Freeze; zero means that they do not.
+	Learn time.Duration
 }
 
 // Parse reads the policy from a function's labels and annotations. A setting that
@@ -100,7 +102,7 @@ func Parse(spec function.Spec) (Policy, error) {
 		Freeze:       Rest{After: r.duration(span{key: LabelFreezeDuration, least: 10 * time.Millisecond, most: longest, orZero: true})},
 		ReclaimAfter: r.reclaim(),
 		Standby:      r.count(LabelStandby, 0, MaxReplicas, 0),
-		Learn:        r.flag(LabelLearn),
+		Learn:        r.learn(),
 	}
 	if p.Max+p.Standby > MaxReplicas {
 		_, field, _ := r.find(LabelStandby)
@@ -142,15 +144,25 @@ func (r *reader) zero() Rest {
 	return Rest{After: after}
 }
 
-// reclaim reads a setting that is a duration, or says true or false.
 func (r *reader) reclaim() time.Duration {
-	switch text, _, _ := r.find(LabelReclaim); strings.ToLower(text) {
+	return r.switchable(defaultReclaim, span{key: LabelReclaim, least: time.Second, most: longest})
+}
+
+// learn is not finer than calls are seen, once a second.
+func (r *reader) learn() time.Duration {
+	return r.switchable(defaultLearn, span{key: LabelLearn, least: time.Second, most: time.Minute})
+}
+
+// switchable reads a setting that is a duration, or says true or false.
+func (r *reader) switchable(on time.Duration, s span) time.Duration {
+	switch text, _, _ := r.find(s.key); strings.ToLower(text) {
 	case "true":
-		return defaultReclaim
+		return on
 	case "false":
 		return 0
 	}
-	return r.duration(span{key: LabelReclaim, least: time.Second, most: longest, orZero: true})
+	s.orZero, s.orFlag = true, true
+	return r.duration(s)
 }
 
 // Need returns how many replicas the calls that are in flight and in line now

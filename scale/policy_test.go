@@ -50,7 +50,9 @@ func TestParse(t *testing.T) {
 		{"reclaim after", labels{LabelReclaim: "10m"}, func(p *Policy) { p.ReclaimAfter = 10 * time.Minute }},
 		{"reclaim=false", labels{LabelReclaim: "False"}, nil},
 		{"standby", labels{LabelStandby: "2"}, func(p *Policy) { p.Standby = 2 }},
-		{"learn", labels{LabelLearn: "true"}, func(p *Policy) { p.Learn = true }},
+		{"learn", labels{LabelLearn: "true"}, func(p *Policy) { p.Learn = time.Minute }},
+		{"learn by the second", labels{LabelLearn: "1s"}, func(p *Policy) { p.Learn = time.Second }},
+		{"learn nothing", labels{LabelLearn: "FALSE"}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -89,11 +91,12 @@ func TestParse_RefusesWhatCannotBeUsed(t *testing.T) {
 		{LabelZeroDuration, "9223372036854775807", "want a duration"},
 		{LabelDownWindow, "10m", "want a duration from 1s to 5m, or 0"},
 		{LabelFreezeDuration, "1ms", "want a duration from 10ms to 720h, or 0"},
-		{LabelReclaim, "on", "want a duration"},
-		{LabelReclaim, "10ms", "want a duration"},
+		{LabelReclaim, "on", "want true, false or a duration from 1s to 720h"},
+		{LabelReclaim, "10ms", "want true, false or a duration"},
 		{LabelStandby, "-1", "want a whole number"},
 		{LabelStandby, "990", "990 spares and at most 20 replicas are more than a function can have, 1000"},
-		{LabelLearn, "maybe", "want true or false"},
+		{LabelLearn, "maybe", "want true, false or a duration from 1s to 1m"},
+		{LabelLearn, "2m", "want true, false or a duration from 1s to 1m"},
 	}
 	for _, test := range tests {
 		t.Run(test.key+"="+test.value, func(t *testing.T) {

@@ -132,7 +132,7 @@ func TestSimulator_LearningNeedsFewerColdStartsForTheSameMemory(t *testing.T) {
 	fixed := func(window time.Duration) Policy {
 		return standard(func(p *Policy) { p.Zero.After = window })
 	}
-	learning := standard(func(p *Policy) { p.Zero.After, p.Learn = defaultZero, true })
+	learning := standard(func(p *Policy) { p.Zero.After, p.Learn = defaultZero, defaultLearn })
 
 	learned := playAll(learning, all)
 	window := time.Minute
