@@ -24,13 +24,14 @@ type room struct {
 func rooms() map[string]room {
 	return map[string]room{
 		"function": {},
-		"front":    {},
+		"wire":     {},
+		"front":    {imports: []string{"wire"}},
 		"engine":   {imports: []string{"function"}, owns: []string{"github.com/docker/docker", "github.com/docker/cli"}},
 		"store":    {imports: []string{"function"}, owns: []string{"go.etcd.io/bbolt"}},
 		"resolver": {imports: []string{"function"}},
 		"routes":   {imports: []string{"function"}, owns: []string{"github.com/golang-jwt/jwt", "github.com/klauspost/compress", "golang.org/x/crypto"}},
 		"policy":   {imports: []string{"function"}},
-		"proxy":    {imports: []string{"function", "resolver", "policy"}, owns: []string{"golang.org/x/net/http2"}},
+		"proxy":    {imports: []string{"function", "resolver", "policy", "wire"}, owns: []string{"golang.org/x/net/http2"}},
 		"scale":    {imports: []string{"function"}},
 		"fleet":    {imports: []string{"function", "resolver", "scale"}},
 		"handlers": {imports: []string{"function"}},

@@ -6,11 +6,12 @@ import (
 	"io"
 	"log"
 	"math"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"faas-docker/wire"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 // conn is the connection of one client. It carries one request at a time.
 type conn struct {
 	server *Server
-	tcp    *net.TCPConn
+	tcp    *wire.Conn
 	reader *bufio.Reader
 	// context is what the requests' contexts have in common.
 	context context.Context
@@ -53,7 +54,7 @@ type conn struct {
 	stall stall
 }
 
-func newConn(s *Server, tcp *net.TCPConn, streams, single *handover) *conn {
+func newConn(s *Server, tcp *wire.Conn, streams, single *handover) *conn {
 	c := &conn{server: s, tcp: tcp, streams: streams, single: single, remote: tcp.RemoteAddr().String()}
 	c.reader = bufio.NewReaderSize(readerFunc(c.read), readerSize)
 	c.context = context.WithValue(context.Background(), http.ServerContextKey, s.HTTP)
@@ -180,7 +181,7 @@ func (c *conn) closeIfIdle(now time.Duration) {
 // release gives the connection up, with what was read of it.
 func (c *conn) release() *handed {
 	c.liftDeadlines()
-	return &handed{TCPConn: c.tcp, ahead: c.ahead()}
+	return &handed{Conn: c.tcp, ahead: c.ahead()}
 }
 
 // refuse answers a request that can be read in two ways, and ends the connection.

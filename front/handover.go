@@ -5,6 +5,8 @@ import (
 	"net"
 	"runtime"
 	"sync"
+
+	"faas-docker/wire"
 )
 
 // handover is a listener whose connections were accepted, and perhaps read from,
@@ -49,14 +51,14 @@ func (h *handover) Addr() net.Addr { return h.address }
 
 // handed is a connection of which some bytes have been read already.
 type handed struct {
-	*net.TCPConn
+	*wire.Conn
 	// ahead is what was read and is still to be given.
 	ahead []byte
 }
 
 func (h *handed) Read(into []byte) (int, error) {
 	if len(h.ahead) == 0 {
-		return h.TCPConn.Read(into)
+		return h.Conn.Read(into)
 	}
 	n := copy(into, h.ahead)
 	h.ahead = h.ahead[n:]
@@ -70,7 +72,7 @@ func (h *handed) WriteTo(to io.Writer) (int64, error) {
 	if err != nil {
 		return int64(n), err
 	}
-	more, err := h.TCPConn.WriteTo(to)
+	more, err := h.Conn.WriteTo(to)
 	return int64(n) + more, err
 }
 
@@ -87,5 +89,5 @@ func (s stream) Write(piece []byte) (int, error) {
 	if len(piece) <= smallWrite {
 		runtime.Gosched()
 	}
-	return s.TCPConn.Write(piece)
+	return s.Conn.Write(piece)
 }

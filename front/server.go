@@ -17,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"faas-docker/wire"
 )
 
 // Server is a server of net/http with a faster way for plain requests. Set HTTP
@@ -127,7 +129,12 @@ func (s *Server) accept(listener net.Listener, streams, single *handover) error 
 			accepted.Close()
 			return fmt.Errorf("accept a connection of %T: want TCP", accepted)
 		}
-		c := newConn(s, tcp, streams, single)
+		socket, err := wire.New(tcp)
+		if err != nil {
+			// It is closed already.
+			continue
+		}
+		c := newConn(s, socket, streams, single)
 		if !s.add(c) {
 			tcp.Close()
 			return http.ErrServerClosed

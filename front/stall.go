@@ -39,7 +39,7 @@ func (c *conn) write(gathered, piece []byte, room *[2][]byte) error {
 	}
 	*room = [2][]byte{gathered, piece}
 	both := net.Buffers(room[:])
-	_, err := both.WriteTo(c.tcp)
+	_, err := both.WriteTo(c.tcp.TCPConn)
 	return err
 }
 

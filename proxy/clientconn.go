@@ -39,7 +39,7 @@ func (h *Handler) Connect(ctx context.Context, name function.Name) (*ClientConn,
 		lease.Release()
 		return nil, fmt.Errorf("connect to a replica of %s: %w", name, err)
 	}
-	conn := &leasedConn{TCPConn: tcp, release: sync.OnceFunc(lease.Release)}
+	conn := &leasedConn{TCPConn: tcp.TCPConn, release: sync.OnceFunc(lease.Release)}
 	return &ClientConn{conn: conn, reader: bufio.NewReaderSize(conn, readerSize)}, nil
 }
 

@@ -1,26 +1,22 @@
 package proxy
 
 import (
-	"net"
 	"sync"
-	"syscall"
 	"time"
+
+	"faas-docker/wire"
 )
 
 // conn is one connection to a replica. It carries one exchange at a time.
 type conn struct {
-	*net.TCPConn
-	raw syscall.RawConn
+	*wire.Conn
 	// reused is set when the connection has carried an exchange before, so that
 	// the function may have closed it meanwhile.
 	reused bool
 	// idleSince is when it was given back to the pool.
 	idleSince time.Time
 
-	// probe and quiet serve isQuiet, abort serves context.AfterFunc: made once,
-	// they cost the calls nothing.
-	probe func(fd uintptr)
-	quiet bool
+	// abort serves context.AfterFunc: made once, it costs the calls nothing.
 	abort func()
 
 	// mu protects awaiting, which is set while the head of an answer is awaited.
@@ -28,22 +24,8 @@ type conn struct {
 	awaiting bool
 }
 
-func newConn(tcp *net.TCPConn) (*conn, error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{TCPConn: tcp, raw: raw}
-	c.probe = func(fd uintptr) { c.quiet = isQuiet(fd) }
-	c.abort = func() { tcp.Close() }
-	return c, nil
-}
-
-// usable reports whether an idle connection is still open and nothing has arrived
-// on it that nobody asked for.
-func (c *conn) usable() bool {
-	c.quiet = false
-	return c.raw.Control(c.probe) == nil && c.quiet
+func newConn(tcp *wire.Conn) *conn {
+	return &conn{Conn: tcp, abort: func() { tcp.Close() }}
 }
 
 // await bounds the wait for the head of an answer.

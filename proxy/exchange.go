@@ -63,7 +63,7 @@ func (u *upstream) open(c *call, t try) (reply, error) {
 		conn, err := u.connect(t.ctx, fresh)
 		if err == nil {
 			s.exchange = exchange{call: c, try: t, upstream: u, conn: conn, scratch: s, out: newOutgoing(c)}
-			s.reader.Reset(conn.TCPConn)
+			s.reader.Reset(conn.Conn)
 			err = s.exchange.begin()
 		}
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/wire"
 )
 
 const (
@@ -133,7 +134,7 @@ func (u *upstream) connect(ctx context.Context, fresh bool) (*conn, error) {
 		if c == nil {
 			break
 		}
-		if c.usable() {
+		if c.IsQuiet() {
 			return c, nil
 		}
 		c.Close()
@@ -146,26 +147,30 @@ func (u *upstream) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConn(tcp)
+	return newConn(tcp), nil
+}
+
+func (u *upstream) dialTCP(ctx context.Context) (*wire.Conn, error) {
+	tcp, err := u.connectTCP(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	short, err := wire.New(tcp)
 	if err != nil {
 		tcp.Close()
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
-	return c, nil
+	return short, nil
 }
 
-func (u *upstream) dialTCP(ctx context.Context) (*net.TCPConn, error) {
+func (u *upstream) connectTCP(ctx context.Context) (*net.TCPConn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	if u.address.IsValid() {
-		tcp, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, u.address)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnreachable, err)
-		}
-		return tcp, nil
+		return dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, u.address)
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", u.host)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+		return nil, err
 	}
 	return conn.(*net.TCPConn), nil
 }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package proxy
+package wire
 
 // isQuiet cannot be found out here: no connection is used twice.
 func isQuiet(uintptr) bool { return false }

@@ -1,0 +1,140 @@
+// Package wire moves bytes over TCP connections in system calls so short that the
+// scheduler need not hear of them.
+//
+// Around every system call the runtime prepares to run something else meanwhile, and
+// when the call takes more than 20 µs, it does: the goroutine then has to queue for a
+// processor before it can go on. Calls on a socket that does not block are over
+// sooner, but for the odd one that the kernel uses to run the receiver. To hand the
+// processor away there costs two changes of threads, and a goroutine that carries an
+// invocation makes four such calls.
+package wire
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Conn is a TCP connection whose Read and Write move short pieces without telling the
+// scheduler. Everything else is the connection's own. It is made by New, and as safe
+// for concurrent use as other connections.
+type Conn struct {
+	*net.TCPConn
+	raw     syscall.RawConn
+	in, out transfer
+	// probe looks whether the connection is quiet, and says so in quiet.
+	probe func(fd uintptr)
+	quiet bool
+}
+
+// transfer is one Read or Write under way.
+type transfer struct {
+	// mu is held by whoever reads, or writes.
+	mu sync.Mutex
+	// step moves what it can, and reports whether that was the end of it.
+	step  func(fd uintptr) bool
+	piece []byte
+	n     int
+	errno syscall.Errno
+}
+
+// New returns a connection over tcp, which nobody else should use any more.
+func New(tcp *net.TCPConn) (*Conn, error) {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("use the socket of %s: %w", tcp.RemoteAddr(), err)
+	}
+	c := &Conn{TCPConn: tcp, raw: raw}
+	// Made once, these cost the calls nothing.
+	c.in.step, c.out.step = c.in.read, c.out.write
+	c.probe = func(fd uintptr) { c.quiet = isQuiet(fd) }
+	return c, nil
+}
+
+// Read implements io.Reader.
+func (c *Conn) Read(into []byte) (int, error) {
+	if !isShort(into) {
+		return c.TCPConn.Read(into)
+	}
+	n, err := c.in.run(into, c.raw.Read)
+	if n == 0 && err == nil {
+		return 0, io.EOF
+	}
+	return n, c.explain("read", err)
+}
+
+// Write implements io.Writer.
+func (c *Conn) Write(piece []byte) (int, error) {
+	if !isShort(piece) {
+		return c.TCPConn.Write(piece)
+	}
+	n, err := c.out.run(piece, c.raw.Write)
+	return n, c.explain("write", err)
+}
+
+func isShort(piece []byte) bool { return len(piece) > 0 && len(piece) <= maxShort }
+
+// run moves a piece. await takes step after step, and waits for the socket in between.
+func (t *transfer) run(piece []byte, await func(step func(fd uintptr) bool) error) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.piece, t.n, t.errno = piece, 0, 0
+	err := await(t.step)
+	t.piece = nil
+	if err == nil && t.errno != 0 {
+		err = t.errno
+	}
+	return t.n, err
+}
+
+func (t *transfer) read(fd uintptr) bool {
+	n, errno := read(fd, t.piece)
+	for errno == syscall.EINTR {
+		n, errno = read(fd, t.piece)
+	}
+	switch errno {
+	case 0:
+		t.n = n
+		return true
+	case syscall.EAGAIN:
+		return false
+	}
+	t.errno = errno
+	return true
+}
+
+func (t *transfer) write(fd uintptr) bool {
+	for t.n < len(t.piece) {
+		n, errno := write(fd, t.piece[t.n:])
+		switch errno {
+		case 0:
+			t.n += n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			t.errno = errno
+			return true
+		}
+	}
+	return true
+}
+
+// explain words an error of the system as package net does.
+func (c *Conn) explain(op string, err error) error {
+	errno, ok := err.(syscall.Errno)
+	if !ok {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+}
+
+// IsQuiet reports whether the connection is open and nothing has arrived that was not
+// read. One goroutine may ask at a time.
+func (c *Conn) IsQuiet() bool {
+	c.quiet = false
+	return c.raw.Control(c.probe) == nil && c.quiet
+}
