@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/engine/enginetest"
 	"faas-docker/function"
 )
 
@@ -63,4 +64,41 @@ func TestRollback_OneCallGoesBackToTheFrozenRevision(t *testing.T) {
 		left := h.containers(t, spec.Service)
 		return len(left) == 1 && left[0] == red, strings.Join(left, " ")
 	})
+}
+
+// Both revisions are frozen when the store is lost: nothing tells them apart but what
+// the rollback has written on them.
+func TestRollback_IsKnownToAProviderThatHasLostItsStore(t *testing.T) {
+	t.Parallel()
+	network := enginetest.Network(t)
+	h := startHost(t, network, nil)
+	spec := h.spec(t, "env")
+	spec.Labels = &map[string]string{"com.openfaas.scale.freeze-duration": "100ms", "com.openfaas.scale.max": "1"}
+	spec.Annotations = &map[string]string{function.AnnotationRollback: "10m"}
+	spec.EnvVars = map[string]string{"colour": "red"}
+	h.deploy(t, spec)
+	spec.EnvVars = map[string]string{"colour": "blue"}
+	if code, err := h.sdk.Update(t.Context(), spec); err != nil {
+		t.Fatalf("update: %d %v", code, err)
+	}
+	h.awaitFrozen(t, spec.Service, 2)
+	h.send(t, http.MethodPost, "/system/rollback/"+spec.Service, nil).wants(t, http.StatusOK)
+	h.get(t, "/function/"+spec.Service).wants(t, http.StatusOK, "colour=red\n")
+	h.awaitFrozen(t, spec.Service, 2)
+	eventually(t, "what was left is marked", func() (bool, string) {
+		names := docker(t, "ps", "--format", "{{.Names}}", "--filter", "label=com.openfaas.function="+spec.Service)
+		return strings.Count(names, ".left") == 1, names
+	})
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	again := startHost(t, network, nil) // in another data_dir
+	t.Cleanup(func() { again.forget(t, spec.Service, defaultNS) })
+	again.get(t, "/function/"+spec.Service).wants(t, http.StatusOK, "colour=red\n")
+	again.send(t, http.MethodPost, "/system/rollback/"+spec.Service, nil).wants(t, http.StatusOK)
+	again.get(t, "/function/"+spec.Service).wants(t, http.StatusOK, "colour=blue\n")
+	if all := again.containers(t, spec.Service); len(all) != 2 {
+		t.Errorf("%d containers, want the same two as before", len(all))
+	}
 }
