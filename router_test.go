@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"faas-docker/routes"
 )
@@ -45,6 +49,24 @@ func TestRouter_InvocationsPassTheRoutesByWithoutAnAllocation(t *testing.T) {
 	r := httptest.NewRequest("GET", "/function/f", nil)
 	if n := testing.AllocsPerRun(100, func() { h.ServeHTTP(nil, r) }); n != 0 {
 		t.Errorf("%g allocations before an invocation", n)
+	}
+}
+
+// The authority of an absolute target counts, and the field Host does not (RFC 9112, 3.2.2).
+func TestRouter_AnAbsoluteTargetIsRoutedByItsAuthority(t *testing.T) {
+	address, _ := rescuedHost(t, `other: Host("^other(:81)?$") -> "function:f"; rest: * -> <shunt>`)
+	for target, want := range map[string]int{"http://other:81/x": http.StatusOK, "/x": http.StatusNotFound} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(soon))
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || answer.StatusCode != want {
+			t.Errorf("%s: got %v, %v, want %d", target, answer, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +74,50 @@ func TestFlood_PingsAndSettingsDoNotTakeTheServerDown(t *testing.T) {
 	for range 20000 {
 		if f.WritePing(false, [8]byte{}) != nil || f.WriteSettings() != nil {
 			break
+		}
+	}
+	answersStill(t, address)
+}
+
+// A field that was sent before costs a byte, and counts as much as when it was sent first.
+func TestFlood_ManyFieldsOverHTTP2AreRefused(t *testing.T) {
+	h := newHandler(t)
+	deploy(t, h, "figlet", serve(t, okFunction()))
+	address := serveFront(t, h)
+	f := dialFrames(t, address)
+	pairs := []string{":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet"}
+	for range 5000 {
+		pairs = append(pairs, "x-filler", "0123456789")
+	}
+	if result := f.result(f.send(nil, pairs...)); result != "431" {
+		t.Errorf("answered %s", result)
+	}
+	answersStill(t, address)
+}
+
+func TestFlood_AWindowThatGrowsByNothingEndsTheStreamOrTheConnection(t *testing.T) {
+	h := newHandler(t)
+	waiting := make(chan struct{}, 1)
+	deploy(t, h, "figlet", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			waiting <- struct{}{}
+			<-r.Context().Done()
+		}
+		io.WriteString(w, "ok")
+	})))
+	address := serveFront(t, h)
+	for name, of := range map[string]func(id uint32) uint32{
+		"reset: PROTOCOL_ERROR": func(id uint32) uint32 { return id },
+		"gone: PROTOCOL_ERROR":  func(uint32) uint32 { return 0 },
+	} {
+		f := dialFrames(t, address)
+		id := f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/function/figlet/wait")
+		receiveIn(t, waiting, "the function is called")
+		if err := f.WriteRawFrame(http2.FrameWindowUpdate, 0, of(id), make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		if result := f.result(id); result != name {
+			t.Errorf("ended with %s, want %s", result, name)
 		}
 	}
 	answersStill(t, address)

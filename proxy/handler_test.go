@@ -131,7 +131,7 @@ func unusedAddress(t testing.TB) string {
 
 func TestHandler_TellsTheFunctionWhoCalls(t *testing.T) {
 	h, base := figlet(t, func(w http.ResponseWriter, r *http.Request) {
-		for _, key := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Call-Id"} {
+		for _, key := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Call-Id", "X-Real-Ip", "Forwarded"} {
 			w.Header()["Saw-"+key] = r.Header[key]
 		}
 		w.Header().Set("Saw-Host", r.Host)
@@ -142,6 +142,8 @@ func TestHandler_TellsTheFunctionWhoCalls(t *testing.T) {
 		r.Host = "fns.example.com"
 		r.Header.Set("X-Forwarded-For", "1.2.3.4")
 		r.Header.Set("X-Forwarded-Host", "spoofed")
+		r.Header.Set("X-Real-Ip", "1.2.3.4")
+		r.Header.Set("Forwarded", "for=1.2.3.4")
 		r.Header.Set("X-Call-Id", "call-7")
 		answer, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
@@ -161,6 +163,8 @@ func TestHandler_TellsTheFunctionWhoCalls(t *testing.T) {
 	want(header, "Saw-X-Forwarded-For", "127.0.0.1")
 	want(header, "Saw-X-Forwarded-Host", "fns.example.com")
 	want(header, "Saw-X-Forwarded-Proto", "http")
+	want(header, "Saw-X-Real-Ip", "127.0.0.1")
+	want(header, "Saw-Forwarded", `for="127.0.0.1";host="fns.example.com";proto=http`)
 	want(header, "Saw-X-Call-Id", "call-7")
 	want(header, "X-Call-Id", "call-7")
 	if header.Get("Saw-Start") == "" || header.Get("X-Start-Time") != header.Get("Saw-Start") {
@@ -170,6 +174,8 @@ func TestHandler_TellsTheFunctionWhoCalls(t *testing.T) {
 	header = send()
 	want(header, "Saw-X-Forwarded-For", "1.2.3.4, 127.0.0.1")
 	want(header, "Saw-X-Forwarded-Host", "spoofed")
+	want(header, "Saw-X-Real-Ip", "1.2.3.4")
+	want(header, "Saw-Forwarded", `for=1.2.3.4, for="127.0.0.1";host="fns.example.com";proto=http`)
 }
 
 func TestHandler_ObservesOnlyFunctionsThatExist(t *testing.T) {
