@@ -43,6 +43,33 @@ func TestFreeze_IdleReplicasArePausedAndTheNextCallThawsThem(t *testing.T) {
 	h.awaitFrozen(t, spec.Service, 1)
 }
 
+func TestFreeze_OneThatHandsHaveThawedIsFrozenAgain(t *testing.T) {
+	t.Parallel()
+	h := patient(t)
+	spec := h.spec(t, "echo")
+	spec.Labels = &map[string]string{"com.openfaas.scale.freeze-duration": "300ms", "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1"}
+	h.deploy(t, spec)
+	// What hands do before the provider has taken note is found only when everything is
+	// listed again.
+	frozenTimes := func(count int) {
+		eventually(t, fmt.Sprintf("it was frozen %d times", count), func() (bool, string) {
+			log := h.log.about(0, spec.Service)
+			return strings.Count(log, "replica frozen") == count, log
+		})
+	}
+	frozenTimes(1)
+	id := h.container(t, spec.Service)
+	docker(t, "unpause", id)
+	h.do(t, request{method: http.MethodPost, path: "/function/" + spec.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
+	frozenTimes(2)
+	docker(t, "unpause", id)
+	frozenTimes(3)
+	h.awaitFrozen(t, spec.Service, 1)
+	if now := h.container(t, spec.Service); now != id {
+		t.Error("the replica was replaced")
+	}
+}
+
 func TestFreeze_SparesAreKeptFrozen(t *testing.T) {
 	t.Parallel()
 	h := patient(t)

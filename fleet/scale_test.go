@@ -131,6 +131,36 @@ func TestThaw_OneThatFailsIsReplaced(t *testing.T) {
 	})
 }
 
+func TestThawedByHand_TakesCallsAndIsFrozenAgain(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("figlet", scale.LabelFreezeDuration, "10s"))
+		s.passes(time.Minute)
+		for _, before := range []time.Duration{time.Second, 0} {
+			if err := s.engine.set("c1", function.Running); err != nil {
+				t.Fatal(err)
+			}
+			s.passes(before)
+			s.call("figlet")
+			s.passes(time.Second)
+			if got := s.warmth("figlet"); got != "awake/running" {
+				t.Errorf("called after it was thawed by hand it is %s", got)
+			}
+			s.passes(time.Minute)
+			if got := s.warmth("figlet"); got != "asleep/paused" {
+				t.Errorf("a minute later it is %s", got)
+			}
+		}
+		if err := s.engine.set("c1", function.Running); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(time.Minute)
+		if got := s.warmth("figlet"); got != "asleep/paused" {
+			t.Errorf("without a call it is %s a minute later", got)
+		}
+		s.wantRunning("c1")
+	})
+}
+
 func TestRestart_KeepsWhatIsFrozenFrozen(t *testing.T) {
 	play(t, func(s *scene) {
 		f, err := s.store.Create(function.Function{Spec: labelled("figlet", scale.LabelFreezeDuration, "10s"), Replicas: 1, ImageID: "id"})

@@ -330,9 +330,12 @@ func (p *pool) upsert(replica function.Replica, listing uint64) bool {
 	moved := m.replica.Address != replica.Address
 	changed := moved || m.replica.State != replica.State
 	m.replica = &replica
-	if moved || p.outOfOrder(m) {
+	switch {
+	case moved || p.outOfOrder(m):
 		m.setReady(false)
 		m.setWarmth(Awake)
+	case m.warmth == Waking && replica.State == function.Running:
+		m.setWarmth(Awake) // whoever has thawed it
 	}
 	return changed
 }
@@ -342,7 +345,7 @@ func (p *pool) upsert(replica function.Replica, listing uint64) bool {
 func (p *pool) outOfOrder(m *member) bool {
 	switch m.replica.State {
 	case function.Running:
-		return false
+		return m.warmth == Asleep // somebody has thawed it
 	case function.Paused:
 		return m.warmth == Awake
 	default:

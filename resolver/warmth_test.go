@@ -146,3 +146,26 @@ func TestRouse_PutsASleeperIntoRotation(t *testing.T) {
 		t.Errorf("%d replicas ready, want 1", ready)
 	}
 }
+
+// Somebody may thaw a replica by hand just when it is lent: then nobody says that its
+// thaw has succeeded.
+func TestObserve_AReplicaThatIsSeenToRunIsAwake(t *testing.T) {
+	for _, lent := range []bool{false, true} {
+		r, figlet := withReplicas(t, "a")
+		if !r.Freeze(figlet, "a") {
+			t.Fatal("not frozen")
+		}
+		r.Paused(figlet, "a")
+		if lent {
+			lease, err := r.Acquire(t.Context(), figlet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lease.Release()
+		}
+		r.Observe(figlet, r.Listing(), []function.Replica{running(figlet, "a")})
+		if m := r.Members(figlet)[0]; m.Warmth != Awake || m.Ready != lent {
+			t.Errorf("lent %t: %s, ready %t; want it awake, and ready when it was lent", lent, m.Warmth, m.Ready)
+		}
+	}
+}
