@@ -125,7 +125,7 @@ func (r *response) appendField(key string) {
 
 // oneLine keeps a value from being more than one.
 func oneLine(value string) string {
-	if strings.ContainsAny(value, "\r\n") {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
 	return trimBlanks(value)

@@ -165,9 +165,10 @@ func (c *conn) awaitFirstByte() error {
 	return err
 }
 
-// rest makes the connection idle, until the next request or for a time.
+// rest makes the connection idle, until the next request or for a time. The clock may
+// tick any moment.
 func (c *conn) rest(limit time.Duration) {
-	c.idle.Store(int64(c.server.clock.now() + forever(limit)))
+	c.idle.Store(int64(c.server.clock.now() + tickTime + forever(limit)))
 }
 
 // closeIfIdle closes the connection if it has been idle until a time for too long.

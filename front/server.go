@@ -93,7 +93,7 @@ func (s *Server) prepare() {
 		return
 	}
 	s.conns = map[*conn]struct{}{}
-	s.clock.began = time.Now()
+	s.clock.start()
 	s.handler = s.HTTP.Handler
 	s.HTTP.Handler = s.watchOver(s.handler)
 	s.HTTP.HTTP2 = boundedWrites(s.HTTP.HTTP2, s.stallTimeout())
@@ -216,9 +216,10 @@ func (s *Server) remove(c *conn) {
 }
 
 // sweep closes connections that have been idle for too long, or whose clients do not
-// read: once a second for all of them, which costs the requests nothing.
+// read: once a second for all of them, which costs the requests nothing. It also moves
+// the clock.
 func (s *Server) sweep(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()
 	for {
 		select {
@@ -226,6 +227,7 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		s.clock.tick()
 		now := s.clock.now()
 		s.mu.Lock()
 		for c := range s.conns {
@@ -236,29 +238,33 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// clock tells the time since the server began, and words it for the Date field
-// once a second.
+// tickTime is the time between two ticks.
+const tickTime = time.Second
+
+// clock tells the time as it was when it last ticked, which costs nothing, and words it
+// for the Date field.
 type clock struct {
 	began time.Time
-	date  atomic.Pointer[dateLine]
+	// ticked is the time of the last tick since the server began; a wall clock that
+	// jumps does not move it.
+	ticked atomic.Int64
+	date   atomic.Pointer[string]
 }
 
-// dateLine is a field of an answer, right for one second.
-type dateLine struct {
-	second int64
-	line   string
+func (c *clock) start() {
+	c.began = time.Now()
+	c.tick()
 }
 
-// now is the time since the server began; a wall clock that jumps does not move it.
-func (c *clock) now() time.Duration { return time.Since(c.began) }
+// tick takes a look at the clock.
+func (c *clock) tick() {
+	now := time.Now()
+	c.ticked.Store(int64(now.Sub(c.began)))
+	date := "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"
+	c.date.Store(&date)
+}
+
+func (c *clock) now() time.Duration { return time.Duration(c.ticked.Load()) }
 
 // dateField is the line "Date: ..." with its end.
-func (c *clock) dateField() string {
-	now := time.Now()
-	if known := c.date.Load(); known != nil && known.second == now.Unix() {
-		return known.line
-	}
-	fresh := &dateLine{second: now.Unix(), line: "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"}
-	c.date.Store(fresh)
-	return fresh.line
-}
+func (c *clock) dateField() string { return *c.date.Load() }

@@ -1,12 +1,13 @@
 // Package wire moves bytes over TCP connections in system calls so short that the
 // scheduler need not hear of them.
 //
-// Around every system call the runtime prepares to run something else meanwhile, and
-// when the call takes more than 20 µs, it does: the goroutine then has to queue for a
-// processor before it can go on. Calls on a socket that does not block are over
-// sooner, but for the odd one that the kernel uses to run the receiver. To hand the
-// processor away there costs two changes of threads, and a goroutine that carries an
-// invocation makes four such calls.
+// Around every system call the runtime prepares to run something else meanwhile. Where
+// nothing else ran, it wakes the thread that would see to that; where the call takes
+// more than 20 µs, that thread does, and the goroutine has to queue for a processor
+// before it can go on. Calls on a socket that do not block are over sooner, but for the
+// odd one in which the kernel runs the receiver: each time, two changes of threads would
+// be for nothing, and a goroutine that carries an invocation makes half a dozen such
+// calls.
 package wire
 
 import (
