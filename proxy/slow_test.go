@@ -46,7 +46,11 @@ func serveSlow(t *testing.T, h http.Handler) (address string) {
 		t.Fatal(err)
 	}
 	server := &front.Server{
-		HTTP:         &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: slowPatience, MaxHeaderBytes: 64 << 10},
+		HTTP: &http.Server{
+			Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10,
+			// A connection whose streams were all cut is an idle one.
+			ReadHeaderTimeout: slowPatience, IdleTimeout: slowPatience,
+		},
 		StallTimeout: slowPatience,
 	}
 	go server.Serve(listener)
