@@ -345,7 +345,9 @@ func TestContainer_ReadOnlyRootHasAWritableTmp(t *testing.T) {
 
 // Every function has a worker of its own: what one waits for delays no other. Cold
 // starts of one function are measured by themselves and while others are in trouble,
-// in turns, because the machine is not always as fast.
+// in turns, because the machine is not always as fast. No trouble ends before the cold
+// start beside it does: one that waited for it would never come. How much longer it may
+// take is for a machine on which only this test keeps the engine busy.
 func TestDeploy_TroubleOfOneFunctionDelaysNoOther(t *testing.T) {
 	parallelUnlessAlone(t)
 	h := startHost(t, enginetest.Network(t), map[string]string{"netns_pool": "1"})
@@ -369,11 +371,11 @@ func TestDeploy_TroubleOfOneFunctionDelaysNoOther(t *testing.T) {
 			end()
 		}
 	}
-	alone := middle(took["nothing"])
+	undisturbed := middle(took["nothing"])
 	for _, trouble := range troubles {
 		beside := middle(took[trouble.name])
 		t.Logf("cold starts beside %s: %s, half of them within %s", trouble.name, took[trouble.name], beside)
-		if limit := time.Duration(coldLimit * float64(alone)); beside > limit {
+		if limit := time.Duration(coldLimit * float64(undisturbed)); alone && beside > limit {
 			t.Errorf("half of the cold starts beside %s take %s, want at most %s, %g times those beside nothing", trouble.name, beside, limit, coldLimit)
 		}
 	}

@@ -20,6 +20,6 @@ const (
 	// deathLimit is how soon a replica that was killed must be replaced.
 	deathLimit = time.Second
 	// coldLimit is how many times longer a cold start may take while other functions
-	// are in trouble.
+	// are in trouble, when the test is alone.
 	coldLimit = 1.5
 )

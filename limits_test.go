@@ -21,6 +21,6 @@ const (
 	// that is given to what has no limit of its own.
 	deathLimit = soon / 2
 	// coldLimit is how many times longer a cold start may take while other functions
-	// are in trouble. One that waited for them would take as long as the test.
-	coldLimit = 4.0
+	// are in trouble, when the test is alone.
+	coldLimit = 1.5
 )
