@@ -25,6 +25,8 @@ import (
 const (
 	// engineGone is for how long there is no engine between two of them.
 	engineGone = 5 * time.Second
+	// engineAway is for how long it is away when it is away for long.
+	engineAway = 3 * time.Minute
 	// engineStart is how long an engine may take until it answers, and to end.
 	engineStart = time.Minute
 	// mendLimit is how soon after that every function must answer.

@@ -15,8 +15,6 @@ const (
 	faultLimit = 5 * time.Second
 	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
 	burstLimit = 2 * time.Second
-	// engineAway is how long the engine cannot be reached.
-	engineAway = 3 * time.Minute
 	// deathLimit is how soon a replica that was killed must be replaced.
 	deathLimit = time.Second
 	// coldLimit is how many times longer a cold start may take while other functions

@@ -2,8 +2,6 @@
 
 package main
 
-import "time"
-
 // What the tests of promises about time hold the provider to: in the short version,
 // which shares a small machine with other tests, only to their coming true.
 const (
@@ -15,8 +13,6 @@ const (
 	faultLimit = soon
 	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
 	burstLimit = soon
-	// engineAway is how long the engine cannot be reached.
-	engineAway = 2 * time.Second
 	// deathLimit is how soon a replica that was killed must be replaced: half of the time
 	// that is given to what has no limit of its own.
 	deathLimit = soon / 2
