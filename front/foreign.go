@@ -2,8 +2,10 @@ package front
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +15,7 @@ import (
 func (s *Server) watchOver(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &foreign{ResponseWriter: w, limit: s.stallTimeout()}
+		defer f.end()
 		next.ServeHTTP(f, r)
 		f.returned()
 	})
@@ -43,7 +46,16 @@ type foreign struct {
 	// begun is set with the status, unsent while something may wait in a buffer, and
 	// taken when the connection was taken over.
 	begun, unsent, taken atomic.Bool
+
+	// mu protects over, which is set when the answer is no longer the handler's: timers
+	// that were stopped too late reach nothing then. In HTTP/2 there would be nothing left
+	// to reach, which ended the program.
+	mu   sync.Mutex
+	over bool
 }
+
+// errOver says that a deadline was set for an answer that is over.
+var errOver = errors.New("the answer is over")
 
 // HasBegun reports whether the answer has a status, or the connection another owner.
 func (f *foreign) HasBegun() bool { return f.begun.Load() }
@@ -77,12 +89,26 @@ func (f *foreign) Flush() { _ = f.FlushError() }
 
 // Hijack serves http.ResponseController.
 func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	conn, buffered, err := f.control().Hijack()
 	if err == nil {
 		f.begun.Store(true)
 		f.taken.Store(true)
+		f.over = true
 	}
 	return conn, buffered, err
+}
+
+// SetWriteDeadline serves http.ResponseController. It may be called from any goroutine,
+// and at any time: when the answer is over it does nothing, and says so.
+func (f *foreign) SetWriteDeadline(at time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return errOver
+	}
+	return f.control().SetWriteDeadline(at)
 }
 
 // Unwrap gives http.ResponseController what net/http's writer can do besides.
@@ -95,7 +121,7 @@ func (f *foreign) control() *http.ResponseController {
 // wait begins to wait for the client.
 func (f *foreign) wait() {
 	if f.stalled == nil {
-		f.stalled = time.AfterFunc(f.limit, func() { _ = f.control().SetWriteDeadline(time.Now()) })
+		f.stalled = time.AfterFunc(f.limit, func() { _ = f.SetWriteDeadline(time.Now()) })
 		return
 	}
 	f.stalled.Reset(f.limit)
@@ -104,6 +130,13 @@ func (f *foreign) wait() {
 // returned bounds what net/http sends behind the handler. It takes the deadline back then.
 func (f *foreign) returned() {
 	if f.unsent.Load() && !f.taken.Load() {
-		_ = f.control().SetWriteDeadline(time.Now().Add(f.limit))
+		_ = f.SetWriteDeadline(time.Now().Add(f.limit))
 	}
+}
+
+// end leaves the answer to net/http.
+func (f *foreign) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
 }
