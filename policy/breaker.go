@@ -62,8 +62,11 @@ func (b *breaker) Do(ctx context.Context, request *Request, next Sender) (Answer
 	if err != nil {
 		return nil, b.refuse()
 	}
+	// A panic says nothing, but it ends the call: else the trial would last for ever.
+	verdict := errNeither
+	defer func() { done(verdict) }()
 	answer, err := next(ctx, request)
-	done(b.verdict(ctx, answer, err))
+	verdict = b.verdict(ctx, answer, err)
 	return answer, err
 }
 

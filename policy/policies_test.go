@@ -190,6 +190,25 @@ func TestBreaker_AClientThatLeavesIsNoFailure(t *testing.T) {
 	})
 }
 
+func TestBreaker_ATrialThatPanicsIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r := chainOf(t, "breaker", "failures=1 open=10s trials=1"), &replica{acts: []act{{status: 500}, {status: 200}}}
+		call(t, c, r, request("GET", ""))
+		time.Sleep(11 * time.Second)
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			_, _ = c.Do(t.Context(), request("GET", ""), nil, func(context.Context, *Request) (Answer, error) { panic("oh") })
+		}()
+		if got := call(t, c, r, request("GET", "")); got != "status 200" {
+			t.Errorf("the next trial: got %s", got)
+		}
+	})
+}
+
 func TestFault_DelaysAndAborts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, r := time.Now(), &replica{acts: []act{{status: 200}}}
