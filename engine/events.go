@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/events"
 
@@ -42,10 +43,16 @@ func (e *Engine) Events(ctx context.Context, subscribed func(), changed func(fun
 	}
 }
 
+// timeTimeout bounds the question for the time. A slow disk after a boot takes it a
+// while; one that is never answered must not keep events from being read.
+const timeTimeout = 2 * time.Minute
+
 // engineTime returns the engine's clock. The engine answers a subscription a
 // little before it has subscribed us; asking for events since a moment before
-// makes it replay the ones in between.
+// makes it replay the ones in between. An engine that stays silent fails.
 func (e *Engine) engineTime(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeTimeout)
+	defer cancel()
 	info, err := e.docker.Info(ctx)
 	if err != nil {
 		return "", e.explain("ask for the engine's time", err)

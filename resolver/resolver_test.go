@@ -381,12 +381,11 @@ type fakeEngine struct {
 }
 
 func (e *fakeEngine) Replicas(ctx context.Context, n function.Name) ([]function.Replica, error) {
+	if err := e.hush(ctx); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.silent {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
 	e.lists = append(e.lists, n)
 	var listed []function.Replica
 	for _, replica := range e.replicas {
@@ -398,6 +397,9 @@ func (e *fakeEngine) Replicas(ctx context.Context, n function.Name) ([]function.
 }
 
 func (e *fakeEngine) Events(ctx context.Context, subscribed func(), changed func(function.Event)) error {
+	if err := e.hush(ctx); err != nil {
+		return err
+	}
 	select {
 	case events := <-e.sessions:
 		subscribed()
@@ -508,6 +510,48 @@ func (e *fakeEngine) be(silent bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.silent = silent
+}
+
+// hush keeps whoever asks waiting while the engine is silent.
+func (e *fakeEngine) hush(ctx context.Context) error {
+	e.mu.Lock()
+	silent := e.silent
+	e.mu.Unlock()
+	if !silent {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// tardyEngine takes a minute to list anything.
+type tardyEngine struct{ *fakeEngine }
+
+func (e tardyEngine) Replicas(ctx context.Context, n function.Name) ([]function.Replica, error) {
+	select {
+	case <-time.After(time.Minute):
+		return e.fakeEngine.Replicas(ctx, n)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestWatch_TheFirstListMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := New()
+		engine := &fakeEngine{sessions: make(chan chan function.Name)}
+		go r.Watch(ctx, tardyEngine{engine}, time.Hour, hclog.NewNullLogger())
+		engine.sessions <- make(chan function.Name)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		select {
+		case <-r.Synced():
+		default:
+			t.Error("an engine that needs a minute for its first list is given up")
+		}
+	})
 }
 
 func TestRelent_CallersWaitAgain(t *testing.T) {

@@ -61,9 +61,12 @@ const (
 	// aftermath is when everything is listed a second time: an engine goes on
 	// creating containers for a provider that was killed, and no event tells.
 	aftermath = 2 * time.Second
-	// listTimeout is when an engine that was asked for a list, and is silent, counts as
-	// one that does not answer.
+	// listTimeout is when an engine that was asked for its events or for a list, and is
+	// silent, counts as one that does not answer.
 	listTimeout = 20 * time.Second
+	// firstTimeout is in place of that until it has answered for the first time: after
+	// a boot, with a slow disk, it may need long.
+	firstTimeout = 2 * time.Minute
 )
 
 // Synced is closed when the engine has been listed for the first time.
@@ -145,9 +148,7 @@ func (w *watcher) hear(event function.Event) {
 }
 
 func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken <-chan error) error {
-	select {
-	case <-subscribed:
-	case err := <-broken:
+	if err := w.awaitSubscription(subscribed, broken); err != nil {
 		return err
 	}
 	if err := w.list(ctx, function.Name{}); err != nil {
@@ -174,6 +175,31 @@ func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken
 	}
 }
 
+func (w *watcher) awaitSubscription(subscribed <-chan struct{}, broken <-chan error) error {
+	patience := w.patience()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-subscribed:
+		return nil
+	case err := <-broken:
+		return err
+	case <-late.C:
+		return fmt.Errorf("subscribe to events: no answer within %s", patience)
+	}
+}
+
+// patience is how long an engine may be silent before it counts as one that does not
+// answer.
+func (w *watcher) patience() time.Duration {
+	select {
+	case <-w.resolver.synced:
+		return listTimeout
+	default:
+		return firstTimeout
+	}
+}
+
 func (w *watcher) listRung(ctx context.Context) error {
 	for _, name := range w.bells.take() {
 		if err := w.list(ctx, name); err != nil {
@@ -184,7 +210,7 @@ func (w *watcher) listRung(ctx context.Context) error {
 }
 
 func (w *watcher) list(ctx context.Context, name function.Name) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.patience())
 	defer cancel()
 	listing := w.resolver.Listing()
 	replicas, err := w.engine.Replicas(ctx, name)
