@@ -177,7 +177,7 @@ func (r *Request) OnEnd(act func(End)) {
 	r.onEnd = append(r.onEnd, act)
 }
 
-// End ends the call.
+// End ends the call; it does so once.
 func (r *Request) End(status int, err error) {
 	r.mu.Lock()
 	acts, kept := r.onEnd, r.kept

@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -180,10 +181,16 @@ func (c *call) ended(code int) {
 	}
 }
 
-// unwind lets go of a call, and tells the observer of one that did not come to its end:
-// somebody around us answers what panics.
+// errUnwound says that somebody around the call, or in it, has panicked.
+var errUnwound = errors.New("panic while the call was carried")
+
+// unwind lets go of a call, and tells the observer and the policies of one that did not
+// come to its end: somebody around us answers what panics.
 func (c *call) unwind() {
 	c.ended(http.StatusInternalServerError)
+	if c.request != nil {
+		c.request.End(http.StatusInternalServerError, errUnwound)
+	}
 	if c.unbind != nil {
 		c.unbind()
 	}

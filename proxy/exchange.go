@@ -79,8 +79,9 @@ func (u *upstream) open(c *call, t try) (reply, error) {
 // begin sends the request and reads the head of the answer. Without one the
 // connection is closed.
 func (x *exchange) begin() (err error) {
+	sound := false
 	defer func() {
-		if err != nil {
+		if !sound {
 			x.stopWatching()
 			x.conn.Close()
 		}
@@ -95,6 +96,7 @@ func (x *exchange) begin() (err error) {
 	if x.head, err = x.receive(); err != nil {
 		return x.blame(err)
 	}
+	sound = true
 	return nil
 }
 

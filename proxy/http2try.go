@@ -21,7 +21,6 @@ func (u *upstream) openHTTP2(c *call, t try) (reply, error) {
 		if err == nil {
 			return x, nil
 		}
-		x.end()
 		if !errors.Is(err, errStale) || x.out.hasBody || refusals == maxRefusals || t.ctx.Err() != nil {
 			return nil, x.blame(err)
 		}
@@ -44,7 +43,15 @@ type http2Reply struct {
 	ended bool
 }
 
+// begin sends the request and awaits the head of the answer. Without one the stream is
+// ended.
 func (x *http2Reply) begin() (err error) {
+	sound := false
+	defer func() {
+		if !sound {
+			x.end()
+		}
+	}()
 	if x.out.hasBody {
 		x.body = &requestBody{Reader: x.try.body}
 		x.buffer = x.call.handler.getCopy()
@@ -52,6 +59,7 @@ func (x *http2Reply) begin() (err error) {
 		go x.uploadBeside()
 	}
 	x.head, x.ended, err = x.receiveHead()
+	sound = err == nil
 	return err
 }
 

@@ -1,14 +1,19 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"faas-docker/function"
+	"faas-docker/policy"
 )
 
 // faultyBody is what a filter may put around a request's body.
@@ -92,4 +97,56 @@ func TestPanic_WhileTheAnswerIsPassedOnReachesTheCall(t *testing.T) {
 		}
 		waitFor(t, "the replica is given back", func() bool { return h.Resolver.Load(id).InFlight == 0 })
 	}
+}
+
+// A filter of the answer that fails with an interim one leaves no call behind with the
+// function, and none without an end for its policies.
+func TestPanic_WhileAnInterimAnswerIsPassedOnEndsTheTry(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{function.ProtocolHTTP1, function.ProtocolH2C} {
+		for _, policies := range []bool{false, true} {
+			h, over, ends := newHandler(t), make(chan struct{}, 1), make(chan policy.End, 2)
+			h.Policy = speaks(protocol)
+			if policies {
+				h.CallPolicy = func(function.Name, *http.Request) policy.Policy { return endWitness(ends) }
+			}
+			id := deploy(t, h, "figlet", interimFunction(t, protocol, over))
+			s := &stage{T: t, address: serveFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h.ServeHTTP(faultyWriter{w, http.ErrAbortHandler}, r)
+			}))}
+			s.dial().say("GET /function/figlet HTTP/1.1\r\nHost: x\r\n\r\n")
+			receiveIn(t, over, "the function is left")
+			waitFor(t, "the replica is given back", func() bool { return h.Resolver.Load(id).InFlight == 0 })
+			if !policies {
+				continue
+			}
+			if end := receiveIn(t, ends, "the policies are told"); end.Status != 500 || end.Err == nil {
+				t.Errorf("%s: told %d, %v", protocol, end.Status, end.Err)
+			}
+		}
+	}
+}
+
+// endWitness is a policy that passes on how its call ends.
+func endWitness(ends chan<- policy.End) policy.Policy {
+	return policy.Func(func(ctx context.Context, r *policy.Request, next policy.Sender) (policy.Answer, error) {
+		r.OnEnd(func(end policy.End) { ends <- end })
+		return next(ctx, r)
+	})
+}
+
+// interimFunction answers a call with an interim answer only, and tells when it is over.
+func interimFunction(t *testing.T, protocol string, over chan<- struct{}) string {
+	if protocol == function.ProtocolHTTP1 {
+		return rawFunction(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+			_, _ = io.Copy(io.Discard, conn)
+			over <- struct{}{}
+		})
+	}
+	return framedFunction(t, func(f *frames) {
+		f.head(f.call(), false, ":status", "103", "link", "</a>")
+		f.until(func(frame http2.Frame) bool { return frame.Header().Type == http2.FrameRSTStream })
+		over <- struct{}{}
+	})
 }
