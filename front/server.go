@@ -52,8 +52,10 @@ type Server struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[*conn]struct{}
-	// empty is closed when the last connection has ended; nil while nobody waits.
-	empty chan struct{}
+	// empty is closed when the last connection has ended and no other will come; closed is
+	// by end, when the server is told to close.
+	empty, closed chan struct{}
+	end           func()
 }
 
 // Serve accepts connections until Shutdown or Close is called, then returns
@@ -67,10 +69,9 @@ func (s *Server) Serve(listener net.Listener) error {
 	var servers sync.WaitGroup
 	servers.Go(func() { _ = s.HTTP.Serve(streams) })
 	servers.Go(func() { _ = s.once.Serve(single) })
-	sweeping, stopSweeping := context.WithCancel(context.Background())
-	servers.Go(func() { s.sweep(sweeping) })
+	// It outlives the listener: what is being answered still wants it.
+	go s.sweep()
 	err := s.accept(listener, streams, single)
-	stopSweeping()
 	if !errors.Is(err, http.ErrServerClosed) {
 		s.Close()
 	}
@@ -93,6 +94,8 @@ func (s *Server) prepare() {
 		return
 	}
 	s.conns = map[*conn]struct{}{}
+	s.empty, s.closed = make(chan struct{}), make(chan struct{})
+	s.end = sync.OnceFunc(func() { close(s.closed) })
 	s.clock.start()
 	s.handler = s.HTTP.Handler
 	s.HTTP.Handler = s.watchOver(s.handler)
@@ -166,6 +169,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close closes the listener and every connection at once, upgraded ones excepted.
 func (s *Server) Close() error {
 	s.stop()
+	s.end()
 	s.mu.Lock()
 	for c := range s.conns {
 		c.tcp.Close()
@@ -180,18 +184,15 @@ func (s *Server) stop() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.prepare()
-	s.stopping.Store(true)
+	stopped := s.stopping.Swap(true)
 	if s.listener != nil {
 		s.listener.Close()
 	}
 	for c := range s.conns {
 		c.closeIfIdle(never)
 	}
-	if s.empty == nil {
-		s.empty = make(chan struct{})
-		if len(s.conns) == 0 {
-			close(s.empty)
-		}
+	if !stopped && len(s.conns) == 0 {
+		close(s.empty)
 	}
 	return s.empty
 }
@@ -210,20 +211,22 @@ func (s *Server) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if len(s.conns) == 0 && s.empty != nil {
+	if len(s.conns) == 0 && s.stopping.Load() {
 		close(s.empty)
 	}
 }
 
 // sweep closes connections that have been idle for too long, or whose clients do not
 // read: once a second for all of them, which costs the requests nothing. It also moves
-// the clock.
-func (s *Server) sweep(ctx context.Context) {
+// the clock. It ends with the last connection, or when the server is closed.
+func (s *Server) sweep() {
 	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-s.empty:
+			return
+		case <-s.closed:
 			return
 		case <-ticker.C:
 		}

@@ -3,6 +3,7 @@ package front
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -45,6 +46,36 @@ func TestStall_AHandlerLearnsOfIt(t *testing.T) {
 	dial(t, address).say(get)
 	if err := receive(t, failed, "the end of the write"); err == nil {
 		t.Error("all of it was written")
+	}
+}
+
+// The sweep outlives the listener.
+func TestStall_AClientThatDoesNotReadIsCutDuringAShutdown(t *testing.T) {
+	t.Parallel()
+	began, goOn, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	s := &Server{StallTimeout: 200 * time.Millisecond, HTTP: fullServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(began)
+		<-goOn
+		_, err := w.Write(make([]byte, 64<<20))
+		failed <- err
+	})}
+	served := make(chan error, 1)
+	address := serve(t, func(listener net.Listener) error {
+		served <- s.Serve(listener)
+		return nil
+	}, s.Close)
+	dial(t, address).say(get)
+	receive(t, began, "the handler")
+	ended := make(chan error, 1)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	receive(t, served, "the end of Serve")
+	before := s.clock.now()
+	close(goOn)
+	if err := receive(t, failed, "the end of the write"); err == nil {
+		t.Error("all of it was written")
+	}
+	if err := receive(t, ended, "the shutdown"); err != nil || s.clock.now() == before {
+		t.Errorf("%v, and the clock went from %s to %s", err, before, s.clock.now())
 	}
 }
 
