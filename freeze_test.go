@@ -50,21 +50,27 @@ func TestFreeze_OneThatHandsHaveThawedIsFrozenAgain(t *testing.T) {
 	spec.Labels = &map[string]string{"com.openfaas.scale.freeze-duration": "300ms", "com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1"}
 	h.deploy(t, spec)
 	// What hands do before the provider has taken note is found only when everything is
-	// listed again.
-	frozenTimes := func(count int) {
-		eventually(t, fmt.Sprintf("it was frozen %d times", count), func() (bool, string) {
+	// listed again, so its log is awaited, too.
+	freezes := func() int { return strings.Count(h.log.about(0, spec.Service), "replica frozen") }
+	awaitFreeze := func(before int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("it is frozen, and not for the first %d times", before), func() (bool, string) {
+			// The engine first: whatever thawed it before it was paused is in the log by then.
+			paused := docker(t, "inspect", "-f", "{{.State.Paused}}", h.container(t, spec.Service)) == "true"
 			log := h.log.about(0, spec.Service)
-			return strings.Count(log, "replica frozen") == count, log
+			noted := strings.LastIndex(log, "replica frozen") > strings.LastIndex(log, "replica thawed")
+			return paused && noted && strings.Count(log, "replica frozen") > before, log
 		})
 	}
-	frozenTimes(1)
+	awaitFreeze(0)
 	id := h.container(t, spec.Service)
+	before := freezes()
 	docker(t, "unpause", id)
 	h.do(t, request{method: http.MethodPost, path: "/function/" + spec.Service, body: "awake"}).wants(t, http.StatusOK, "awake")
-	frozenTimes(2)
+	awaitFreeze(before)
+	before = freezes()
 	docker(t, "unpause", id)
-	frozenTimes(3)
-	h.awaitFrozen(t, spec.Service, 1)
+	awaitFreeze(before)
 	if now := h.container(t, spec.Service); now != id {
 		t.Error("the replica was replaced")
 	}
