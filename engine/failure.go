@@ -39,7 +39,7 @@ func (e *Engine) explain(act string, err error) error {
 // log returns what a failure is logged with that is put right later by itself. That
 // the engine is away is said elsewhere, once.
 func (e *Engine) log(err error) func(message string, args ...any) {
-	if errors.Is(err, function.ErrUnavailable) {
+	if errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return e.logger.Debug
 	}
 	return e.logger.Warn

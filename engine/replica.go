@@ -267,7 +267,8 @@ func decodeReplica(c container.Summary, networkName string) (function.Replica, e
 const leftMark = ".left"
 
 // Leave marks a replica as one whose revision a rollback went back from, or takes
-// that mark away. One that has it, or has it not, already is a success.
+// that mark away. One that has it, or has it not, already is a success, and so is one
+// that is gone.
 func (e *Engine) Leave(ctx context.Context, replica function.Replica, left bool) error {
 	name := strings.TrimSuffix(replica.Instance, leftMark)
 	if left {
@@ -277,7 +278,10 @@ func (e *Engine) Leave(ctx context.Context, replica function.Replica, left bool)
 	if err != nil && strings.Contains(err.Error(), "same name as its current name") {
 		return nil
 	}
-	return e.explain(fmt.Sprintf("rename replica %q", replica.Instance), err)
+	if err = e.explain(fmt.Sprintf("rename replica %q", replica.Instance), err); errors.Is(err, function.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // addressOn returns where a container on the network is called; the zero

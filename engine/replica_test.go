@@ -214,6 +214,9 @@ func TestPause_KeepsTheAddress(t *testing.T) {
 	if err := s.Unpause(t.Context(), replica.ID); !errors.Is(err, function.ErrConflict) {
 		t.Errorf("got %v for unpausing twice, want an ErrConflict", err)
 	}
+	if err := s.Leave(t.Context(), function.Replica{ID: "missing", Instance: "missing"}, true); err != nil {
+		t.Errorf("got %v for a replica that is gone, want it not marked", err)
+	}
 	if err := s.Pause(t.Context(), "missing"); !errors.Is(err, function.ErrNotFound) {
 		t.Errorf("got %v for a replica that is not there, want an ErrNotFound", err)
 	}
