@@ -80,6 +80,55 @@ func TestEngineAway_WhatDiedMeanwhileIsReplacedAtOnce(t *testing.T) {
 	})
 }
 
+// What failed before the engine went away says something of the function: an engine
+// that is away for a moment must not have all that crashes started at once.
+func TestEngineAway_PausesFromBeforeRemainWhenItIsBack(t *testing.T) {
+	starts := 0
+	broken := func(s *scene) {
+		s.engine.start = func(function.Function) error { starts++; return errors.New("no such command") }
+	}
+	play(t, broken, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(90 * time.Second) // the pause that runs ends after two minutes
+		before := starts
+		s.engine.leave()
+		s.passes(2 * time.Second)
+		s.engine.comeBack()
+		s.passes(10 * time.Second)
+		if starts != before {
+			t.Errorf("started %d times more in the pause after %d failures", starts-before, before)
+		}
+	})
+}
+
+// What cannot be stopped, though the engine answers, is left alone longer each time.
+func TestStop_WhatResistsIsAskedLessAndLessOften(t *testing.T) {
+	stops := 0
+	resisting := func(s *scene) {
+		s.engine.stop = func() error {
+			if stops++; stops > 12 {
+				return nil
+			}
+			return errors.New("tried to kill container, but did not receive an exit event")
+		}
+	}
+	play(t, resisting, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(5 * time.Second)
+		if err := s.Delete(t.Context(), s.name("figlet")); err != nil {
+			t.Fatal(err)
+		}
+		s.passes(2 * time.Minute)
+		if stops < 6 || stops > 12 {
+			t.Errorf("asked %d times in two minutes, want about ten", stops)
+		}
+		s.passes(5 * time.Minute)
+		if left := s.engine.running(); len(left) != 0 {
+			t.Errorf("containers %v are left once it could be stopped, want none", left)
+		}
+	})
+}
+
 func TestEngineAway_WhatCouldNotBeStoppedIsStoppedLater(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		frozen := labelled("frozen", scale.LabelFreezeDuration, "1s")

@@ -34,6 +34,7 @@ type fakeEngine struct {
 	image   func(ctx context.Context, reference string) (string, error)
 	start   func(f function.Function) error
 	await   func(ctx context.Context, replica function.Replica) error
+	stop    func() error
 	pause   func() error
 	unpause func(ctx context.Context) error
 	// clock is how far the engine's clock is ahead of ours.
@@ -148,6 +149,11 @@ func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Rep
 
 // Stop takes a while, in which the container is said to have died.
 func (e *fakeEngine) Stop(ctx context.Context, id string, _ time.Duration) error {
+	if e.stop != nil {
+		if err := e.stop(); err != nil {
+			return err
+		}
+	}
 	if err := e.set(id, function.Exited); err != nil {
 		return err
 	}

@@ -220,10 +220,10 @@ func (f *Fleet) begin(ctx context.Context) bool {
 // listens; Run rings for all.
 func (f *Fleet) ring(name function.Name) { f.tell(name, nil) }
 
-// forgive tells all workers that the engine is back.
-func (f *Fleet) forgive() {
+// forgive tells all workers that the engine is back, which was away since then.
+func (f *Fleet) forgive(away time.Time) {
 	for _, name := range f.Resolver.Names() {
-		f.tell(name, (*worker).forgive)
+		f.tell(name, func(w *worker) { w.forgive(away.Add(-departure)) })
 	}
 }
 
@@ -274,10 +274,16 @@ func retry(ctx context.Context, act func() error, failed func(error, time.Durati
 // log returns what is logged with that the engine could not do something to a replica.
 // That the engine is away is said elsewhere, once.
 func (f *Fleet) log(err error) func(message string, args ...any) {
-	if errors.Is(err, function.ErrUnavailable) {
+	if isAway(err) {
 		return f.Logger.Debug
 	}
 	return f.Logger.Error
+}
+
+// isAway reports whether a failure only says that the engine does not answer, or not in
+// time.
+func isAway(err error) bool {
+	return errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func orDefault[T comparable](value, otherwise T) T {

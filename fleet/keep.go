@@ -40,7 +40,7 @@ func (w *worker) mark(ctx context.Context, replica function.Replica, left bool) 
 	n.marking = true
 	w.task(func() func(*worker) {
 		if err := w.fleet.Engine.Leave(ctx, replica, left); err != nil && ctx.Err() == nil {
-			w.fleet.Logger.Warn("replica not marked for adoption", "function", w.name, "replica", replica.Instance, "left", left, "err", err)
+			w.fleet.log(err)("replica not marked for adoption", "function", w.name, "replica", replica.Instance, "left", left, "err", err)
 		}
 		return func(w *worker) {
 			n.marking = false

@@ -32,8 +32,20 @@ type note struct {
 	// left is set when a rollback went back from its revision, and marking while the
 	// engine is told whether it did.
 	left, marking bool
+	// ending spaces the attempts to stop or remove it after failures.
+	ending backoff
 	// pulse is its health; nil while that is not watched.
 	pulse *pulse
+}
+
+// endFailed returns how long to wait before the replica is ended once more: a second,
+// and longer each time when it is the replica that resists and not the engine that is
+// away.
+func (n *note) endFailed(err error) time.Duration {
+	if isAway(err) {
+		return time.Second
+	}
+	return max(time.Second, n.ending.fail(time.Now(), 0))
 }
 
 // of returns what is remembered of a replica.

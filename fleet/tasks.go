@@ -284,14 +284,27 @@ func drained(ctx context.Context, idle <-chan struct{}, limit time.Duration) boo
 }
 
 // hold runs act, which ends a replica, while nothing else touches it. After a
-// failure it is left alone for a second before it is looked at again.
+// failure it is left alone for a while before it is looked at again.
 func (w *worker) hold(ctx context.Context, replica function.Replica, failure string, act func() error) {
 	w.leaving[replica.ID] = true
 	w.task(func() func(*worker) {
-		if err := act(); err != nil && ctx.Err() == nil {
-			w.fleet.log(err)(failure, "function", w.name, "replica", replica.Instance, "err", err)
-			pause(ctx, time.Second)
+		err := act()
+		return func(w *worker) {
+			if err == nil || ctx.Err() != nil {
+				delete(w.leaving, replica.ID)
+				return
+			}
+			wait := w.of(replica.ID).endFailed(err)
+			w.fleet.log(err)(failure, "function", w.name, "replica", replica.Instance, "err", err, "retry_in", wait)
+			w.leaveAlone(ctx, replica, wait)
 		}
+	})
+}
+
+// leaveAlone keeps a replica that could not be ended from being looked at for a while.
+func (w *worker) leaveAlone(ctx context.Context, replica function.Replica, wait time.Duration) {
+	w.task(func() func(*worker) {
+		pause(ctx, wait)
 		return func(w *worker) { delete(w.leaving, replica.ID) }
 	})
 }

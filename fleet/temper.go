@@ -61,7 +61,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 // neverThawed reports whether a thaw that failed has certainly had no effect: an
 // engine that did not answer may have done what it was asked for.
 func neverThawed(err error) bool {
-	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, function.ErrUnavailable)
+	return !isAway(err)
 }
 
 // temper changes a replica's temperature beside the worker. A replica that has the

@@ -302,11 +302,19 @@ func (w *worker) backoff(revision uint64) *backoff {
 	return w.backoffs[revision]
 }
 
-// forgive forgets all failures: while the engine was away everything failed, and the
-// pauses that grew meanwhile say nothing of the function.
-func (w *worker) forgive() {
-	clear(w.backoffs)
-	w.fleet.Resolver.Relent(w.name)
+// departure is how long before it is found to be away an engine may fail what it is
+// asked for: one that is being shut down stops all containers first.
+const departure = 15 * time.Second
+
+// forgive forgets the failures of each revision that failed since then: while the engine
+// was away everything failed, and the pauses that grew meanwhile say nothing of the
+// function. Whoever failed before, and not again, keeps the pause.
+func (w *worker) forgive(since time.Time) {
+	known := len(w.backoffs)
+	maps.DeleteFunc(w.backoffs, func(_ uint64, b *backoff) bool { return b.last.After(since) })
+	if len(w.backoffs) < known {
+		w.fleet.Resolver.Relent(w.name)
+	}
 }
 
 func (w *worker) readPolicy(spec function.Spec) {

@@ -33,9 +33,9 @@ type Resolver struct {
 	// Set it before use; nil means nobody listens.
 	Lost func(replica function.Replica, untouched bool)
 	// Back is called, without locks held, when the engine has answered again after it
-	// had not: what failed meanwhile may succeed now. Set it before use; nil means
-	// nobody listens.
-	Back func()
+	// had not, as was noticed at the time away: what failed since may succeed now. Set
+	// it before use; nil means nobody listens.
+	Back func(away time.Time)
 
 	// listings numbers the listings of the engine, so that one which began before
 	// a replica was started cannot make it vanish.
@@ -290,9 +290,9 @@ func (r *Resolver) gone(replica *function.Replica) {
 	}
 }
 
-func (r *Resolver) back() {
+func (r *Resolver) back(away time.Time) {
 	if r.Back != nil {
-		r.Back()
+		r.Back(away)
 	}
 }
 

@@ -465,7 +465,7 @@ func TestWatch_SaysThatTheEngineIsBackAfterEachTimeItWasAway(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r, figlet, back := New(), name("figlet"), 0
-		r.Back = func() {
+		r.Back = func(time.Time) {
 			back++
 			wantMembers(t, r, figlet, "a")
 		}
@@ -490,7 +490,7 @@ func TestWatch_ASilentEngineIsAwayToo(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r, back := New(), 0
-		r.Back = func() { back++ }
+		r.Back = func(time.Time) { back++ }
 		engine := &fakeEngine{sessions: make(chan chan function.Name)}
 		go r.Watch(ctx, engine, time.Minute, hclog.NewNullLogger())
 		engine.sessions <- make(chan function.Name)

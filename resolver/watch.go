@@ -37,8 +37,9 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 			pause = reconnectFloor
 			if !away.IsZero() {
 				logger.Info("engine answers again", "after", time.Since(away).Round(time.Millisecond))
+				since := away
 				away = time.Time{}
-				r.back()
+				r.back(since)
 			}
 		}
 		err := w.run(ctx)
