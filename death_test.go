@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"faas-docker/function"
 )
 
 // TestDeath_CallersOfKilledReplicasSeeNothing kills the only replica of a function,
@@ -43,5 +46,40 @@ func TestDeath_CallersOfKilledReplicasSeeNothing(t *testing.T) {
 			}
 			load.wantNoLoss(t)
 		})
+	}
+}
+
+// TestDeath_ACallWhoseReplicaVanishedIsBrokenOff takes a replica's network away before
+// it is killed: nothing that it does then arrives.
+func TestDeath_ACallWhoseReplicaVanishedIsBrokenOff(t *testing.T) {
+	parallelUnlessAlone(t)
+	h := patient(t)
+	spec := h.spec(t, "sleep")
+	if code, err := h.sdk.Deploy(t.Context(), spec); err != nil {
+		t.Fatalf("deploy: %d %v", code, err)
+	}
+	h.awaitReplicas(t, spec.Service, 1)
+	answered := make(chan string, 1)
+	go func() {
+		got, err := h.try(t.Context(), request{method: http.MethodPost, path: "/function/" + spec.Service + "?d=50s"})
+		answered <- fmt.Sprintf("%d %v", statusOf(got), err)
+	}()
+	eventually(t, "the call is in flight", func() (bool, string) {
+		return h.provider.resolver.Load(function.Name{Name: spec.Service, Namespace: defaultNS}).InFlight == 1, ""
+	})
+	id := h.container(t, spec.Service)
+	owner := id
+	if holder, held := strings.CutPrefix(strings.TrimSpace(docker(t, "inspect", "--format", "{{.HostConfig.NetworkMode}}", id)), "container:"); held {
+		owner = holder
+	}
+	docker(t, "network", "disconnect", "--force", h.network, owner)
+	docker(t, "kill", id)
+	select {
+	case got := <-answered:
+		if got != "502 <nil>" {
+			t.Errorf("answered %s, want 502", got)
+		}
+	case <-time.After(soon):
+		t.Errorf("not answered within %s", soon)
 	}
 }

@@ -129,6 +129,7 @@ func (p *provider) build() error {
 		Logger:            p.logger.Named("proxy"),
 	}
 	p.resolver.Gone = p.proxy.Drop
+	p.resolver.Died = p.proxy.Sever
 	p.resolver.Lost = p.proxy.Abandon
 	p.routing.functions, p.routing.previous = p.proxy, p.proxy.Previous()
 	return p.buildServer()

@@ -93,7 +93,7 @@ func (b *body) copyAll() error {
 	b.left = 1 << 62
 	for {
 		err := b.pass()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && !b.x.conn.severed.Load() {
 			return nil
 		}
 		if err != nil {

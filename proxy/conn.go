@@ -9,7 +9,7 @@ import (
 
 // conn is one connection to a replica. It carries one exchange at a time.
 type conn struct {
-	*wire.Conn
+	socket
 	// reused is set when the connection has carried an exchange before, so that
 	// the function may have closed it meanwhile.
 	reused bool
@@ -24,8 +24,10 @@ type conn struct {
 	awaiting bool
 }
 
-func newConn(tcp *wire.Conn) *conn {
-	return &conn{Conn: tcp, abort: func() { tcp.Close() }}
+func newConn(tcp *wire.Conn, among *sockets) *conn {
+	c := &conn{socket: socket{Conn: tcp, among: among}, abort: func() { tcp.Close() }}
+	among.add(&c.socket)
+	return c
 }
 
 // await bounds the wait for the head of an answer.

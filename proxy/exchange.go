@@ -161,7 +161,7 @@ func (x *exchange) lost(err error, sent bool) error {
 	}
 	replayable := x.out.replayable()
 	switch {
-	case x.conn.reused && (!sent || replayable):
+	case x.conn.reused && !x.conn.severed.Load() && (!sent || replayable):
 		return fmt.Errorf("%w: %w", errStale, err)
 	case !sent:
 		return fmt.Errorf("%w: %w", errUnreachable, err)

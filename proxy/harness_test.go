@@ -17,7 +17,7 @@ import (
 func newHandler(t testing.TB) *Handler {
 	t.Helper()
 	h := &Handler{Resolver: resolver.New(), Timeout: 5 * time.Second, WakeTimeout: 5 * time.Second, RetryTimeout: 500 * time.Millisecond}
-	h.Resolver.Gone = h.Drop
+	h.Resolver.Gone, h.Resolver.Died = h.Drop, h.Sever
 	t.Cleanup(func() { _ = h.Shutdown(t.Context()) })
 	return h
 }

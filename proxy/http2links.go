@@ -65,9 +65,11 @@ func (u *upstream) newLink(limit time.Duration) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := newLink(tcp, limit)
+	s := &socket{Conn: tcp, among: &u.sockets}
+	u.sockets.add(s)
+	l, err := newLink(s, limit)
 	if err != nil {
-		tcp.Close()
+		s.Close()
 		return nil, err
 	}
 	return l, nil

@@ -174,7 +174,7 @@ func (t *tunnel) pass(to, from net.Conn, first []byte) {
 		return
 	}
 	half, ok := to.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if !ok || t.function.severed.Load() || half.CloseWrite() != nil {
 		t.close()
 	}
 }

@@ -112,6 +112,8 @@ type upstream struct {
 	host string
 	// all counts the idle connections of all pools.
 	all *atomic.Int64
+	// sockets are all connections, idle or not.
+	sockets sockets
 
 	// mu protects the fields below.
 	mu     sync.Mutex
@@ -147,7 +149,7 @@ func (u *upstream) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(tcp), nil
+	return newConn(tcp, &u.sockets), nil
 }
 
 func (u *upstream) dialTCP(ctx context.Context) (*wire.Conn, error) {

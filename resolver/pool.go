@@ -306,29 +306,33 @@ func (p *pool) add(replica function.Replica, listing, born uint64) {
 	}
 }
 
-// upsert writes down what is known of a replica and reports whether that is news.
-func (p *pool) upsert(replica function.Replica, listing uint64) bool {
+// upsert writes down what is known of a replica and reports whether that is news. It
+// returns what was known before of one that has stopped since, or lost its address.
+func (p *pool) upsert(replica function.Replica, listing uint64) (news bool, dead *function.Replica) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.find(replica.ID)
 	if _, removed := p.removed[replica.ID]; removed {
-		return false
+		return false, nil
 	}
 	if m == nil {
 		p.members = append(p.members, &member{replica: &replica, rotation: &p.current, idle: make(chan struct{}), listing: listing})
-		return true
+		return true, nil
 	}
 	if listing < m.listing || *m.replica == replica {
 		m.listing = max(m.listing, listing)
-		return false
+		return false, nil
 	}
 	m.listing = listing
 	if replica.State == function.Created {
 		// Nothing goes back to where it began: the listing was made before the start.
-		return false
+		return false, nil
 	}
 	moved := m.replica.Address != replica.Address
 	changed := moved || m.replica.State != replica.State
+	if before := m.replica; before.Address.IsValid() && (moved || changed && replica.State == function.Exited) {
+		dead = before
+	}
 	m.replica = &replica
 	switch {
 	case moved || p.outOfOrder(m):
@@ -337,7 +341,7 @@ func (p *pool) upsert(replica function.Replica, listing uint64) bool {
 	case m.warmth == Waking && replica.State == function.Running:
 		m.setWarmth(Awake) // whoever has thawed it
 	}
-	return changed
+	return changed, dead
 }
 
 // outOfOrder reports whether a member's state is not what its place in the pool
@@ -358,6 +362,16 @@ func (p *pool) find(id string) *member {
 		if m.replica.ID == id {
 			return m
 		}
+	}
+	return nil
+}
+
+// replica is what is known of a replica; nil for an unknown one.
+func (p *pool) replica(id string) *function.Replica {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.find(id); m != nil {
+		return m.replica
 	}
 	return nil
 }
@@ -424,19 +438,17 @@ func (p *pool) withdraw(id string) (<-chan struct{}, *function.Replica) {
 	return m.idle, nil
 }
 
-func (p *pool) remove(id string) (gone *function.Replica) {
+// remove returns the replica, if it was known, and whether it was idle.
+func (p *pool) remove(id string) (dead *function.Replica, idle bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.find(id)
 	if m == nil {
-		return nil
+		return nil, false
 	}
 	p.members = slices.DeleteFunc(p.members, func(other *member) bool { return other == m })
 	p.remember(id)
-	if p.retire(m) {
-		return m.replica
-	}
-	return nil
+	return m.replica, p.retire(m)
 }
 
 func (p *pool) remember(id string) {
@@ -453,22 +465,22 @@ func (p *pool) retire(m *member) (gone bool) {
 	return p.settle(m)
 }
 
-// drop forgets the members that a listing did not show. A member that was seen
-// after the listing began stays.
-func (p *pool) drop(listing uint64) (gone []*function.Replica, changed bool) {
+// drop forgets the members that a listing did not show, and returns them and those of
+// them that were idle. A member that was seen after the listing began stays.
+func (p *pool) drop(listing uint64) (dead, idle []*function.Replica) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.members = slices.DeleteFunc(p.members, func(m *member) bool {
 		if max(m.listing, m.born) >= listing {
 			return false
 		}
-		changed = true
+		dead = append(dead, m.replica)
 		if p.retire(m) {
-			gone = append(gone, m.replica)
+			idle = append(idle, m.replica)
 		}
 		return true
 	})
-	return gone, changed
+	return dead, idle
 }
 
 // abandoned reports whether nothing is left to know of this function.

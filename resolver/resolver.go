@@ -27,6 +27,11 @@ type Resolver struct {
 	// asleep and carries no invocation: the connections kept to it can be closed.
 	// Set it before use; nil means nobody listens.
 	Gone func(function.Replica)
+	// Died is called, without locks held, when a replica is known to have stopped, or to
+	// have lost its address, though invocations may be in flight on it: they may wait in
+	// vain for an end of their connections. A replica that is withdrawn has not died. It
+	// may be called more than once. Set it before use; nil means nobody listens.
+	Died func(function.Replica)
 	// Lost is called, without locks held, when a replica could not be thawed though
 	// invocations may be in flight on it: they can only fail. untouched is set when the
 	// function has certainly seen nothing of them, so that they may be sent elsewhere.
@@ -168,6 +173,14 @@ func (r *Resolver) Suspect(name function.Name, id string) {
 	}
 }
 
+// ended is Suspect for a replica that has died.
+func (r *Resolver) ended(name function.Name, id string) {
+	r.Suspect(name, id)
+	if p := r.pool(name); p != nil {
+		r.died(p.replica(id))
+	}
+}
+
 // Withdraw takes a replica out of rotation for good. The channel is closed when
 // the last invocation on it has ended; at once when there is none.
 func (r *Resolver) Withdraw(name function.Name, id string) <-chan struct{} {
@@ -189,8 +202,10 @@ func (r *Resolver) Remove(name function.Name, id string) {
 	if p == nil {
 		return
 	}
-	if gone := p.remove(id); gone != nil {
-		r.gone(gone)
+	dead, idle := p.remove(id)
+	r.died(dead)
+	if idle {
+		r.gone(dead)
 	}
 	r.sweep(name)
 }
@@ -287,6 +302,13 @@ func (r *Resolver) changed(name function.Name) {
 func (r *Resolver) gone(replica *function.Replica) {
 	if r.Gone != nil {
 		r.Gone(*replica)
+	}
+}
+
+// died tells of a replica that has died; nil is none.
+func (r *Resolver) died(replica *function.Replica) {
+	if r.Died != nil && replica != nil {
+		r.Died(*replica)
 	}
 }
 

@@ -78,12 +78,20 @@ func (r *Resolver) Synced() <-chan struct{} { return r.synced }
 // Listing gave before the engine was asked.
 func (r *Resolver) Observe(name function.Name, listing uint64, replicas []function.Replica) {
 	news := map[function.Name]bool{}
+	var dead []*function.Replica
 	for _, replica := range replicas {
 		r.with(replica.Function, func(p *pool) {
-			if p.upsert(replica, listing) {
+			changed, before := p.upsert(replica, listing)
+			if changed {
 				news[replica.Function] = true
 			}
+			if before != nil {
+				dead = append(dead, before)
+			}
 		})
+	}
+	for _, replica := range dead {
+		r.died(replica)
 	}
 	names := []function.Name{name}
 	if name.IsZero() {
@@ -107,12 +115,15 @@ func (r *Resolver) dropUnlisted(name function.Name, listing uint64) (changed boo
 	if p == nil {
 		return false
 	}
-	gone, changed := p.drop(listing)
-	for _, replica := range gone {
+	dead, idle := p.drop(listing)
+	for _, replica := range dead {
+		r.died(replica)
+	}
+	for _, replica := range idle {
 		r.gone(replica)
 	}
 	r.sweep(name)
-	return changed
+	return len(dead) > 0
 }
 
 // watcher is one connection to the engine's events.
@@ -142,7 +153,7 @@ func (w *watcher) run(ctx context.Context) error {
 // another's by the time a list shows it. All else is read from the list.
 func (w *watcher) hear(event function.Event) {
 	if event.Died != "" {
-		w.resolver.Suspect(event.Function, event.Died)
+		w.resolver.ended(event.Function, event.Died)
 		return
 	}
 	w.bells.ring(event.Function)

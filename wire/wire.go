@@ -139,3 +139,12 @@ func (c *Conn) IsQuiet() bool {
 	c.quiet = false
 	return c.raw.Control(c.probe) == nil && c.quiet
 }
+
+// HasEnded reports whether the other side has ended the connection, or we have closed
+// it: all that will ever be read has arrived. Where the system does not tell, it is
+// false.
+func (c *Conn) HasEnded() bool {
+	ended := false
+	err := c.raw.Control(func(fd uintptr) { ended = hasEnded(fd) })
+	return ended || err != nil
+}
