@@ -124,13 +124,17 @@ func (t *transfer) write(fd uintptr) bool {
 	return true
 }
 
-// explain words an error of the system as package net does.
+// explain words an error as package net does for a connection's own Read and Write.
 func (c *Conn) explain(op string, err error) error {
-	errno, ok := err.(syscall.Errno)
-	if !ok {
+	switch cause := err.(type) {
+	case syscall.Errno:
+		err = os.NewSyscallError(op, cause)
+	case *net.OpError:
+		err = cause.Err
+	default:
 		return err
 	}
-	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // IsQuiet reports whether the connection is open and nothing has arrived that was not

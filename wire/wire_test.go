@@ -146,8 +146,8 @@ func TestConn_FailsAsConnectionsDo(t *testing.T) {
 				t.Errorf("= %d, %v, want %v", n, err, test.want)
 			}
 			var worded *net.OpError
-			if !errors.As(err, &worded) {
-				t.Errorf("the error is a %T, want a *net.OpError", err)
+			if !errors.As(err, &worded) || worded.Op != "read" && worded.Op != "write" {
+				t.Errorf("the error is %#v, want a *net.OpError of a read or a write", err)
 			}
 		})
 	}
@@ -173,15 +173,16 @@ func TestConn_CloseEndsAReadThatWaits(t *testing.T) {
 	}
 }
 
-// TestConn_SaysHowMuchWasWritten fills what the kernel keeps, until time is up.
+// TestConn_SaysHowMuchWasWritten fills what the kernel keeps, until nothing more goes in
+// for a while.
 func TestConn_SaysHowMuchWasWritten(t *testing.T) {
 	c, other := pair(t)
-	if err := c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
 	var written int64
 	for {
-		n, err := c.Write(make([]byte, 1<<10))
+		if err := c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Write(make([]byte, 31<<10))
 		written += int64(n)
 		if err == nil {
 			continue
