@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,10 +104,10 @@ func TestEngineAway_PausesFromBeforeRemainWhenItIsBack(t *testing.T) {
 
 // What cannot be stopped, though the engine answers, is left alone longer each time.
 func TestStop_WhatResistsIsAskedLessAndLessOften(t *testing.T) {
-	stops := 0
+	var stops atomic.Int32
 	resisting := func(s *scene) {
 		s.engine.stop = func() error {
-			if stops++; stops > 12 {
+			if stops.Add(1) > 12 {
 				return nil
 			}
 			return errors.New("tried to kill container, but did not receive an exit event")
@@ -119,8 +120,8 @@ func TestStop_WhatResistsIsAskedLessAndLessOften(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.passes(2 * time.Minute)
-		if stops < 6 || stops > 12 {
-			t.Errorf("asked %d times in two minutes, want about ten", stops)
+		if asked := stops.Load(); asked < 6 || asked > 12 {
+			t.Errorf("asked %d times in two minutes, want about ten", asked)
 		}
 		s.passes(5 * time.Minute)
 		if left := s.engine.running(); len(left) != 0 {
