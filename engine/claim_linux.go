@@ -7,7 +7,11 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 )
+
+// claimPatience is how long a claim waits for another to be given up.
+const claimPatience = time.Second
 
 // Claim makes this process the only one on this machine that looks after the
 // functions of this network, until it is closed or the process ends. Two providers

@@ -25,7 +25,7 @@ type pullTrouble struct {
 // speaks of authentication too, and a time-out names the manifest it was for.
 func pullTroubles() []pullTrouble {
 	return []pullTrouble{
-		{[]string{"toomanyrequests", "too many requests", "pull rate limit", "429"}, false,
+		{[]string{"toomanyrequests", "too many requests", "pull rate limit", "http 429", "status: 429", "429 too many"}, false,
 			"%r limits how often images are pulled: wait, or log in to it (docker login %r)"},
 		{[]string{"no space left on device"}, false,
 			"the disk of this machine is full: free space (docker system df)"},

@@ -32,6 +32,7 @@ func TestClassifyPull_TellsLastingFromPassing(t *testing.T) {
 		{"Get \"https://reg.example/v2/\": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)", function.ErrUnavailable, "cannot be reached"},
 		{"Head \"https://reg.example/v2/x/manifests/latest\": net/http: TLS handshake timeout", function.ErrUnavailable, "cannot be reached"},
 		{"received unexpected HTTP status: 503 Service Unavailable", function.ErrUnavailable, "cannot be reached"},
+		{"Head \"http://127.0.0.1:42429/v2/figlet/manifests/nope\": no basic auth credentials", function.ErrInvalid, "docker login"},
 		{"error parsing HTTP 429 response body: Too Many Requests", function.ErrUnavailable, "limits how often"},
 		{"read the pull's progress: unexpected EOF", function.ErrUnavailable, "cannot be reached"},
 		{"Get \"https://reg.example/v2/\": x509: certificate signed by unknown authority", function.ErrUnavailable, "certificate"},

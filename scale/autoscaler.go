@@ -71,12 +71,14 @@ type Autoscaler struct {
 	lastCall  time.Time
 	idleSince time.Time
 
-	level  levels // of calls in flight and in line, or of CPU
-	calls  readings
 	surge  surge
 	peaks  peaks
 	steps  steps
 	habits Histogram
+	// What is long and has no pointers stands last, where the collector, which comes
+	// more often the more calls there are, need not look at it.
+	level levels // of calls in flight and in line, or of CPU
+	calls readings
 }
 
 // NewAutoscaler returns an Autoscaler that has seen nothing.
