@@ -128,8 +128,10 @@ func (f *faulty) sprung(set *trap, change fault) (sprung bool) {
 		}
 		return change.holds(f)
 	})
-	if !sprung {
-		f.gate.disarm()
+	if !sprung && f.gate.disarm() {
+		// A call came late.
+		<-set.done
+		sprung = true
 	}
 	return sprung
 }

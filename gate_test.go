@@ -98,10 +98,13 @@ func (g *gate) set(at int, after bool, act func()) *trap {
 	return g.trap
 }
 
-func (g *gate) disarm() {
+// disarm takes the trap away, and reports whether it has sprung.
+func (g *gate) disarm() (sprung bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	sprung = g.trap.at <= 0
 	g.trap = nil
+	return sprung
 }
 
 // quietFor says for how long nobody has asked for a change.
