@@ -81,7 +81,8 @@ func (c *conn) serve() {
 			c.tcp.Close()
 			return
 		}
-		h, length, what := parseHead(ahead)
+		x := c.server.exchanges.get()
+		length, what := x.head.parse(ahead)
 		switch what {
 		case unusual:
 			c.single.hand(c.release())
@@ -94,8 +95,11 @@ func (c *conn) serve() {
 			return
 		}
 		_, _ = c.reader.Discard(length)
-		if !c.answer(h) {
+		if !c.answer(x) {
 			return
+		}
+		if x.isOver() {
+			c.server.exchanges.put(x)
 		}
 	}
 }
@@ -193,8 +197,8 @@ func (c *conn) refuse() {
 }
 
 // answer lets the handler answer a request, and reports whether another may follow.
-func (c *conn) answer(h head) bool {
-	x, request := newExchange(c, h)
+func (c *conn) answer(x *exchange) bool {
+	request := x.begin(c)
 	c.current.Store(x)
 	sound := c.call(x, request)
 	x.watch.stop()

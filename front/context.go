@@ -72,6 +72,13 @@ func (c *requestContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// isTied reports whether somebody has asked for Done, and may still hold what it returned.
+func (c *requestContext) isTied() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inner != nil
+}
+
 // end ends the context; it may be called more than once.
 func (c *requestContext) end() {
 	c.mu.Lock()

@@ -3,46 +3,91 @@ package front
 import (
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"sync"
 	"time"
 )
 
 // exchange is one request and its answer. It is made anew for each, so that whoever
-// keeps a part of it for too long sees the end of its own request and not the
-// middle of another.
+// keeps a part of it for too long sees the end of its own request and not the middle of
+// another: unless the handler has said that nobody does.
 type exchange struct {
 	conn     *conn
-	url      url.URL
+	head     head
+	request  http.Request
 	context  requestContext
 	watch    watch
 	body     body
 	response response
+	// reusable is what the handler has said of it.
+	reusable bool
 }
 
-// newExchange makes the request that the handler sees.
-func newExchange(c *conn, h head) (*exchange, *http.Request) {
-	x := &exchange{conn: c, url: h.url}
-	x.watch.conn = c
-	x.context.Context, x.context.watch = c.context, x.watch.want
-	x.response = response{x: x, head: h.method == http.MethodHead, expects: h.expects, closes: h.closes, declared: -1}
-	request := (&http.Request{
-		Method: h.method, URL: &x.url, RequestURI: h.target, Host: h.host, Header: h.header,
+// begin makes the request that the handler sees of the head that was read.
+func (x *exchange) begin(c *conn) *http.Request {
+	h := &x.head
+	x.conn, x.watch.conn = c, c
+	if x.context.watch == nil {
+		x.context.watch = x.watch.want
+	}
+	x.context.Context = c.context
+	x.response.x, x.response.head, x.response.expects = x, h.method == http.MethodHead, h.expects
+	x.response.closes, x.response.declared = h.closes, -1
+	// Only WithContext gives a request a context. It makes a copy, which is needed nowhere else.
+	x.request = *(&http.Request{
+		Method: h.method, URL: &h.url, RequestURI: h.target, Host: h.host, Header: h.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: http.NoBody, ContentLength: h.length, Trailer: h.trailer, Close: h.closes, RemoteAddr: c.remote,
 	}).WithContext(&x.context)
 	if h.length == 0 {
 		x.watch.allow()
-		return x, request
+		return &x.request
 	}
-	x.body.x, x.body.left, x.body.asks, x.body.trailer = x, h.length, h.expects, &request.Trailer
+	x.body.x, x.body.left, x.body.asks, x.body.trailer = x, h.length, h.expects, &x.request.Trailer
 	if h.length < 0 {
-		request.TransferEncoding = []string{"chunked"}
+		x.request.TransferEncoding = []string{"chunked"}
 		// It ends before the trailer, which is the body's to read.
 		x.body.chunks = httputil.NewChunkedReader(c.reader)
 	}
-	request.Body = &x.body
-	return x, request
+	x.request.Body = &x.body
+	return &x.request
+}
+
+// isOver reports whether nobody can have kept a part of it: the handler has said so, and
+// nobody has tied anything to the request's context, or may still be reading its body.
+func (x *exchange) isOver() bool { return x.reusable && !x.context.isTied() && x.body.x == nil }
+
+// exchanges lends what requests and their answers are made of. The zero value is ready
+// for use.
+type exchanges struct{ pool sync.Pool }
+
+func (e *exchanges) get() *exchange {
+	if lent, ok := e.pool.Get().(*exchange); ok {
+		return lent
+	}
+	return &exchange{}
+}
+
+// put takes back an exchange that is over.
+func (e *exchanges) put(x *exchange) {
+	x.reset()
+	e.pool.Put(x)
+}
+
+// reset makes it as good as new. Of what it was only memory is left.
+func (x *exchange) reset() {
+	*x = exchange{
+		head:     x.head.emptied(),
+		context:  requestContext{watch: x.context.watch},
+		response: response{header: emptied(x.response.header)},
+	}
+}
+
+func emptied(header http.Header) http.Header {
+	if len(header) > mostKept {
+		return nil
+	}
+	clear(header)
+	return header
 }
 
 // watch reads ahead while a request is answered, to learn that its client has gone

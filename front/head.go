@@ -31,6 +31,8 @@ type head struct {
 	method, target, host string
 	url                  url.URL
 	header               http.Header
+	// values are what the header's fields are cut from.
+	values []string
 	// trailer has the names of the fields that are announced to follow the body.
 	trailer http.Header
 	// length is that of the body, in bytes; -1 when it comes in chunks.
@@ -67,29 +69,29 @@ func isBeyond(b []byte) bool {
 	}
 }
 
-// parseHead reads the head that begins with these bytes, and says how long it is. What
-// is plain, net/http understands as it is understood here.
-func parseHead(ahead []byte) (h head, length int, what verdict) {
+// parse reads the head that begins with these bytes, and says how long it is. What is
+// plain, net/http understands as it is understood here; of anything else the head is of no
+// use.
+func (h *head) parse(ahead []byte) (length int, what verdict) {
 	length = headEnd(ahead)
 	line, rest, _ := strings.Cut(string(ahead[:length]), "\r\n")
 	if line == http2Preface {
-		return head{}, length, http2
+		return length, http2
 	}
-	h, ok := parseRequestLine(line)
-	if !ok || !h.parseFields(rest) {
-		return head{}, length, unusual
+	if !h.parseRequestLine(line) || !h.parseFields(rest) {
+		return length, unusual
 	}
-	return h, length, h.judge()
+	return length, h.judge()
 }
 
-func parseRequestLine(line string) (head, bool) {
+func (h *head) parseRequestLine(line string) bool {
 	method, rest, _ := strings.Cut(line, " ")
 	target, proto, _ := strings.Cut(rest, " ")
 	if proto != "HTTP/1.1" || method == http.MethodConnect || !httpguts.ValidHeaderFieldName(method) {
-		return head{}, false
+		return false
 	}
-	h := head{method: method, target: target}
-	return h, h.parseTarget()
+	h.method, h.target = method, target
+	return h.parseTarget()
 }
 
 // parseTarget reads an origin-form target. Most need no decoding.
@@ -134,8 +136,7 @@ func isUnreserved(path string) bool {
 // parseFields reads the lines of the header up to the blank one.
 func (h *head) parseFields(text string) bool {
 	count := strings.Count(text, "\r\n") - 1
-	values := make([]string, count)
-	h.header = make(http.Header, count)
+	values := h.makeRoom(count)
 	for i := range count {
 		line, rest, _ := strings.Cut(text, "\r\n")
 		text = rest
@@ -156,6 +157,32 @@ func (h *head) parseFields(text string) bool {
 		h.header[key] = values[i : i+1 : i+1]
 	}
 	return text == "\r\n"
+}
+
+// makeRoom prepares for so many fields, and returns where their values go.
+func (h *head) makeRoom(count int) []string {
+	if h.header == nil {
+		h.header = make(http.Header, count)
+	}
+	if cap(h.values) < count {
+		h.values = make([]string, count)
+	}
+	h.values = h.values[:count]
+	return h.values
+}
+
+// mostKept is how many fields a header has room for that is used again. One with more is
+// rare, and would hold its memory for nothing.
+const mostKept = 32
+
+// emptied returns a head that has seen nothing, with this one's memory.
+func (h *head) emptied() head {
+	if cap(h.values) > mostKept || len(h.header) > mostKept {
+		return head{}
+	}
+	clear(h.header)
+	clear(h.values)
+	return head{header: h.header, values: h.values}
 }
 
 // trimBlanks takes blanks off both ends, and nothing else: a bare LF ends a head for

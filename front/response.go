@@ -71,6 +71,12 @@ func (r *response) HasBegun() bool {
 	return r.code != 0
 }
 
+// Reuse says that nobody looks at the request, at this writer, or at anything that came
+// with either, once the handler has returned: another request may have their memory then. It is
+// for the goroutine of the handler, and does nothing unless the request is the very one
+// that came with the writer.
+func (r *response) Reuse(request *http.Request) { r.x.reusable = request == &r.x.request }
+
 // WriteHeader gives the status. One below 200 is sent at once, and others can follow.
 func (r *response) WriteHeader(code int) {
 	if code < 100 || code > 999 {

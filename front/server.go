@@ -23,7 +23,9 @@ import (
 
 // Server is a server of net/http with a faster way for plain requests. Set HTTP
 // before use. A Server serves one listener, of TCP, once. The writers that it gives to the
-// handler have a method HasBegun() bool: whether the answer has a status already.
+// handler have a method HasBegun() bool: whether the answer has a status already. Those of
+// plain requests also have Reuse(*http.Request), by which a handler whose request and writer
+// nobody keeps gives their memory to later requests.
 type Server struct {
 	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
 	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,
@@ -44,7 +46,8 @@ type Server struct {
 	// later one passes by the rules of this package.
 	once *http.Server
 	clock
-	buffers buffers
+	buffers   buffers
+	exchanges exchanges
 	// stopping is set, under mu, when no further request is wanted.
 	stopping atomic.Bool
 

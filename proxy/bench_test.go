@@ -31,7 +31,7 @@ func benchFunction(conn net.Conn) {
 }
 
 // benchClient sends one request after the other over one connection.
-func benchClient(b *testing.B, address string) func() {
+func benchClient(b testing.TB, address string) func() {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		b.Fatal(err)

@@ -58,6 +58,9 @@ type call struct {
 	observed bool
 	// dismissed is set when the client's connection ends with this call.
 	dismissed bool
+	// alone is set when nobody but the goroutine of the call has seen it, or the request,
+	// or the writer; over, when nobody else ever will.
+	alone, over bool
 	// duplex is set when the answer may begin before the request has ended.
 	duplex bool
 	// interrupted is set when we ended the reading of the request, not the client.
@@ -184,6 +187,18 @@ func (c *call) ended(code int) {
 // errUnwound says that somebody around the call, or in it, has panicked.
 var errUnwound = errors.New("panic while the call was carried")
 
+// leave gives the memory of a call that was alone to later ones. Not every server makes
+// use of that.
+func (c *call) leave(err error) {
+	if err != nil || !c.alone {
+		return
+	}
+	if w, ok := c.w.(interface{ Reuse(*http.Request) }); ok {
+		w.Reuse(c.r)
+		c.over = true
+	}
+}
+
 // unwind lets go of a call, and tells the observer and the policies of one that did not
 // come to its end: somebody around us answers what panics.
 func (c *call) unwind() {
@@ -193,6 +208,9 @@ func (c *call) unwind() {
 	}
 	if c.unbind != nil {
 		c.unbind()
+	}
+	if c.over {
+		c.handler.scratches.putCall(c)
 	}
 }
 

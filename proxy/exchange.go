@@ -115,8 +115,17 @@ func (x *exchange) pass() (err error) {
 		return x.blame(err)
 	}
 	whole := x.settle()
+	x.call.alone = x.isAlone()
 	x.reusable = x.stopWatching() && whole && !x.head.closes && !x.endless && x.reader.Buffered() == 0
 	return nil
+}
+
+// isAlone reports whether no other goroutine has had to do with the call: none that sent
+// its body, watched its client, bounded the writing of its answer, or belonged to a policy
+// or a hook.
+func (x *exchange) isAlone() bool {
+	h := x.call.handler
+	return x.pump == nil && x.unwatch == nil && !x.body.streams && x.try.request == nil && h.Intercept == nil && h.CallPolicy == nil
 }
 
 // drop gives the answer up, and with it the connection.

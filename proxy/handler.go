@@ -124,7 +124,8 @@ func (h *Handler) Previous() http.Handler {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
-	c := call{handler: h, w: w, r: r, previous: previous, began: time.Now()}
+	c := h.scratches.call()
+	*c = call{handler: h, w: w, r: r, previous: previous, began: time.Now()}
 	defer c.unwind()
 	c.identify()
 	err := c.intercept()
@@ -135,6 +136,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 		err = c.run()
 	}
 	c.finish(err)
+	c.leave(err)
 }
 
 // Drop closes the pooled connections to a replica. It is meant for a replica

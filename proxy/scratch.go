@@ -18,7 +18,7 @@ const (
 
 // scratches lends out what every exchange needs for a short time. The zero value
 // is ready for use.
-type scratches struct{ pool, copies sync.Pool }
+type scratches struct{ pool, copies, calls sync.Pool }
 
 // scratch is the working memory of one exchange.
 type scratch struct {
@@ -54,6 +54,20 @@ func (s *scratches) put(used *scratch) {
 	used.exchange = exchange{}
 	clear(used.fields[:cap(used.fields)])
 	s.pool.Put(used)
+}
+
+// call lends room for a call, in which an old one may still stand.
+func (s *scratches) call() *call {
+	if found, ok := s.calls.Get().(*call); ok {
+		return found
+	}
+	return &call{}
+}
+
+// putCall takes the room of a call back that is over.
+func (s *scratches) putCall(used *call) {
+	*used = call{}
+	s.calls.Put(used)
 }
 
 // getCopy lends a buffer of minCopySize bytes at least.
