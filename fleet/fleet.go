@@ -240,7 +240,7 @@ func (f *Fleet) tell(name function.Name, act func(*worker)) bool {
 		w = newWorker(f, name)
 		f.workers[name] = w
 		ctx := f.running
-		f.group.Go(func() { w.run(ctx) })
+		w.attend = func() { f.group.Go(func() { w.run(ctx) }) }
 	}
 	w.post(act)
 	return true
@@ -251,7 +251,7 @@ func (f *Fleet) tell(name function.Name, act func(*worker)) bool {
 func (f *Fleet) dismiss(w *worker) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if w.hasMail() {
+	if w.isRung() {
 		return false
 	}
 	delete(f.workers, w.name)

@@ -16,10 +16,10 @@ import (
 const servedPatience = time.Second
 
 // task runs act beside the worker; what act returns is run by the worker when it
-// is done. nil means there is nothing to say.
+// is done. nil means there is nothing to say. Run waits for both.
 func (w *worker) task(act func() func(*worker)) {
 	w.tasks++
-	go func() {
+	w.fleet.group.Go(func() {
 		done := act()
 		w.post(func(w *worker) {
 			w.tasks--
@@ -27,7 +27,7 @@ func (w *worker) task(act func() func(*worker)) {
 				done(w)
 			}
 		})
-	}()
+	})
 }
 
 // prepare puts the image and the secrets of the wanted revision in place.

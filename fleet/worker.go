@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-	"sync"
 	"time"
 
 	"faas-docker/function"
@@ -14,15 +13,14 @@ import (
 )
 
 // worker keeps one function as it should be. Everything but its mailbox belongs
-// to the goroutine that executes run; tasks beside it report by mail.
+// to the goroutine that executes run, of which there is one at a time, or none; tasks
+// beside it report by mail.
 type worker struct {
 	fleet *Fleet
 	name  function.Name
-	bell  chan struct{}
-
-	// mu protects mail.
-	mu   sync.Mutex
-	mail []func(*worker)
+	mailbox
+	// alarm rings when time alone makes a difference; nil before the first.
+	alarm *time.Timer
 
 	// last is the function as it was last wanted; it outlives a deletion, for the
 	// sake of draining.
@@ -69,7 +67,6 @@ func newWorker(f *Fleet, name function.Name) *worker {
 	return &worker{
 		fleet:    f,
 		name:     name,
-		bell:     make(chan struct{}, 1),
 		starting: map[uint64]int{},
 		probing:  map[string]context.CancelFunc{},
 		changing: map[string]bool{},
@@ -82,62 +79,41 @@ func newWorker(f *Fleet, name function.Name) *worker {
 	}
 }
 
-// post leaves mail, if any, and rings. It never blocks.
-func (w *worker) post(act func(*worker)) {
-	if act != nil {
-		w.mu.Lock()
-		w.mail = append(w.mail, act)
-		w.mu.Unlock()
-	}
-	select {
-	case w.bell <- struct{}{}:
-	default:
-	}
-}
-
-func (w *worker) hasMail() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.mail) > 0 || len(w.bell) > 0
-}
-
-func (w *worker) readMail() {
-	w.mu.Lock()
-	mail := w.mail
-	w.mail = nil
-	w.mu.Unlock()
-	for _, act := range mail {
-		act(w)
-	}
-}
-
-// run looks whenever it is rung, until ctx ends or the function is deleted and
-// gone. It returns when the last of its tasks has ended.
+// run reads the mail and looks, as often as it is rung meanwhile. When ctx has ended it
+// only reads: what its tasks have to report.
 func (w *worker) run(ctx context.Context) {
-	alarm := time.NewTimer(time.Hour)
-	defer alarm.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-w.bell:
-		case <-alarm.C:
-		case <-ctx.Done():
-			continue
+	for mail, rung := w.take(); rung; mail, rung = w.take() {
+		for _, act := range mail {
+			act(w)
 		}
-		w.readMail()
-		w.measure(ctx)
-		p := w.look()
-		w.carryOut(ctx, p)
+		over := ctx.Err() == nil && w.turn(ctx)
 		w.release()
-		if p.over && w.tasks == 0 && w.fleet.dismiss(w) {
+		if over && w.fleet.dismiss(w) {
 			return
 		}
-		alarm.Reset(untilAgain(p.again))
 	}
-	for w.tasks > 0 {
-		<-w.bell
-		w.readMail()
+}
+
+// turn looks and acts once, and reports whether the function was deleted and nothing is
+// left to be done for it.
+func (w *worker) turn(ctx context.Context) (over bool) {
+	w.measure(ctx)
+	p := w.look()
+	w.carryOut(ctx, p)
+	w.lookAgain(p.again)
+	return p.over && w.tasks == 0
+}
+
+// lookAgain has the worker rung at a time; zero means that time alone is no reason.
+func (w *worker) lookAgain(at time.Time) {
+	switch {
+	case !at.IsZero() && w.alarm == nil:
+		w.alarm = time.AfterFunc(time.Until(at), func() { w.fleet.ring(w.name) })
+	case !at.IsZero():
+		w.alarm.Reset(time.Until(at))
+	case w.alarm != nil:
+		w.alarm.Stop()
 	}
-	w.release()
 }
 
 // release lets those go on who waited for the worker to look and act.
@@ -146,13 +122,6 @@ func (w *worker) release() {
 		close(onlooker)
 	}
 	w.onlookers = nil
-}
-
-func untilAgain(again time.Time) time.Duration {
-	if again.IsZero() {
-		return time.Hour
-	}
-	return max(0, time.Until(again))
 }
 
 // look gathers what is known and decides.
