@@ -51,6 +51,14 @@ func (b *body) Read(into []byte) (int, error) {
 	return b.read(into)
 }
 
+// HasArrived reports whether all of the body is here, so that nobody is waited for when it
+// is read.
+func (b *body) HasArrived() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err == nil && !b.closed && !b.asks && b.chunks == nil && b.left <= int64(b.x.conn.reader.Buffered())
+}
+
 func (b *body) read(into []byte) (n int, err error) {
 	if b.err != nil {
 		return 0, b.err

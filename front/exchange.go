@@ -53,8 +53,8 @@ func (x *exchange) begin(c *conn) *http.Request {
 }
 
 // isOver reports whether nobody can have kept a part of it: the handler has said so, and
-// nobody has tied anything to the request's context, or may still be reading its body.
-func (x *exchange) isOver() bool { return x.reusable && !x.context.isTied() && x.body.x == nil }
+// nobody has tied anything to the request's context.
+func (x *exchange) isOver() bool { return x.reusable && !x.context.isTied() }
 
 // exchanges lends what requests and their answers are made of. The zero value is ready
 // for use.

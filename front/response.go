@@ -71,8 +71,8 @@ func (r *response) HasBegun() bool {
 	return r.code != 0
 }
 
-// Reuse says that nobody looks at the request, at this writer, or at anything that came
-// with either, once the handler has returned: another request may have their memory then. It is
+// Reuse says that nobody looks at the request, its body, this writer, or anything else that
+// came with them, once the handler has returned: another request may have their memory then. It is
 // for the goroutine of the handler, and does nothing unless the request is the very one
 // that came with the writer.
 func (r *response) Reuse(request *http.Request) { r.x.reusable = request == &r.x.request }

@@ -25,7 +25,8 @@ import (
 // before use. A Server serves one listener, of TCP, once. The writers that it gives to the
 // handler have a method HasBegun() bool: whether the answer has a status already. Those of
 // plain requests also have Reuse(*http.Request), by which a handler whose request and writer
-// nobody keeps gives their memory to later requests.
+// nobody keeps gives their memory to later requests; and their bodies have HasArrived() bool:
+// whether all of it is here already.
 type Server struct {
 	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
 	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,

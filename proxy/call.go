@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,9 @@ type call struct {
 	words func(*call, error) (refusal, bool)
 	// upload sends the request's body; nil before it is wanted.
 	upload upload
+	// small is a body that came with the head of its request, and goes on with that; empty
+	// for none such.
+	small []byte
 	// known is set when the function exists; the observer was told it started.
 	known bool
 	// observed is set when the observer was told how the call has ended.
@@ -297,6 +301,31 @@ func (c *call) linger() {
 		c.upload.retire()
 	}
 }
+
+// maxSmall is how long a body may be, in bytes, that is sent with the head.
+const maxSmall = 8 << 10
+
+// readSmall reads a body that has come with the head: to send both in one piece costs the
+// function and us half as much.
+func (c *call) readSmall() error {
+	body, ok := c.r.Body.(interface{ HasArrived() bool })
+	if !ok || c.r.ContentLength <= 0 || c.r.ContentLength > maxSmall || c.wantsHTTP2() || !body.HasArrived() {
+		return nil
+	}
+	c.small = slices.Grow(c.small, int(c.r.ContentLength))[:c.r.ContentLength]
+	if _, err := io.ReadFull(c.r.Body, c.small); err != nil {
+		return explainBody(c.r.Context(), err)
+	}
+	c.upload = sent{}
+	return nil
+}
+
+// sent is the upload of a body that has been read, and goes along with the head.
+type sent struct{}
+
+func (sent) isOver() bool { return true }
+
+func (sent) retire() {}
 
 // upload is a request's body on its way to the function.
 type upload interface {

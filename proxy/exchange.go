@@ -147,14 +147,14 @@ func (x *exchange) end() {
 	x.call.handler.scratches.put(x.scratch)
 }
 
-// send writes the head of the request, and lets the body follow.
+// send writes the head of the request and what goes along with it, and lets the body follow.
 func (x *exchange) send() error {
-	x.scratch.out = x.out.appendHead(x.scratch.out[:0])
+	x.scratch.out = append(x.out.appendHead(x.scratch.out[:0]), x.out.small...)
 	n, err := x.conn.Write(x.scratch.out)
 	if err != nil {
 		return x.lost(err, n > 0)
 	}
-	if x.out.hasBody {
+	if x.out.follows() {
 		x.call.answerEarly()
 		if !x.out.expect {
 			x.startPump()
@@ -207,7 +207,7 @@ func (x *exchange) receive() (head, error) {
 // watches whether the client is still there.
 func (x *exchange) awaitFirstByte() error {
 	limit := x.call.headTimeout()
-	if x.pump == nil && (x.unwatch == nil || x.out.hasBody) {
+	if x.pump == nil && (x.unwatch == nil || x.out.follows()) {
 		short := patience
 		if x.out.expect {
 			short = expectPatience
@@ -302,7 +302,7 @@ func (x *exchange) watch() {
 func (x *exchange) stopWatching() bool { return x.unwatch == nil || x.unwatch() }
 
 func (x *exchange) startPump() {
-	if x.pump == nil && x.out.hasBody {
+	if x.pump == nil && x.out.follows() {
 		x.pump = newPump(x)
 		if x.try.request == nil {
 			x.call.upload = x.pump
@@ -315,7 +315,7 @@ func (x *exchange) startPump() {
 // whether the function was sent all of the request.
 func (x *exchange) settle() bool {
 	if x.pump == nil {
-		return !x.out.hasBody
+		return !x.out.follows()
 	}
 	if !x.pump.ended.Load() {
 		x.pump.stopped.Store(true)

@@ -125,7 +125,7 @@ func (h *Handler) Previous() http.Handler {
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 	c := h.scratches.call()
-	*c = call{handler: h, w: w, r: r, previous: previous, began: time.Now()}
+	*c = call{handler: h, w: w, r: r, previous: previous, began: time.Now(), small: c.small}
 	defer c.unwind()
 	c.identify()
 	err := c.intercept()

@@ -23,11 +23,13 @@ type outgoing struct {
 	hasBody, chunked bool
 	// expect is set when the function decides whether the body is to be sent.
 	expect bool
+	// small is a body that goes along with the head; empty when it follows, or there is none.
+	small []byte
 }
 
 func newOutgoing(c *call) outgoing {
 	r := c.r
-	o := outgoing{r: r, path: c.target.path, called: c.handler.forwardingOf(r), announced: c.announced, id: c.id, start: c.start}
+	o := outgoing{r: r, path: c.target.path, called: c.handler.forwardingOf(r), announced: c.announced, id: c.id, start: c.start, small: c.small}
 	o.hasBody = hasBody(r)
 	o.chunked = o.hasBody && (r.ContentLength < 0 || len(c.announced) > 0)
 	o.expect = o.hasBody && r.ProtoAtLeast(1, 1) && anyHasToken(r.Header["Expect"], "100-continue")
@@ -49,6 +51,9 @@ func (o *outgoing) replayable() bool {
 	}
 	return len(o.r.Header["Idempotency-Key"]) > 0 || len(o.r.Header["X-Idempotency-Key"]) > 0
 }
+
+// follows reports whether a body is to be sent behind the head.
+func (o *outgoing) follows() bool { return o.hasBody && len(o.small) == 0 }
 
 // rootedPath is the target with the slash that the client may have left out.
 func (o *outgoing) rootedPath() string {

@@ -66,7 +66,7 @@ func (s *scratches) call() *call {
 
 // putCall takes the room of a call back that is over.
 func (s *scratches) putCall(used *call) {
-	*used = call{}
+	*used = call{small: used.small[:0]}
 	s.calls.Put(used)
 }
 

@@ -46,6 +46,10 @@ type reply interface {
 
 // deliver has the call answered in one try and passes the answer on.
 func (c *call) deliver(lease resolver.Lease) error {
+	if err := c.readSmall(); err != nil {
+		lease.Release()
+		return err
+	}
 	t := try{ctx: c.r.Context(), body: c.body, held: &c.held}
 	got, lease, err := c.send(t, lease)
 	if err != nil {
