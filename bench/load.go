@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -46,7 +47,7 @@ func (b *bench) http(ctx context.Context, t target, w workload, connections int)
 	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
 		return exec.CommandContext(ctx, "wrk", "--threads", "1",
 			"--connections", strconv.Itoa(connections),
-			"--duration", strconv.Itoa(int(b.options.length.Seconds()))+"s",
+			"--duration", strconv.Itoa(int(cmp.Or(w.length, b.options.length).Seconds()))+"s",
 			"--script", script, t.base+w.path, "--", strconv.Itoa(w.body))
 	})
 }

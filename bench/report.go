@@ -109,15 +109,15 @@ func (r report) writeMethod(text *strings.Builder) {
 	for _, f := range r.machine {
 		fmt.Fprintf(text, "- %s: %s\n", f.name, f.value)
 	}
-	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows two), and each\n"+
-		"round begins with another proxy. A figure is the median over the rounds; a ratio is the median of\n"+
-		"the ratios within each round. CPU is user and system time of all processes and threads of the proxy.\n"+
+	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows %d of %v, in pairs),\n"+
+		"and each round begins with another proxy. A figure is the median over the rounds; a ratio is the median\n"+
+		"of the ratios within each round, or pair. CPU is user and system time of all processes and threads of the proxy.\n"+
 		"The function is a static Go program in a container from scratch; all proxies call the same container.\n"+
 		"wrk uses one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
 		"function and writes no access log; faas-provider's proxy runs on the routes of its bootstrap without\n"+
 		"its timing log; httputil has idle connections for all and a buffer pool; faas-docker runs as built, with\n"+
 		"its defaults: metrics and call ids on, no credentials. Its crowd are functions at zero replicas.\n",
-		r.options.rounds, r.options.length)
+		r.options.rounds, r.options.length, crowdPairs, crowdTurn)
 	r.writeErrors(text)
 }
 
