@@ -210,6 +210,7 @@ func (c *conn) answer(x *exchange) bool {
 	closes := x.response.finish()
 	read := x.body.x == nil || c.drain(&x.body)
 	c.current.Store(nil)
+	x.leave()
 	c.liftDeadlines()
 	switch {
 	case !read:

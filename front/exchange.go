@@ -20,6 +20,11 @@ type exchange struct {
 	response response
 	// reusable is what the handler has said of it.
 	reusable bool
+
+	// mu protects answered, which is set when the connection is another request's: a timer
+	// of the handler's that was stopped too late must not reach that.
+	mu       sync.Mutex
+	answered bool
 }
 
 // begin makes the request that the handler sees of the head that was read.
@@ -50,6 +55,24 @@ func (x *exchange) begin(c *conn) *http.Request {
 	}
 	x.request.Body = &x.body
 	return &x.request
+}
+
+// setDeadline sets a deadline of the connection, as long as that serves this request.
+func (x *exchange) setDeadline(set func(time.Time) error, at time.Time) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.answered {
+		return errAnswered
+	}
+	x.conn.timed.Store(true)
+	return set(at)
+}
+
+// leave takes the connection from the handler.
+func (x *exchange) leave() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.answered = true
 }
 
 // isOver reports whether nobody can have kept a part of it: the handler has said so, and

@@ -303,3 +303,34 @@ func TestServer_ClosesTheConnectionOfAHandlerThatEndsItsGoroutine(t *testing.T) 
 		t.Error(err)
 	}
 }
+
+// TestServer_KeepsADeadlineThatComesTooLateFromTheNextRequest: a timer of one that has been
+// answered, which was about to cut that off, reaches nothing any more.
+func TestServer_KeepsADeadlineThatComesTooLateFromTheNextRequest(t *testing.T) {
+	t.Parallel()
+	answered := make(chan http.ResponseWriter, 1)
+	_, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/first" {
+			answered <- w
+			return
+		}
+		late := http.NewResponseController(receive(t, answered, "the first request"))
+		for name, err := range map[string]error{"write": late.SetWriteDeadline(time.Unix(1, 0)), "read": late.SetReadDeadline(time.Unix(1, 0))} {
+			if err == nil {
+				t.Errorf("a %s deadline was set for an answer that is over", name)
+			}
+		}
+		_, _ = io.WriteString(w, "ok")
+	})
+	c := dial(t, address)
+	c.say("GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.answer("GET")
+	for range 2 {
+		c.say("GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+		if answer, body := c.answer("GET"); answer.StatusCode != http.StatusOK || body != "ok" {
+			t.Fatalf("the next answer: %s %q", answer.Status, body)
+		}
+		c.say("GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.answer("GET")
+	}
+}

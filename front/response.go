@@ -173,14 +173,13 @@ func (r *response) Flush() { _ = r.FlushError() }
 
 // SetReadDeadline bounds the reading of the request, until it has been answered.
 func (r *response) SetReadDeadline(at time.Time) error {
-	r.x.conn.timed.Store(true)
-	return r.x.conn.tcp.SetReadDeadline(at)
+	return r.x.setDeadline(r.x.conn.tcp.SetReadDeadline, at)
 }
 
-// SetWriteDeadline bounds the writing of the answer.
+// SetWriteDeadline bounds the writing of the answer. It may be called from any goroutine,
+// also beside a write; when the request has been answered it does nothing, and says so.
 func (r *response) SetWriteDeadline(at time.Time) error {
-	r.x.conn.timed.Store(true)
-	return r.x.conn.tcp.SetWriteDeadline(at)
+	return r.x.setDeadline(r.x.conn.tcp.SetWriteDeadline, at)
 }
 
 // EnableFullDuplex has nothing to do: a request can always be read while it is
