@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -231,6 +232,9 @@ func (x *exchange) peek(limit time.Duration) error {
 	if err := x.conn.await(limit); err != nil {
 		return x.lost(err, true)
 	}
+	// The function needs a moment, too: a look that finds nothing is a system call for
+	// nothing, and then the scheduler's part.
+	runtime.Gosched()
 	if _, err := x.reader.Peek(1); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("%w: %w", errTooSlow, err)
