@@ -195,8 +195,14 @@ func TestPrevious_OneThatCannotBeReachedIsAskedWhetherItAnswers(t *testing.T) {
 	updated(t, func(s *scene) {
 		s.callsPrevious("figlet").Release()
 		s.passes(time.Second)
+		answer := make(chan struct{})
+		s.engine.await = func(context.Context, function.Replica) error {
+			<-answer
+			return nil
+		}
 		s.Resolver.Suspect(s.name("figlet"), "c1")
 		s.wantPrevious("figlet", 2)
+		close(answer)
 		s.passes(time.Second)
 		s.wantPrevious("figlet", 1)
 

@@ -19,7 +19,7 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 		return
 	}
 	w.of(replica.ID).pulse = nil
-	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, err error) {
+	w.temper(ctx, replica, w.fleet.Engine.Pause, func(w *worker, listing uint64, err error) {
 		if err != nil {
 			w.fleet.log(err)("replica not frozen", "function", w.name, "replica", replica.Instance, "err", err)
 			if !w.inService(replica.Revision) {
@@ -27,11 +27,11 @@ func (w *worker) freeze(ctx context.Context, replica function.Replica) {
 				return
 			}
 			w.fleet.Resolver.Rouse(w.name, replica.ID)
-			w.fleet.Resolver.Woken(w.name, replica.ID)
+			w.fleet.Resolver.Woken(w.name, replica.ID, listing)
 			return
 		}
 		w.of(replica.ID).intact = true
-		w.fleet.Resolver.Paused(w.name, replica.ID)
+		w.fleet.Resolver.Paused(w.name, replica.ID, listing)
 		w.fleet.Logger.Debug("replica frozen", "function", w.name, "replica", replica.Instance)
 	})
 }
@@ -42,7 +42,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 	w.fleet.Resolver.Doze(w.name, replica.ID)
 	w.fleet.Resolver.Rouse(w.name, replica.ID)
 	began := time.Now()
-	w.temper(ctx, replica, w.revive(replica), func(w *worker, err error) {
+	w.temper(ctx, replica, w.revive(replica), func(w *worker, listing uint64, err error) {
 		if err != nil {
 			w.fleet.log(err)("replica not thawed", "function", w.name, "replica", replica.Instance, "err", err)
 			w.note("replica %s could not be thawed: %v", replica.Instance, err)
@@ -53,7 +53,7 @@ func (w *worker) thaw(ctx context.Context, replica function.Replica) {
 			return
 		}
 		w.of(replica.ID).reclaimed = false
-		w.fleet.Resolver.Woken(w.name, replica.ID)
+		w.fleet.Resolver.Woken(w.name, replica.ID, listing)
 		w.fleet.Logger.Debug("replica thawed", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
 	})
 }
@@ -65,16 +65,18 @@ func neverThawed(err error) bool {
 }
 
 // temper changes a replica's temperature beside the worker. A replica that has the
-// wanted one already is a success.
-func (w *worker) temper(ctx context.Context, replica function.Replica, act func(context.Context, string) error, done func(*worker, error)) {
+// wanted one already is a success. done is told the number of the listing that would begin
+// just then: what it would show counts for more.
+func (w *worker) temper(ctx context.Context, replica function.Replica, act func(context.Context, string) error, done func(*worker, uint64, error)) {
 	w.changing[replica.ID] = true
 	w.task(func() func(*worker) {
 		err := w.act(ctx, replica.ID, act)
+		listing := w.fleet.Resolver.Listing()
 		return func(w *worker) {
 			delete(w.changing, replica.ID)
 			if ctx.Err() == nil {
 				w.of(replica.ID).since = time.Now()
-				done(w, err)
+				done(w, listing, err)
 			}
 		}
 	})

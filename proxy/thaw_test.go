@@ -30,7 +30,7 @@ func frozen(t *testing.T, h *Handler, name string) function.Replica {
 	if !h.Resolver.Freeze(id, replica.ID) {
 		t.Fatal("not frozen")
 	}
-	h.Resolver.Paused(id, replica.ID)
+	h.Resolver.Paused(id, replica.ID, h.Resolver.Listing())
 	return replica
 }
 

@@ -46,7 +46,7 @@ func TestKeep_OneThatIsWantedBackIsLikeAnyOther(t *testing.T) {
 				if !r.Freeze(figlet, "a") {
 					t.Fatal("a kept replica cannot be frozen")
 				}
-				r.Paused(figlet, "a")
+				r.Paused(figlet, "a", r.Listing())
 			}
 			if m := r.Members(figlet)[0]; !m.Kept {
 				t.Fatalf("kept: %+v", m)
@@ -74,7 +74,7 @@ func TestRegain_ServesTheLine(t *testing.T) {
 		r.Keep(figlet, "a", false)
 		if frozen {
 			r.Freeze(figlet, "a")
-			r.Paused(figlet, "a")
+			r.Paused(figlet, "a", r.Listing())
 		}
 		waits := make(chan struct{}, 1)
 		r.Changed = func(function.Name) { waits <- struct{}{} }
@@ -116,7 +116,7 @@ func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		r.Keep(figlet, id, true)
 		r.Freeze(figlet, id)
-		r.Paused(figlet, id)
+		r.Paused(figlet, id, r.Listing())
 	}
 	rung := 0
 	r.Changed = func(function.Name) { rung++ }
@@ -124,7 +124,7 @@ func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
 	if first.Replica().ID != "b" || !first.Waking() || rung != 1 {
 		t.Fatalf("lent %s, waking=%t, rang %d times; want b, which was frozen last", first.Replica().ID, first.Waking(), rung)
 	}
-	r.Woken(figlet, "b")
+	r.Woken(figlet, "b", r.Listing())
 	// The second call does not wait for a thaw, but has one begin for the third.
 	second, third := mustAcquirePrevious(t, r, figlet), mustAcquirePrevious(t, r, figlet)
 	if second.Replica().ID != "b" || second.Waking() || third.Replica().ID != "a" || rung != 3 {

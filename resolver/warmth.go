@@ -54,16 +54,19 @@ func (r *Resolver) Rouse(name function.Name, id string) bool {
 	return true
 }
 
-// Paused says that a replica is paused now. Listings that began before do not
-// count any more.
-func (r *Resolver) Paused(name function.Name, id string) { r.changeState(name, id, function.Paused) }
+// Paused says that a replica has been paused. listing is the number that Listing gave when
+// that was known: listings that began before do not count any more, and those that began
+// since count for more.
+func (r *Resolver) Paused(name function.Name, id string, listing uint64) {
+	r.changeState(name, id, function.Paused, listing)
+}
 
-// Woken says that a replica's thaw has succeeded. Listings that began before do not
-// count any more.
-func (r *Resolver) Woken(name function.Name, id string) { r.changeState(name, id, function.Running) }
+// Woken says that a replica's thaw has succeeded; listing is as for Paused.
+func (r *Resolver) Woken(name function.Name, id string, listing uint64) {
+	r.changeState(name, id, function.Running, listing)
+}
 
-func (r *Resolver) changeState(name function.Name, id string, state function.State) {
-	listing := r.listings.Add(1)
+func (r *Resolver) changeState(name function.Name, id string, state function.State, listing uint64) {
 	if p := r.pool(name); p != nil {
 		p.changeState(id, state, listing)
 	}
@@ -136,6 +139,9 @@ func (p *pool) rouseForLine() {
 	}
 }
 
+// changeState writes down what the fleet has done to a replica. A listing that was
+// numbered later may be ahead of it: that knows better, and must find its own number when
+// it comes to drop the members that it did not show.
 func (p *pool) changeState(id string, state function.State, listing uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,10 +149,12 @@ func (p *pool) changeState(id string, state function.State, listing uint64) {
 	if m == nil {
 		return
 	}
-	replica := *m.replica
-	replica.State = state
-	m.replica, m.listing = &replica, listing
-	if state == function.Running && m.warmth == Waking {
+	if listing > m.listing {
+		replica := *m.replica
+		replica.State = state
+		m.replica, m.listing = &replica, listing
+	}
+	if m.replica.State == function.Running && m.warmth == Waking {
 		m.setWarmth(Awake)
 	}
 }

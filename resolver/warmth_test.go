@@ -64,7 +64,7 @@ func TestAcquire_LendsASleeperAtOnceAndRingsOnce(t *testing.T) {
 	if warmth := r.Members(figlet)[0].Warmth; warmth != Waking {
 		t.Errorf("the replica is %s, want waking", warmth)
 	}
-	r.Woken(figlet, "a")
+	r.Woken(figlet, "a", r.Listing())
 	r.Observe(figlet, r.Listing(), []function.Replica{running(figlet, "a")})
 	if m := r.Members(figlet)[0]; m.Warmth != Awake || !m.Ready {
 		t.Errorf("after the thaw: %s, ready=%t", m.Warmth, m.Ready)
@@ -155,7 +155,7 @@ func TestObserve_AReplicaThatIsSeenToRunIsAwake(t *testing.T) {
 		if !r.Freeze(figlet, "a") {
 			t.Fatal("not frozen")
 		}
-		r.Paused(figlet, "a")
+		r.Paused(figlet, "a", r.Listing())
 		if lent {
 			lease, err := r.Acquire(t.Context(), figlet)
 			if err != nil {
@@ -167,5 +167,32 @@ func TestObserve_AReplicaThatIsSeenToRunIsAwake(t *testing.T) {
 		if m := r.Members(figlet)[0]; m.Warmth != Awake || m.Ready != lent {
 			t.Errorf("lent %t: %s, ready %t; want it awake, and ready when it was lent", lent, m.Warmth, m.Ready)
 		}
+	}
+}
+
+// A change of state is numbered, and before it is written down a whole listing goes by.
+func TestChangeState_DoesNotOverruleAListingThatBeganSince(t *testing.T) {
+	r, figlet := asleep(t, "a", "b", "c")
+	lease := mustAcquire(t, r, figlet)
+	change, listing, p := r.Listing(), r.Listing(), r.pool(figlet)
+	dead := running(figlet, "b")
+	dead.State = function.Exited
+	list := append(pausedAll(figlet, []string{"a"}), dead, running(figlet, "c"))
+	for _, replica := range list {
+		p.upsert(replica, listing)
+	}
+	p.changeState("a", function.Paused, change)
+	p.changeState("b", function.Running, change)
+	p.changeState("c", function.Running, change)
+	if dropped, _ := p.drop(listing); len(dropped) != 0 {
+		t.Fatalf("%d replicas that were listed are dropped", len(dropped))
+	}
+	for i, m := range r.Members(figlet) {
+		if m.State != list[i].State {
+			t.Errorf("%s is %s, want %s as it was listed", m.ID, m.State, list[i].State)
+		}
+	}
+	if m := r.Members(figlet)[2]; lease.Replica().ID != "c" || m.Warmth != Awake || !m.Ready {
+		t.Errorf("c, which was lent asleep and runs: %s, ready=%t", m.Warmth, m.Ready)
 	}
 }
