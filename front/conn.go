@@ -7,7 +7,6 @@ import (
 	"log"
 	"math"
 	"net/http"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -163,9 +162,7 @@ func (c *conn) awaitFirstByte() error {
 	if c.server.stopping.Load() {
 		return http.ErrServerClosed
 	}
-	// The client needs a moment for its next request. A look that finds nothing is a system
-	// call for nothing, and then the scheduler's part: others may go on first.
-	runtime.Gosched()
+	wire.GiveWay()
 	_, err := c.reader.Peek(1)
 	if time.Duration(c.idle.Swap(int64(busy))) == claimed {
 		return http.ErrServerClosed

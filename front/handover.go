@@ -3,7 +3,6 @@ package front
 import (
 	"io"
 	"net"
-	"runtime"
 	"sync"
 
 	"faas-docker/wire"
@@ -87,7 +86,7 @@ type stream struct{ *handed }
 
 func (s stream) Write(piece []byte) (int, error) {
 	if len(piece) <= smallWrite {
-		runtime.Gosched()
+		wire.GiveWay()
 	}
 	return s.Conn.Write(piece)
 }

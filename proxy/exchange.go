@@ -7,8 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"runtime"
 	"time"
+
+	"faas-docker/wire"
 )
 
 const (
@@ -151,6 +152,7 @@ func (x *exchange) end() {
 // send writes the head of the request and what goes along with it, and lets the body follow.
 func (x *exchange) send() error {
 	x.scratch.out = append(x.out.appendHead(x.scratch.out[:0]), x.out.small...)
+	wire.GiveWay()
 	n, err := x.conn.Write(x.scratch.out)
 	if err != nil {
 		return x.lost(err, n > 0)
@@ -232,9 +234,7 @@ func (x *exchange) peek(limit time.Duration) error {
 	if err := x.conn.await(limit); err != nil {
 		return x.lost(err, true)
 	}
-	// The function needs a moment, too: a look that finds nothing is a system call for
-	// nothing, and then the scheduler's part.
-	runtime.Gosched()
+	wire.GiveWay()
 	if _, err := x.reader.Peek(1); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("%w: %w", errTooSlow, err)

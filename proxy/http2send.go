@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"faas-docker/wire"
 )
 
 // waitingWriter is a link as its framer sees it: what is written waits.
@@ -41,7 +42,7 @@ func (l *link) send() {
 		}
 		// Callers that can go on get to write first: one write for many of them is
 		// worth the moment.
-		runtime.Gosched()
+		wire.GiveWay()
 		batch := l.nextBatch()
 		if len(batch) == 0 {
 			continue
