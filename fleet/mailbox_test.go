@@ -60,6 +60,24 @@ func TestWorker_RestsWithoutAGoroutine(t *testing.T) {
 	})
 }
 
+// TestWorker_WritesDownLaterWhatItCouldNot though nothing happens that would ring it.
+func TestWorker_WritesDownLaterWhatItCouldNot(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(spec("figlet"))
+		s.full.Store(true)
+		s.passes(5 * time.Second)
+		s.wantReady("figlet", 1)
+		if f, _ := s.store.Function(s.name("figlet")); f.Answered {
+			t.Fatal("a store that is full was written")
+		}
+		s.full.Store(false)
+		s.passes(rewritePause)
+		if f, _ := s.store.Function(s.name("figlet")); !f.Answered {
+			t.Error("that the function answers is not written down a minute after there is room")
+		}
+	})
+}
+
 // workers counts the workers that have a goroutine.
 func workers(t *testing.T) int {
 	t.Helper()

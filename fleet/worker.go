@@ -100,9 +100,16 @@ func (w *worker) turn(ctx context.Context) (over bool) {
 	w.measure(ctx)
 	p := w.look()
 	w.carryOut(ctx, p)
-	w.lookAgain(p.again)
+	again := p.again
+	if w.forgetful || w.unwritten != nil {
+		again = earlier(again, time.Now().Add(rewritePause))
+	}
+	w.lookAgain(again)
 	return p.over && w.tasks == 0
 }
+
+// rewritePause is how often a store is tried again that could not be written.
+const rewritePause = time.Minute
 
 // lookAgain has the worker rung at a time; zero means that time alone is no reason.
 func (w *worker) lookAgain(at time.Time) {

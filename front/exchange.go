@@ -64,7 +64,8 @@ func (x *exchange) setDeadline(set func(time.Time) error, at time.Time) error {
 	if x.answered {
 		return errAnswered
 	}
-	x.conn.timed.Store(true)
+	// Noted only when it is there: deadlines that are lifted meanwhile are not this one.
+	defer x.conn.timed.Store(true)
 	return set(at)
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"faas-docker/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -332,5 +334,38 @@ func TestServer_KeepsADeadlineThatComesTooLateFromTheNextRequest(t *testing.T) {
 		}
 		c.say("GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
 		c.answer("GET")
+	}
+}
+
+// TestExchange_LiftsADeadlineThatIsSetWhileOthersAreLifted: as by a timer, beside the end of
+// the watch over the client.
+func TestExchange_LiftsADeadlineThatIsSetWhileOthersAreLifted(t *testing.T) {
+	t.Parallel()
+	accepted := make(chan *wire.Conn, 1)
+	address := serve(t, func(listener net.Listener) error {
+		tcp, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		socket, err := wire.New(tcp.(*net.TCPConn))
+		accepted <- socket
+		return err
+	}, func() error { return nil })
+	dial(t, address)
+	socket := receive(t, accepted, "the connection")
+	defer socket.Close()
+	c := &conn{server: &Server{}, tcp: socket}
+	x := &exchange{conn: c}
+	err := x.setDeadline(func(at time.Time) error {
+		c.liftDeadlines()
+		return socket.SetWriteDeadline(at)
+	}, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.leave()
+	c.liftDeadlines()
+	if _, err := socket.Write([]byte("the next answer")); err != nil {
+		t.Errorf("the next answer: %v", err)
 	}
 }

@@ -309,7 +309,7 @@ const maxSmall = 8 << 10
 // function and us half as much.
 func (c *call) readSmall() error {
 	body, ok := c.r.Body.(interface{ HasArrived() bool })
-	if !ok || c.r.ContentLength <= 0 || c.r.ContentLength > maxSmall || c.wantsHTTP2() || !body.HasArrived() {
+	if !ok || c.r.ContentLength <= 0 || c.r.ContentLength > maxSmall || len(c.announced) > 0 || c.wantsHTTP2() || !body.HasArrived() {
 		return nil
 	}
 	c.small = slices.Grow(c.small, int(c.r.ContentLength))[:c.r.ContentLength]

@@ -62,6 +62,9 @@ func (u *upstream) carry(c *call, t try) error {
 func (u *upstream) open(c *call, t try) (reply, error) {
 	s := c.handler.scratches.get()
 	for fresh := false; ; fresh = true {
+		// Not between the look whether the connection still stands and the write: the function
+		// may close it meanwhile.
+		wire.GiveWay()
 		conn, err := u.connect(t.ctx, fresh)
 		if err == nil {
 			s.exchange = exchange{call: c, try: t, upstream: u, conn: conn, scratch: s, out: newOutgoing(c)}
@@ -152,7 +155,6 @@ func (x *exchange) end() {
 // send writes the head of the request and what goes along with it, and lets the body follow.
 func (x *exchange) send() error {
 	x.scratch.out = append(x.out.appendHead(x.scratch.out[:0]), x.out.small...)
-	wire.GiveWay()
 	n, err := x.conn.Write(x.scratch.out)
 	if err != nil {
 		return x.lost(err, n > 0)

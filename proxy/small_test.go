@@ -115,3 +115,21 @@ func TestSmallBody_IsHeldToTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallBody_WithATrailerFollowsTheHead: a hook may announce one, which only a body in chunks
+// can have.
+func TestSmallBody_WithATrailerFollowsTheHead(t *testing.T) {
+	t.Parallel()
+	h := newHandler(t)
+	h.Intercept = func(_ http.ResponseWriter, r *http.Request) error {
+		r.Trailer = http.Header{"X-Sum": {"7"}}
+		return nil
+	}
+	deploy(t, h, "f", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, string(body), r.Trailer.Get("X-Sum"), err)
+	})))
+	if answer, got := fetch(t, "POST", "http://"+serveFront(t, h)+"/function/f", strings.NewReader("hello")); got != "hello7<nil>" {
+		t.Errorf("%s %q, want the body, the trailer and no error", answer.Status, got)
+	}
+}
