@@ -102,7 +102,8 @@ func (t *routing) invoke(name function.Name) http.Handler {
 	return invocations(name, t.functions)
 }
 
-// invocations gives requests the path of a function's invocations.
+// invocations gives requests the path of a function's invocations. They are copies: the
+// request itself remains the filters', which may keep it.
 func invocations(name function.Name, carrier http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.RequestURI

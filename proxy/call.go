@@ -194,12 +194,9 @@ var errUnwound = errors.New("panic while the call was carried")
 // leave gives the memory of a call that was alone to later ones. Not every server makes
 // use of that.
 func (c *call) leave(err error) {
-	if err != nil || !c.alone {
-		return
-	}
-	if w, ok := c.w.(interface{ Reuse(*http.Request) }); ok {
+	c.over = err == nil && c.alone
+	if w, ok := c.w.(interface{ Reuse(*http.Request) }); ok && c.over {
 		w.Reuse(c.r)
-		c.over = true
 	}
 }
 

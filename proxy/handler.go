@@ -42,6 +42,10 @@ type Observer interface {
 // Set the fields before use; its methods are safe for concurrent use. The server
 // that it is mounted in must have neither ReadTimeout nor WriteTimeout: they would cut
 // streams and upgrades.
+//
+// A writer that has a method Reuse(*http.Request) is told when nobody here keeps the request
+// or the writer any longer. Who wraps the Handler for a server with such writers, and keeps
+// the request itself, gives the Handler a copy of it.
 type Handler struct {
 	// Resolver lends the replicas; it must not be nil.
 	Resolver *resolver.Resolver

@@ -77,8 +77,8 @@ func (c *Conn) Write(piece []byte) (int, error) {
 	return n, c.explain("write", err)
 }
 
-// GiveWay lets all other goroutines that can go on do so, before the caller writes, or looks
-// for what is still on its way. When its turn comes, what it looks for has more often arrived,
+// GiveWay lets other goroutines that can go on do so first, as a rule all of them, before the
+// caller writes, or looks for what is still on its way. When its turn comes, what it looks for has more often arrived,
 // so that the look is not in vain; and what many write goes out in one burst: whoever
 // receives that wakes once for all of it, and not for each, which is most of what a short
 // call costs the machine. With nobody else to go on it costs a fraction of a microsecond.
