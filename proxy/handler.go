@@ -129,7 +129,7 @@ func (h *Handler) Previous() http.Handler {
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 	c := h.scratches.call()
-	*c = call{handler: h, w: w, r: r, previous: previous, began: time.Now(), small: c.small}
+	c.handler, c.w, c.r, c.previous, c.began = h, w, r, previous, time.Now()
 	defer c.unwind()
 	c.identify()
 	err := c.intercept()

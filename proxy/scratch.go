@@ -56,7 +56,7 @@ func (s *scratches) put(used *scratch) {
 	s.pool.Put(used)
 }
 
-// call lends room for a call, with that of an old one's small body.
+// call lends a call that has not begun, perhaps with room for a small body.
 func (s *scratches) call() *call {
 	if found, ok := s.calls.Get().(*call); ok {
 		return found
