@@ -30,7 +30,8 @@ down: ## undo up: remove the provider, its functions, their network and all data
 .PHONY: test
 test: engine check cover ## check the source and run every test, with the race detector
 	@scripts/toolchain.sh race
-	go test -race ./...
+	@# Ten minutes for a package, which is Go's own limit, are not enough where Docker is slow.
+	go test -race -timeout 30m ./...
 	@# The race detector has wire/ use other system calls.
 	go test ./wire ./front ./proxy
 

@@ -17,10 +17,10 @@ import (
 
 // troubled is a provider behind a gate, with one function that is called without
 // pause and one at zero.
-func troubled(t *testing.T) (*child, *gate) {
+func troubled(t *testing.T, settings ...string) (*child, *gate) {
 	t.Helper()
 	g := openGate(t)
-	c := spawn(t, enginetest.Network(t), t.TempDir(), g.environment(), "wake_timeout=2s")
+	c := spawn(t, enginetest.Network(t), t.TempDir(), append(settings, g.environment())...)
 	c.deploy(t, types.FunctionDeployment{Service: "runs", Image: image(t, "echo"), Namespace: defaultNS})
 	zero := map[string]string{"com.openfaas.scale.min": "0"}
 	c.send(t, http.MethodPost, "/system/functions", types.FunctionDeployment{Service: "rests", Image: image(t, "echo"), Namespace: defaultNS, Labels: &zero}).wants(t, http.StatusOK)
@@ -31,7 +31,8 @@ func troubled(t *testing.T) (*child, *gate) {
 // others are told why, and all is as it was when the engine is back.
 func TestTrouble_EngineAwayForAWhile(t *testing.T) {
 	t.Parallel()
-	c, g := troubled(t)
+	// Who calls what does not run need not wait for long to be told why.
+	c, g := troubled(t, "wake_timeout=2s")
 	id := c.container(t, "runs")
 	load := c.callWithoutPause(t, 4, request{method: http.MethodGet, path: "/function/runs"})
 	g.close()
@@ -52,7 +53,10 @@ func TestTrouble_EngineAwayForAWhile(t *testing.T) {
 	if now := c.containers(t, "runs"); !strings.Contains(strings.Join(now, " "), id) {
 		t.Errorf("the replica was restarted: it was %s, now there are %v", id, now)
 	}
-	c.do(t, request{method: http.MethodPost, path: "/function/rests", body: "awake"}).wants(t, http.StatusOK, "awake")
+	eventually(t, "what was at zero answers", func() (bool, string) {
+		got := c.do(t, request{method: http.MethodPost, path: "/function/rests", body: "awake"})
+		return got.StatusCode == http.StatusOK && got.body == "awake", got.body
+	})
 }
 
 // TestTrouble_EngineRestartedWithoutItsContainers plays what a restart of the engine

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,11 +20,29 @@ import (
 )
 
 const (
-	// slowClients is how many clients hold on at once, and slowPatience how long
-	// each may.
+	// slowClients is how many clients hold on at once, slowPatience how long each may,
+	// and farPatience a limit that no test here is about.
 	slowClients  = 50
-	slowPatience = time.Second
+	slowPatience = 2 * time.Second
+	farPatience  = 30 * time.Second
+	// fewBytes is what each end of a connection keeps of what nobody reads, so that little
+	// has to be sent before a stall begins.
+	fewBytes = 64 << 10
 )
+
+// shallow gives its connections small buffers.
+type shallow struct{ net.Listener }
+
+func (s shallow) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp := conn.(*net.TCPConn)
+	tcp.SetReadBuffer(fewBytes)
+	tcp.SetWriteBuffer(fewBytes)
+	return tcp, nil
+}
 
 // besieged is the program's own server with a figlet, and with little patience.
 func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address string) {
@@ -31,7 +50,11 @@ func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address
 	h := newHandler(t)
 	h.Timeout, h.StallTimeout = slowPatience, slowPatience
 	h.Policy = func(function.Name) function.CallPolicy { return policy }
-	deploy(t, h, "figlet", serve(t, f))
+	server := httptest.NewUnstartedServer(f)
+	server.Listener = shallow{server.Listener}
+	server.Start()
+	t.Cleanup(server.Close)
+	deploy(t, h, "figlet", server.Listener.Addr().String())
 	return serveSlow(t, h)
 }
 
@@ -48,12 +71,11 @@ func serveSlow(t *testing.T, h http.Handler) (address string) {
 	server := &front.Server{
 		HTTP: &http.Server{
 			Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10,
-			// A connection whose streams were all cut is an idle one.
-			ReadHeaderTimeout: slowPatience, IdleTimeout: slowPatience,
+			ReadHeaderTimeout: slowPatience, IdleTimeout: farPatience,
 		},
 		StallTimeout: slowPatience,
 	}
-	go server.Serve(listener)
+	go server.Serve(shallow{listener})
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
@@ -71,7 +93,7 @@ func besiege(t *testing.T, address string, act func(net.Conn)) {
 				return
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.SetDeadline(time.Now().Add(farPatience))
 			act(conn)
 		})
 	}
@@ -123,6 +145,10 @@ func TestSlow_BodiesThatDribbleAreCutWithTheCall(t *testing.T) {
 	})
 }
 
+// readersPolicy waits for the function for as long as it takes: what must be cut are those
+// who do not read its answers.
+func readersPolicy() function.CallPolicy { return function.CallPolicy{HeadTimeout: farPatience} }
+
 func TestSlow_ReadersAreCut(t *testing.T) {
 	piece := strings.Repeat("x", 1<<20)
 	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +161,7 @@ func TestSlow_ReadersAreCut(t *testing.T) {
 				return
 			}
 		}
-	}), function.CallPolicy{})
+	}), readersPolicy())
 	besiege(t, address, func(conn net.Conn) {
 		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		fmt.Fprint(conn, "GET /function/figlet/long HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -151,7 +177,7 @@ func TestSlow_ReadersOfHTTP2AreCut(t *testing.T) {
 	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		size, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
 		io.WriteString(w, "ok"+strings.Repeat("x", size))
-	}), function.CallPolicy{})
+	}), readersPolicy())
 	besiege(t, address, func(conn net.Conn) {
 		f := newFrames(t, conn)
 		// A window of zero: nothing may be sent.
@@ -194,7 +220,7 @@ func TestSlow_ConnectionsOfHTTP2ThatAreNotReadAreCut(t *testing.T) {
 			}
 		}
 		io.WriteString(w, "ok")
-	}), function.CallPolicy{})
+	}), readersPolicy())
 	besiege(t, address, func(conn net.Conn) {
 		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		f := newFrames(t, conn)
