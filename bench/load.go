@@ -38,6 +38,9 @@ func (s sample) cost() float64 { return float64(s.processor.Nanoseconds()) / 1e3
 // median latency, in microseconds.
 func (s sample) median() float64 { return s.P50 }
 
+// tail is the latency that one request of a hundred exceeds, in microseconds.
+func (s sample) tail() float64 { return s.P99 }
+
 // http runs wrk against a target for one turn.
 func (b *bench) http(ctx context.Context, t target, w workload, connections int) (sample, error) {
 	script := filepath.Join(b.stage.folder, "wrk.lua")

@@ -75,7 +75,7 @@ func (r report) marks() []mark {
 }
 
 func (r report) writeTable(text *strings.Builder) {
-	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | p50 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | p50 µs | p99 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, w := range workloads() {
 		for _, connections := range w.connections {
 			r.writeRows(text, w.name, connections, direct, nginx, stock, reverse, ours)
@@ -95,6 +95,7 @@ func (r report) writeRows(text *strings.Builder, load string, connections int, t
 			figure(r.results.ratio(c, direct, sample.rate)),
 			figure(r.results.ratio(c, nginx, sample.rate)),
 			fmt.Sprintf("%.0f", r.results.median(c, sample.median)),
+			fmt.Sprintf("%.0f", r.results.median(c, sample.tail)),
 			figure(r.results.added(c)),
 			figure(r.results.addedRatio(c)),
 			figure(r.results.median(c, sample.cost)),
