@@ -114,12 +114,14 @@ func (f *fixture) tearDown() string {
 	if f.host == nil {
 		return ""
 	}
-	f.host.failure = ""
+	f.host.failure, f.host.said = "", ""
 	for _, clean := range slices.Backward(f.host.cleanups) {
 		clean()
 	}
+	// Such as what Docker does not let go of, which is no failure of the tests.
+	fmt.Fprint(os.Stderr, f.host.said)
 	for _, h := range f.hosts {
-		f.host.failure += leftovers(h.network)
+		f.host.failure += leftovers(h.network, f.host.said)
 	}
 	return f.host.failure
 }
@@ -129,7 +131,8 @@ func (f *fixture) tearDown() string {
 type fixtureTB struct {
 	testing.TB
 	cleanups []func()
-	failure  string
+	// failure is what has failed, said what was told besides.
+	failure, said string
 }
 
 func (f *fixtureTB) Helper()                  {}
@@ -137,9 +140,11 @@ func (f *fixtureTB) Name() string             { return "fixture" }
 func (f *fixtureTB) Context() context.Context { return context.Background() }
 func (f *fixtureTB) Cleanup(clean func())     { f.cleanups = append(f.cleanups, clean) }
 func (f *fixtureTB) Log(...any)               {}
-func (f *fixtureTB) Logf(string, ...any)      {}
-func (f *fixtureTB) Failed() bool             { return f.failure != "" }
-func (f *fixtureTB) Error(args ...any)        { f.failure += fmt.Sprintln(args...) }
+func (f *fixtureTB) Logf(format string, args ...any) {
+	f.said += fmt.Sprintf(format, args...) + "\n"
+}
+func (f *fixtureTB) Failed() bool      { return f.failure != "" }
+func (f *fixtureTB) Error(args ...any) { f.failure += fmt.Sprintln(args...) }
 func (f *fixtureTB) Errorf(format string, args ...any) {
 	f.failure += fmt.Sprintf(format, args...) + "\n"
 }
@@ -163,18 +168,20 @@ func (f *fixtureTB) TempDir() string {
 	return folder
 }
 
-// leftovers lists the containers and volumes that carry a provider's label although they
-// should be gone. What became of its network has been said already.
-func leftovers(network string) string {
+// leftovers lists what carries a provider's label although it should be gone, but for what
+// has been explained by its identifier.
+func leftovers(network, explained string) string {
 	var left []string
-	for _, kind := range [][]string{{"ps", "-aq"}, {"volume", "ls", "-q"}} {
+	for _, kind := range [][]string{{"ps", "-aq"}, {"volume", "ls", "-q"}, {"network", "ls", "-q"}} {
 		args := append(kind, "--filter", "label=com.openfaas.provider="+network)
 		out, err := runDocker(context.Background(), args...)
 		if err != nil {
 			left = append(left, err.Error())
 		}
-		if out != "" {
-			left = append(left, strings.Join(args, " ")+": "+out)
+		for _, id := range strings.Fields(out) {
+			if !strings.Contains(explained, id) {
+				left = append(left, strings.Join(args, " ")+": "+id)
+			}
 		}
 	}
 	return strings.Join(left, "\n")

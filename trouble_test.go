@@ -31,8 +31,8 @@ func troubled(t *testing.T, settings ...string) (*child, *gate) {
 // others are told why, and all is as it was when the engine is back.
 func TestTrouble_EngineAwayForAWhile(t *testing.T) {
 	t.Parallel()
-	// Who calls what does not run need not wait for long to be told why.
-	c, g := troubled(t, "wake_timeout=2s")
+	// Who calls what does not run is told why sooner than by default.
+	c, g := troubled(t, "wake_timeout=10s")
 	id := c.container(t, "runs")
 	load := c.callWithoutPause(t, 4, request{method: http.MethodGet, path: "/function/runs"})
 	g.close()
@@ -53,10 +53,7 @@ func TestTrouble_EngineAwayForAWhile(t *testing.T) {
 	if now := c.containers(t, "runs"); !strings.Contains(strings.Join(now, " "), id) {
 		t.Errorf("the replica was restarted: it was %s, now there are %v", id, now)
 	}
-	eventually(t, "what was at zero answers", func() (bool, string) {
-		got := c.do(t, request{method: http.MethodPost, path: "/function/rests", body: "awake"})
-		return got.StatusCode == http.StatusOK && got.body == "awake", got.body
-	})
+	c.do(t, request{method: http.MethodPost, path: "/function/rests", body: "awake"}).wants(t, http.StatusOK, "awake")
 }
 
 // TestTrouble_EngineRestartedWithoutItsContainers plays what a restart of the engine

@@ -24,7 +24,7 @@ const (
 	// and farPatience a limit that no test here is about.
 	slowClients  = 50
 	slowPatience = 2 * time.Second
-	farPatience  = 30 * time.Second
+	farPatience  = 20 * time.Second
 	// fewBytes is what each end of a connection keeps of what nobody reads, so that little
 	// has to be sent before a stall begins.
 	fewBytes = 64 << 10

@@ -80,9 +80,9 @@ func (c *Conn) Write(piece []byte) (int, error) {
 // GiveWay lets other goroutines that can go on do so first, as a rule all of them, before the
 // caller writes, or looks for what is still on its way. When its turn comes, what it looks for
 // has more often arrived, so that the look is not in vain; and what many write goes out in one
-// burst: whoever receives that wakes once for all of it, and not for each, which is most of
-// what a short call costs the machine. With nobody else to go on it costs a fraction of a
-// microsecond.
+// burst: whoever receives that wakes once for all of it, and not for each, which can be most
+// of what a short call costs the machine. Bursts have no bound, and under load the slowest
+// calls take longer for them. With nobody else to go on it costs a fraction of a microsecond.
 func GiveWay() { runtime.Gosched() }
 
 func isShort(piece []byte) bool { return len(piece) > 0 && len(piece) <= maxShort }

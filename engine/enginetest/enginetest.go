@@ -189,7 +189,7 @@ func removeNetwork(ctx context.Context, t testing.TB, docker *client.Client, id 
 	if errdefs.IsPermissionDenied(err) {
 		n, inspected := docker.NetworkInspect(ctx, id, network.InspectOptions{})
 		if inspected == nil && len(n.Containers) == 0 {
-			t.Logf("the engine has miscounted: nobody is left, but %v", err)
+			t.Logf("the engine has miscounted who is in network %s: nobody is left, but %v", id, err)
 			return
 		}
 	}
