@@ -35,7 +35,7 @@ type fakeEngine struct {
 	start   func(f function.Function) error
 	await   func(ctx context.Context, replica function.Replica) error
 	stop    func() error
-	pause   func() error
+	pause   func(id string) error
 	unpause func(ctx context.Context) error
 	// clock is how far the engine's clock is ahead of ours.
 	clock time.Duration
@@ -179,7 +179,7 @@ func (e *fakeEngine) Pause(_ context.Context, id string) error {
 	time.Sleep(7 * time.Millisecond)
 	e.note("pause %s", id)
 	if e.pause != nil {
-		return e.pause()
+		return e.pause(id)
 	}
 	return e.set(id, function.Paused)
 }
@@ -212,6 +212,7 @@ func (e *fakeEngine) Leave(_ context.Context, replica function.Replica, left boo
 	}
 	found.Left = left
 	e.containers[replica.ID] = found
+	e.events <- replica.Function
 	return nil
 }
 

@@ -109,7 +109,8 @@ func decide(v view) plan {
 	p.fill(v, warmth)
 	p.freeze, p.reclaim = pick(current, warmth.Freeze), pick(current, warmth.Reclaim)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
-	p.doze, p.regain = v.dozing(current, warmth.Thaw), v.regained(current)
+	p.doze = append(v.dozing(current, warmth.Thaw), v.dozing(v.serving(others), nil)...)
+	p.regain = v.regained(current)
 	p.retire = append(p.retire, pick(current, warmth.Remove)...)
 	p.again = earlier(p.again, warmth.Again)
 	p.watch(v)
@@ -130,11 +131,15 @@ func decide(v view) plan {
 func (v view) able(current []resolver.Member) int {
 	able := 0
 	for _, m := range current {
-		if m.Ready || m.Warmth == resolver.Asleep || m.State == function.Paused && !v.changing[m.ID] {
+		if v.canTakeCalls(m) {
 			able++
 		}
 	}
 	return able
+}
+
+func (v view) canTakeCalls(m resolver.Member) bool {
+	return m.Ready || m.Warmth == resolver.Asleep || m.State == function.Paused && !v.changing[m.ID]
 }
 
 // serves reports whether the wanted revision can take the calls: as many of its

@@ -25,7 +25,7 @@ func (v view) keeps(m resolver.Member) bool {
 		return false
 	}
 	if previous.Serving() {
-		return m.Ready || m.Kept || m.Warmth == resolver.Asleep
+		return m.Kept || v.canTakeCalls(m)
 	}
 	return v.now.Before(v.wayEnds)
 }
@@ -97,12 +97,7 @@ func (p *plan) sustainPrevious(v view, others []resolver.Member) {
 	if v.previous.failing {
 		wanted = max(wanted, min(max(1, v.needed), v.want.Replicas))
 	}
-	alive := v.previous.starting
-	for _, m := range others {
-		if m.Revision == previous.Revision {
-			alive++
-		}
-	}
+	alive := v.previous.starting + len(v.serving(others))
 	if alive >= wanted {
 		return
 	}
@@ -111,6 +106,21 @@ func (p *plan) sustainPrevious(v view, others []resolver.Member) {
 		return
 	}
 	p.sustain = wanted - alive
+}
+
+// serving picks the members of the revision that serves until the wanted one answers.
+func (v view) serving(others []resolver.Member) []resolver.Member {
+	previous := v.want.Previous
+	if previous == nil || !previous.Serving() {
+		return nil
+	}
+	var list []resolver.Member
+	for _, m := range others {
+		if m.Revision == previous.Revision {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // dozing picks the paused replicas that are not lent yet and not about to be

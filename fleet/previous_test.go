@@ -181,7 +181,7 @@ func TestPrevious_OneThatCannotBeThawedIsGivenUp(t *testing.T) {
 
 func TestPrevious_OneThatCannotBeFrozenIsNotKept(t *testing.T) {
 	play(t, nil, func(s *scene) {
-		s.engine.pause = func() error { return errors.New("freezer is broken") }
+		s.engine.pause = func(string) error { return errors.New("freezer is broken") }
 		s.create(keeping("figlet:1"))
 		s.passes(time.Second)
 		s.update(keeping("figlet:2"))

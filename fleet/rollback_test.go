@@ -126,6 +126,43 @@ func TestRollback_BackAndForth(t *testing.T) {
 	})
 }
 
+// A mark is an event, which has the replicas listed while one that was marked is still
+// being paused.
+func TestRollback_BackAndForthWhileWhatWasLeftIsBeingFrozen(t *testing.T) {
+	for _, called := range []bool{false, true} {
+		play(t, nil, func(s *scene) {
+			s.create(keeping("figlet:1"))
+			s.passes(time.Second)
+			s.update(keeping("figlet:2"))
+			s.passes(time.Second)
+			s.engine.pause = func(id string) error {
+				time.Sleep(100 * time.Millisecond)
+				return s.engine.set(id, function.Paused)
+			}
+			for range 2 {
+				if err := s.Rollback(s.t.Context(), s.name("figlet")); err != nil {
+					t.Fatal(err)
+				}
+				s.passes(10 * time.Millisecond)
+			}
+			if called {
+				if got := s.calledRevision("figlet"); got != 2 {
+					t.Errorf("revision %d answers, want 2", got)
+				}
+			}
+			s.update(keeping("figlet:3"))
+			s.passes(5 * time.Second)
+			s.wantRunning("c2", "c3")
+			if kept := s.kept("figlet"); kept != 1 {
+				t.Errorf("called %t: %d replicas kept, want the one that served until the update", called, kept)
+			}
+			if got := s.warmth("figlet"); got != "asleep/paused awake/running" {
+				t.Errorf("called %t: the replicas are %s", called, got)
+			}
+		})
+	}
+}
+
 func TestRollback_IsWhatAnotherProviderAdoptsWithoutAStore(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		s.create(keeping("figlet:1"))
@@ -391,6 +428,35 @@ func TestUpdate_OfASleepingFunctionThatFailsWakesTheRevisionBefore(t *testing.T)
 		s.wantRunning()
 		if got := s.calledRevision("figlet"); got != 1 {
 			t.Errorf("after it slept again revision %d answers, want the one before", got)
+		}
+	})
+}
+
+func TestUpdate_ThatFailsLeavesWhatSleptCallableAfterARestart(t *testing.T) {
+	play(t, func(s *scene) {
+		asleep := labelled("figlet", scale.LabelFreezeDuration, "10s")
+		before, err := s.store.Create(function.Function{Spec: asleep, Replicas: 1, ImageID: "id", Answered: true})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := s.store.Replace(before.ID(), func(old function.Function) function.Function {
+			return function.Function{Spec: asleep, Replicas: 1, ImageID: "id", Previous: old.Replaced()}
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+		frozen, _ := s.engine.Start(s.t.Context(), before)
+		_ = s.engine.set(frozen.ID, function.Paused)
+		s.engine.start = func(function.Function) error { return errors.New("no such command") }
+		s.openStore()
+	}, func(s *scene) {
+		s.passes(time.Second)
+		s.wantRunning("c1")
+		if got := s.calledRevision("figlet"); got != 1 {
+			t.Errorf("revision %d answers, want the one before", got)
+		}
+		s.passes(time.Second)
+		if got := s.warmth("figlet"); got != "awake/running" {
+			t.Errorf("after a call it is %s", got)
 		}
 	})
 }

@@ -334,19 +334,36 @@ func (p *pool) upsert(replica function.Replica, listing uint64) (news bool, dead
 		dead = before
 	}
 	m.replica = &replica
-	switch {
-	case moved || p.outOfOrder(m):
-		m.setReady(false)
-		m.setWarmth(Awake)
-	case m.warmth == Waking && replica.State == function.Running:
-		m.setWarmth(Awake) // whoever has thawed it
+	if moved {
+		m.leaveRotation()
+	}
+	// One that was seen to run all along may be about to be paused.
+	if changed {
+		m.putInOrder()
 	}
 	return changed, dead
 }
 
-// outOfOrder reports whether a member's state is not what its place in the pool
-// demands: it must be seen to answer again before it is lent.
-func (p *pool) outOfOrder(m *member) bool {
+// putInOrder gives a member whose state has just been learned the place in the pool that
+// goes with it.
+func (m *member) putInOrder() {
+	switch {
+	case m.isOutOfOrder():
+		m.leaveRotation()
+	case m.warmth == Waking && m.replica.State == function.Running:
+		m.setWarmth(Awake) // whoever has thawed it
+	}
+}
+
+// leaveRotation takes a member out that must be seen to answer again before it is lent.
+func (m *member) leaveRotation() {
+	m.setReady(false)
+	m.setWarmth(Awake)
+}
+
+// isOutOfOrder reports whether a member's state is not what its place in the pool
+// demands.
+func (m *member) isOutOfOrder() bool {
 	switch m.replica.State {
 	case function.Running:
 		return m.warmth == Asleep // somebody has thawed it
@@ -459,8 +476,7 @@ func (p *pool) remember(id string) {
 
 // retire takes m out of rotation and reports whether it is idle.
 func (p *pool) retire(m *member) (gone bool) {
-	m.setReady(false)
-	m.setWarmth(Awake)
+	m.leaveRotation()
 	m.withdrawn = true
 	return p.settle(m)
 }

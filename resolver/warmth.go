@@ -154,7 +154,5 @@ func (p *pool) changeState(id string, state function.State, listing uint64) {
 		replica.State = state
 		m.replica, m.listing = &replica, listing
 	}
-	if m.replica.State == function.Running && m.warmth == Waking {
-		m.setWarmth(Awake)
-	}
+	m.putInOrder()
 }

@@ -196,3 +196,49 @@ func TestChangeState_DoesNotOverruleAListingThatBeganSince(t *testing.T) {
 		t.Errorf("c, which was lent asleep and runs: %s, ready=%t", m.Warmth, m.Ready)
 	}
 }
+
+// A rollback renames replicas, and the list that shows it may be made while one of them is
+// being paused: that it runs still says nothing about the pause.
+func TestObserve_ARenamedReplicaStaysOnItsWayToSleep(t *testing.T) {
+	for _, lent := range []bool{false, true} {
+		r, figlet := withReplicas(t, "a")
+		if !r.Freeze(figlet, "a") {
+			t.Fatal("not frozen")
+		}
+		want := Asleep
+		if lent {
+			mustAcquire(t, r, figlet).Release()
+			want = Waking
+		}
+		renamed := running(figlet, "a")
+		renamed.Instance, renamed.Left = "a-left", true
+		r.Observe(figlet, r.Listing(), []function.Replica{renamed})
+		r.Paused(figlet, "a", r.Listing())
+		if m := r.Members(figlet)[0]; m.Warmth != want || m.Ready != lent || m.State != function.Paused || !m.Left {
+			t.Fatalf("lent %t: %s, ready %t, %s, left %t; want it %s and paused", lent, m.Warmth, m.Ready, m.State, m.Left, want)
+		}
+		if lease := mustAcquire(t, r, figlet); !lease.Waking() {
+			t.Errorf("lent %t: then it is lent as if it were awake", lent)
+		}
+	}
+}
+
+// Somebody may thaw a replica by hand just when it has been paused, and a list may show
+// that before the pause is reported.
+func TestPaused_AReplicaThatWasSeenToRunSinceIsAwake(t *testing.T) {
+	for _, lent := range []bool{false, true} {
+		r, figlet := withReplicas(t, "a")
+		if !r.Freeze(figlet, "a") {
+			t.Fatal("not frozen")
+		}
+		if lent {
+			mustAcquire(t, r, figlet).Release()
+		}
+		pause := r.Listing()
+		r.Observe(figlet, r.Listing(), []function.Replica{running(figlet, "a")})
+		r.Paused(figlet, "a", pause)
+		if m := r.Members(figlet)[0]; m.Warmth != Awake || m.Ready != lent || m.State != function.Running {
+			t.Errorf("lent %t: %s, ready %t, %s; want it awake, and ready when it was lent", lent, m.Warmth, m.Ready, m.State)
+		}
+	}
+}
