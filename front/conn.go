@@ -88,7 +88,7 @@ func (c *conn) serve() {
 			c.single.hand(c.release())
 			return
 		case http2:
-			c.streams.hand(stream{c.release()})
+			c.streams.hand(stream{c.release(), &c.server.turns})
 			return
 		case contradictory:
 			c.refuse()
@@ -162,7 +162,7 @@ func (c *conn) awaitFirstByte() error {
 	if c.server.stopping.Load() {
 		return http.ErrServerClosed
 	}
-	wire.GiveWay()
+	c.server.turns.GiveWay()
 	_, err := c.reader.Peek(1)
 	if time.Duration(c.idle.Swap(int64(busy))) == claimed {
 		return http.ErrServerClosed

@@ -82,11 +82,14 @@ const smallWrite = 4 << 10
 // it has nothing else to do at that moment, be it one frame of a call that is about to
 // write two more; giving way before each small write lets it, and the calls beside it,
 // add theirs to the next one.
-type stream struct{ *handed }
+type stream struct {
+	*handed
+	turns *wire.Turns
+}
 
 func (s stream) Write(piece []byte) (int, error) {
 	if len(piece) <= smallWrite {
-		wire.GiveWay()
+		s.turns.GiveWay()
 	}
 	return s.Conn.Write(piece)
 }

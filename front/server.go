@@ -49,6 +49,7 @@ type Server struct {
 	clock
 	buffers   buffers
 	exchanges exchanges
+	turns     wire.Turns
 	// stopping is set, under mu, when no further request is wanted.
 	stopping atomic.Bool
 

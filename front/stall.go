@@ -4,8 +4,6 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
-
-	"faas-docker/wire"
 )
 
 // pieceSize is how much is written at once, in bytes: a client must accept it within
@@ -33,7 +31,7 @@ func (s *stall) lasts(now, limit time.Duration) bool {
 
 // write sends what was gathered, and a piece after it, in one go.
 func (c *conn) write(gathered, piece []byte, room *[2][]byte) error {
-	wire.GiveWay()
+	c.server.turns.GiveWay()
 	c.stall.count.Add(1)
 	defer c.stall.count.Add(1)
 	if len(piece) == 0 {

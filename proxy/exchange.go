@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"time"
-
-	"faas-docker/wire"
 )
 
 const (
@@ -64,7 +62,7 @@ func (u *upstream) open(c *call, t try) (reply, error) {
 	for fresh := false; ; fresh = true {
 		// Not between the look whether the connection still stands and the write: the function
 		// may close it meanwhile.
-		wire.GiveWay()
+		c.handler.turns.GiveWay()
 		conn, err := u.connect(t.ctx, fresh)
 		if err == nil {
 			s.exchange = exchange{call: c, try: t, upstream: u, conn: conn, scratch: s, out: newOutgoing(c)}
@@ -236,7 +234,7 @@ func (x *exchange) peek(limit time.Duration) error {
 	if err := x.conn.await(limit); err != nil {
 		return x.lost(err, true)
 	}
-	wire.GiveWay()
+	x.call.handler.turns.GiveWay()
 	if _, err := x.reader.Peek(1); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("%w: %w", errTooSlow, err)

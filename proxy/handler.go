@@ -20,6 +20,7 @@ import (
 	"faas-docker/function"
 	"faas-docker/policy"
 	"faas-docker/resolver"
+	"faas-docker/wire"
 )
 
 // Observer is told of every invocation of a function that exists. Its methods
@@ -116,6 +117,7 @@ type Handler struct {
 	tunnels   tunnels
 	thaws     thaws
 	scratches scratches
+	turns     wire.Turns
 }
 
 // ServeHTTP carries one invocation.

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"faas-docker/wire"
 )
 
 const (
@@ -74,6 +76,7 @@ type link struct {
 	// waiting are the frames to be written next, and batch numbers them from 1; spare
 	// is the buffer that was written last.
 	waiting, spare []byte
+	turns          wire.Turns
 	batch          uint64
 	// blocked are the streams that wait until they may send.
 	blocked []*stream

@@ -10,8 +10,6 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-
-	"faas-docker/wire"
 )
 
 // waitingWriter is a link as its framer sees it: what is written waits.
@@ -42,7 +40,7 @@ func (l *link) send() {
 		}
 		// Callers that can go on get to write first: one write for many of them is
 		// worth the moment.
-		wire.GiveWay()
+		l.turns.GiveWay()
 		batch := l.nextBatch()
 		if len(batch) == 0 {
 			continue

@@ -17,6 +17,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -77,13 +78,26 @@ func (c *Conn) Write(piece []byte) (int, error) {
 	return n, c.explain("write", err)
 }
 
-// GiveWay lets other goroutines that can go on do so first, as a rule all of them, before the
-// caller writes, or looks for what is still on its way. When its turn comes, what it looks for
-// has more often arrived, so that the look is not in vain; and what many write goes out in one
+// Turns are taken by goroutines that are about to write, or to look for what is still on
+// its way. The zero value is ready to use, by any number of them.
+type Turns struct{ waiting atomic.Int32 }
+
+// maxWaiting is how many may wait for their turn at a time. More of them save little, and
+// the slowest calls of a crowd pay for it.
+const maxWaiting = 8
+
+// GiveWay lets other goroutines that can go on do so first, as a rule all of them, unless
+// enough are waiting for that already. When the caller's turn comes, what it looks for has
+// more often arrived, so that the look is not in vain; and what many write goes out in one
 // burst: whoever receives that wakes once for all of it, and not for each, which can be most
-// of what a short call costs the machine. Bursts have no bound, and under load the slowest
-// calls take longer for them. With nobody else to go on it costs a fraction of a microsecond.
-func GiveWay() { runtime.Gosched() }
+// of what a short call costs the machine. With nobody else to go on it costs a fraction of a
+// microsecond.
+func (t *Turns) GiveWay() {
+	if t.waiting.Add(1) <= maxWaiting {
+		runtime.Gosched()
+	}
+	t.waiting.Add(-1)
+}
 
 func isShort(piece []byte) bool { return len(piece) > 0 && len(piece) <= maxShort }
 

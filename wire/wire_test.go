@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -237,6 +238,37 @@ func awaitNoise(t *testing.T, c *Conn) {
 
 // BenchmarkConn compares a request and its answer of 13 bytes with what package net
 // needs for it.
+// goesFirst counts in how many of 100 attempts a goroutine that can go on does so before
+// GiveWay returns.
+func goesFirst(turns *Turns) (count int) {
+	for range 100 {
+		var done atomic.Bool
+		var other sync.WaitGroup
+		other.Go(func() { done.Store(true) })
+		turns.GiveWay()
+		if done.Load() {
+			count++
+		}
+		other.Wait()
+	}
+	return count
+}
+
+func TestTurns_LetOthersGoOnUnlessEnoughAreWaiting(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var turns Turns
+	if count := goesFirst(&turns); count < 50 {
+		t.Errorf("with nobody waiting, others went on in %d of 100 turns", count)
+	}
+	turns.waiting.Store(maxWaiting)
+	if count := goesFirst(&turns); count > 50 {
+		t.Errorf("with enough waiting, others went on in %d of 100 turns all the same", count)
+	}
+	if waiting := turns.waiting.Load(); waiting != maxWaiting {
+		t.Errorf("%d are counted as waiting, want the %d from before", waiting, maxWaiting)
+	}
+}
+
 func BenchmarkConn(b *testing.B) {
 	for name, of := range map[string]func(*Conn) net.Conn{
 		"wire": func(c *Conn) net.Conn { return c },
