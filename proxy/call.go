@@ -311,7 +311,7 @@ func (c *call) readSmall() error {
 	}
 	c.small = slices.Grow(c.small, int(c.r.ContentLength))[:c.r.ContentLength]
 	if _, err := io.ReadFull(c.r.Body, c.small); err != nil {
-		return explainBody(c.r.Context(), err)
+		return explainBody(c.r.Context(), c.r, err)
 	}
 	c.upload = sent{}
 	return nil

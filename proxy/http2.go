@@ -166,7 +166,7 @@ func (x *http2Exchange) upload() error {
 		room := (*x.buffer)[max(0, x.kept):]
 		n, err := readBody(x.body, room)
 		if err != nil && err != io.EOF {
-			return explainBody(ctx, err)
+			return explainBody(ctx, x.call.incoming, err)
 		}
 		if x.kept += n; n == len(room) || x.kept < n {
 			x.kept = -1

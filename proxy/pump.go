@@ -132,13 +132,18 @@ func (p *pump) appendEnd(b []byte) []byte {
 
 // fail notes why the body could not be read and ends the exchange.
 func (p *pump) fail(err error) {
-	err = explainBody(p.r.Context(), err)
+	err = explainBody(p.r.Context(), p.r, err)
 	p.failure.Store(&err)
 	p.conn.Close()
 }
 
+// goneTime is how much later than its body the context of a request may end whose client
+// goes away over HTTP/2. The server of net/http ends one right after the other, but it may
+// have to wait for a processor in between.
+const goneTime = 100 * time.Millisecond
+
 // explainBody tells why a request's body could not be read.
-func explainBody(ctx context.Context, err error) error {
+func explainBody(ctx context.Context, r *http.Request, err error) error {
 	var broken net.Error
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -154,6 +159,19 @@ func explainBody(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", errClientGone, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %w", errShortBody, err)
+	case r.ProtoMajor == 2 && endsWithin(ctx, goneTime):
+		return fmt.Errorf("%w: %w", errClientGone, err)
 	}
 	return fmt.Errorf("%w: %w", errBadBody, err)
+}
+
+func endsWithin(ctx context.Context, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-timer.C:
+		return false
+	}
 }
