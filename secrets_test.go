@@ -56,7 +56,7 @@ func TestSecrets_AreFilesWithTheExactBytes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			tc.secret.Name, tc.secret.Namespace = "bytes-"+tc.name, defaultNS
+			tc.secret.Name, tc.secret.Namespace = fmt.Sprintf("bytes-%s-%d", tc.name, serial.Add(1)), defaultNS
 			if code, err := h.sdk.CreateSecret(t.Context(), tc.secret); err != nil {
 				t.Fatal(code, err)
 			}

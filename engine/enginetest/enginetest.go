@@ -166,9 +166,7 @@ func sweep(t testing.TB, docker *client.Client, provider string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	ours := filters.NewArgs(filters.Arg("label", function.LabelProvider+"="+provider))
-	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
-	report(t, "list containers", err)
-	removeContainers(ctx, t, docker, containers)
+	sweepContainers(ctx, t, docker, ours)
 	volumes, err := docker.VolumeList(ctx, volume.ListOptions{Filters: ours})
 	report(t, "list volumes", err)
 	for _, v := range volumes.Volumes {
@@ -179,6 +177,14 @@ func sweep(t testing.TB, docker *client.Client, provider string) {
 	for _, n := range networks {
 		removeNetwork(ctx, t, docker, n.ID)
 	}
+	// What the engine was creating when its provider was killed may be there only now.
+	sweepContainers(ctx, t, docker, ours)
+}
+
+func sweepContainers(ctx context.Context, t testing.TB, docker *client.Client, ours filters.Args) {
+	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
+	report(t, "list containers", err)
+	removeContainers(ctx, t, docker, containers)
 }
 
 // removeNetwork leaves a network that has nobody in it and is still refused: an engine
