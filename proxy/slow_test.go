@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,52 +32,60 @@ const (
 	fewBytes = 64 << 10
 )
 
-// shallow gives its connections small buffers.
-type shallow struct{ net.Listener }
+// shallow gives a socket, and those that it accepts, small buffers. Where they shrink
+// later, when more was promised to the other side already, both sides can wait for good.
+func shallow(_, _ string, socket syscall.RawConn) error {
+	var read, write error
+	err := socket.Control(func(fd uintptr) {
+		read = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, fewBytes)
+		write = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, fewBytes)
+	})
+	return errors.Join(err, read, write)
+}
 
-func (s shallow) Accept() (net.Conn, error) {
-	conn, err := s.Listener.Accept()
+func listenShallow(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := (&net.ListenConfig{Control: shallow}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	tcp := conn.(*net.TCPConn)
-	tcp.SetReadBuffer(fewBytes)
-	tcp.SetWriteBuffer(fewBytes)
-	return tcp, nil
+	return listener
 }
 
 // besieged is the program's own server with a figlet, and with little patience.
 func besieged(t *testing.T, f http.Handler, policy function.CallPolicy) (address string) {
 	t.Helper()
+	return besiegedWhileIdle(t, f, policy, farPatience)
+}
+
+// besiegedWhileIdle is that for connections that may be idle for so long.
+func besiegedWhileIdle(t *testing.T, f http.Handler, policy function.CallPolicy, idle time.Duration) (address string) {
+	t.Helper()
 	h := newHandler(t)
 	h.Timeout, h.StallTimeout = slowPatience, slowPatience
 	h.Policy = func(function.Name) function.CallPolicy { return policy }
-	server := httptest.NewUnstartedServer(f)
-	server.Listener = shallow{server.Listener}
+	server := &httptest.Server{Listener: listenShallow(t), Config: &http.Server{Handler: f}}
 	server.Start()
 	t.Cleanup(server.Close)
 	deploy(t, h, "figlet", server.Listener.Addr().String())
-	return serveSlow(t, h)
+	return serveSlow(t, h, idle)
 }
 
 // serveSlow runs a handler behind the program's own server, which has little patience.
-func serveSlow(t *testing.T, h http.Handler) (address string) {
+func serveSlow(t *testing.T, h http.Handler, idle time.Duration) (address string) {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listenShallow(t)
 	server := &front.Server{
 		HTTP: &http.Server{
 			Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10,
-			ReadHeaderTimeout: slowPatience, IdleTimeout: farPatience,
+			ReadHeaderTimeout: slowPatience, IdleTimeout: idle,
 		},
 		StallTimeout: slowPatience,
 	}
-	go server.Serve(shallow{listener})
+	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
@@ -87,7 +97,7 @@ func besiege(t *testing.T, address string, act func(net.Conn)) {
 	var clients sync.WaitGroup
 	for range slowClients {
 		clients.Go(func() {
-			conn, err := net.Dial("tcp", address)
+			conn, err := (&net.Dialer{Control: shallow}).Dial("tcp", address)
 			if err != nil {
 				t.Error(err)
 				return
@@ -163,7 +173,6 @@ func TestSlow_ReadersAreCut(t *testing.T) {
 		}
 	}), readersPolicy())
 	besiege(t, address, func(conn net.Conn) {
-		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		fmt.Fprint(conn, "GET /function/figlet/long HTTP/1.1\r\nHost: x\r\n\r\n")
 		// What arrives before the end says nothing: nobody reads. A write fails when
 		// the other side has gone.
@@ -201,7 +210,7 @@ func TestSlow_ReadersOfAnyHandlerAreCutInHTTP2(t *testing.T) {
 	for _, size := range []int{2, 9000} {
 		address := serveSlow(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, strings.Repeat("x", size))
-		}))
+		}), farPatience)
 		f := dialFrames(t, address)
 		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		f.send(nil, ":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/")
@@ -211,18 +220,22 @@ func TestSlow_ReadersOfAnyHandlerAreCutInHTTP2(t *testing.T) {
 	}
 }
 
-// A client that grants windows and reads nothing at all holds the whole connection.
+// A client that grants windows and reads nothing at all can hold the whole connection. It is
+// cut, or else its stream is, when the rest just fits into the kernel's buffer, and the
+// connection is idle then.
 func TestSlow_ConnectionsOfHTTP2ThatAreNotReadAreCut(t *testing.T) {
-	address := besieged(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var held sync.WaitGroup
+	address := besiegedWhileIdle(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		held.Add(1)
+		defer held.Done()
 		for piece := strings.Repeat("x", 1<<20); r.URL.Path == "/long"; {
 			if _, err := io.WriteString(w, piece); err != nil {
 				return
 			}
 		}
 		io.WriteString(w, "ok")
-	}), readersPolicy())
+	}), readersPolicy(), slowPatience/2)
 	besiege(t, address, func(conn net.Conn) {
-		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		f := newFrames(t, conn)
 		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: math.MaxInt32})
 		f.WriteWindowUpdate(0, math.MaxInt32-1<<16)
@@ -231,6 +244,7 @@ func TestSlow_ConnectionsOfHTTP2ThatAreNotReadAreCut(t *testing.T) {
 			<-time.After(slowPatience / 10)
 		}
 	})
+	held.Wait()
 }
 
 func TestSlow_BodiesOverHTTP2AreCut(t *testing.T) {
