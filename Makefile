@@ -38,7 +38,8 @@ test: engine check cover ## check the source and run every test, with the race d
 .PHONY: test-long
 test-long: engine ## run the tests that take long, too
 	@scripts/toolchain.sh race
-	go test -race -tags long -timeout 60m ./...
+	# One package after the other: some of them measure times.
+	go test -race -tags long -p 1 -timeout 60m ./...
 
 # For how long each fuzzer runs, and which: FUZZ=front, FUZZ=FuzzLink.
 FUZZTIME ?= 10m
