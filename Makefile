@@ -35,10 +35,10 @@ test: engine check cover ## check the source and run every test, with the race d
 	@# The race detector has wire/ use other system calls.
 	go test ./wire ./front ./proxy
 
+# One package after the other: some of them measure times.
 .PHONY: test-long
 test-long: engine ## run the tests that take long, too
 	@scripts/toolchain.sh race
-	# One package after the other: some of them measure times.
 	go test -race -tags long -p 1 -timeout 60m ./...
 
 # For how long each fuzzer runs, and which: FUZZ=front, FUZZ=FuzzLink.
