@@ -236,8 +236,6 @@ func awaitNoise(t *testing.T, c *Conn) {
 	}
 }
 
-// BenchmarkConn compares a request and its answer of 13 bytes with what package net
-// needs for it.
 // goesFirst counts in how many of 100 attempts a goroutine that can go on does so before
 // GiveWay returns.
 func goesFirst(turns *Turns) (count int) {
@@ -269,6 +267,8 @@ func TestTurns_LetOthersGoOnUnlessEnoughAreWaiting(t *testing.T) {
 	}
 }
 
+// BenchmarkConn compares a request and its answer of 13 bytes with what package net
+// needs for it.
 func BenchmarkConn(b *testing.B) {
 	for name, of := range map[string]func(*Conn) net.Conn{
 		"wire": func(c *Conn) net.Conn { return c },
