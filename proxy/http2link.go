@@ -50,6 +50,8 @@ type link struct {
 	gone atomic.Bool
 	// ready says that frames wait to be written, and closed that nobody will.
 	ready, closed chan struct{}
+	// turns lets callers add to what waits before it is written.
+	turns wire.Turns
 	// canonical are the spellings of names that were read; it is the reader's.
 	canonical map[string]string
 	// touched are the streams that something has arrived for; they are the reader's.
@@ -76,7 +78,6 @@ type link struct {
 	// waiting are the frames to be written next, and batch numbers them from 1; spare
 	// is the buffer that was written last.
 	waiting, spare []byte
-	turns          wire.Turns
 	batch          uint64
 	// blocked are the streams that wait until they may send.
 	blocked []*stream
