@@ -19,7 +19,7 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: images ## build everything, start it and wait until it answers (FAAS_PORT, BASIC_AUTH, PROFILES)
+up: images ## build everything, start it, wait until it answers (FAAS_PORT, BASIC_AUTH, STACK_FILE and others: docs/install.md)
 	@scripts/engine.sh compose
 	@scripts/up.sh
 
@@ -57,7 +57,7 @@ check: toolchain ## gofmt, go vet and staticcheck
 
 .PHONY: cover
 cover: toolchain ## hold the tests of what decides about replicas to 95 % of its code
-	@scripts/cover.sh ./scale 95
+	@scripts/cover.sh ./fleet/scale 95
 
 .PHONY: build
 build: toolchain ## build bin/faas-docker, a static binary

@@ -13,41 +13,69 @@ import (
 	"testing"
 )
 
-// room is one row of the arrow table in ARCHITECTURE.md.
-type room struct {
-	// imports are the rooms that this one may import.
+// arrows is one row of the arrow table in ARCHITECTURE.md: what a package may import.
+type arrows struct {
+	// imports are the packages of the project that this one may import.
 	imports []string
-	// owns are the import paths outside the project that only this room may use.
+	// owns are the import paths outside the project that only this package may use.
 	owns []string
 }
 
-func rooms() map[string]room {
-	return map[string]room{
+func arrowTable() map[string]arrows {
+	return map[string]arrows{
 		"function": {},
-		"wire":     {},
-		"front":    {imports: []string{"wire"}},
-		"engine":   {imports: []string{"function"}, owns: []string{"github.com/docker/docker", "github.com/docker/cli"}},
-		"store":    {imports: []string{"function"}, owns: []string{"go.etcd.io/bbolt"}},
-		"resolver": {imports: []string{"function"}},
-		"routes":   {imports: []string{"function"}, owns: []string{"github.com/golang-jwt/jwt", "github.com/klauspost/compress", "golang.org/x/crypto"}},
-		"policy":   {imports: []string{"function"}},
-		"proxy":    {imports: []string{"function", "resolver", "policy", "wire"}, owns: []string{"golang.org/x/net/http2"}},
-		"scale":    {imports: []string{"function"}},
-		"fleet":    {imports: []string{"function", "resolver", "scale"}},
-		"handlers": {imports: []string{"function"}},
-		"metrics":  {imports: []string{"function"}, owns: []string{"github.com/prometheus/client_golang"}},
+		// All may import it but scale, which is pure.
+		"function/clock": {},
+		"wire":           {},
+		"grammar":        {},
+		"front":          {imports: []string{"grammar", "wire"}},
+		"engine":         {imports: []string{"function", "engine/holders"}, owns: []string{"github.com/docker/cli"}},
+		"stack":          {imports: []string{"function"}, owns: []string{"github.com/drone/envsubst", "gopkg.in/yaml.v3"}},
+		"store":          {imports: []string{"function"}, owns: []string{"go.etcd.io/bbolt"}},
+		"replica":        {imports: []string{"function"}},
+		"resolver":       {imports: []string{"function", "replica"}},
+		"routes":         {imports: []string{"function", "grammar", "routes/argument", "routes/eskip", "routes/files"}},
+		// The filters are not known to routes: app hands them over.
+		"routes/filters": {
+			imports: []string{"function", "grammar", "policy", "routes", "routes/argument", "routes/eskip", "routes/files"},
+			owns:    []string{"github.com/golang-jwt/jwt", "github.com/klauspost/compress", "golang.org/x/crypto/bcrypt"},
+		},
+		"routes/servers":  {imports: []string{"function", "grammar", "policy", "routes"}},
+		"routes/eskip":    {imports: []string{"function"}},
+		"routes/argument": {imports: []string{"function", "grammar", "routes/eskip"}},
+		"routes/files":    {imports: []string{"routes/eskip"}},
+		"policy":          {imports: []string{"function", "grammar"}},
+		"proxy":           {imports: []string{"function", "grammar", "front", "resolver", "policy", "proxy/upstream"}},
+		"proxy/upstream":  {imports: []string{"function", "grammar", "policy", "wire"}, owns: []string{"golang.org/x/net/http2"}},
+		"engine/holders":  {imports: []string{"function"}},
+		// What programs with a grpc.Server of their own import; nothing here does.
+		"proxy/grpcproxy":    {imports: []string{"proxy", "proxy/grpcproxy/mq"}},
+		"proxy/grpcproxy/mq": {},
+		"proxy/compat":       {imports: []string{"proxy"}},
+		// The document's API on net/http alone.
+		"proxy/compat/pipeline": {},
+		"fleet/scale":           {imports: []string{"function"}},
+		"fleet":                 {imports: []string{"function", "replica", "resolver", "fleet/scale"}},
+		"handlers":              {imports: []string{"function", "grammar", "routes"}},
+		"metrics":               {imports: []string{"function"}, owns: []string{"github.com/prometheus/client_golang"}},
+		// app wires the packages together.
+		".": {imports: []string{"app"}},
 	}
 }
 
-// shared are import paths that a few rooms may use, against the rule that a
-// dependency has one room.
+// shared are import paths that a few packages may use, against the rule that a
+// dependency has one package.
 func shared() map[string][]string {
 	return map[string][]string{
+		"github.com/docker/docker": {"engine", "engine/holders"},
 		// proxy offers the seed's NewHandlerFunc, whose signature speaks of
-		// types.FaaSConfig; main mounts types.FaaSHandlers.
-		"github.com/openfaas/faas-provider": {"handlers", "proxy", "."},
+		// types.FaaSConfig; handlers reads and writes its requests and statuses.
+		"github.com/openfaas/faas-provider": {"handlers", "proxy"},
+		// handlers answers for the program's health, and grpcproxy extends grpc-go's servers.
+		// The calls of functions pass through neither.
+		"google.golang.org/grpc": {"handlers", "proxy/grpcproxy"},
 		// A breaker can stand before a route, as a filter, or around the calls of a function.
-		"github.com/sony/gobreaker": {"policy", "routes"},
+		"github.com/sony/gobreaker": {"policy"},
 	}
 }
 
@@ -55,14 +83,14 @@ const module = "faas-docker"
 
 // source is one file of the program, without tests.
 type source struct {
-	room string
+	// pkg is the folder of its package, from the root.
+	pkg  string
 	path string
 	file *ast.File
 	fset *token.FileSet
 }
 
-// sources parses every file of the program. Test helpers and sample functions are
-// not rooms.
+// sources parses every file of the program, without test helpers and sample functions.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var list []source
@@ -81,7 +109,7 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		list = append(list, source{room: filepath.Dir(path), path: path, file: file, fset: fset})
+		list = append(list, source{pkg: filepath.Dir(path), path: path, file: file, fset: fset})
 		return nil
 	})
 	if err != nil {
@@ -102,19 +130,19 @@ func TestArchitecture_ImportsFollowTheArrowTable(t *testing.T) {
 	for _, src := range sources(t) {
 		for _, spec := range src.file.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value)
-			if reason := forbidden(src.room, path); reason != "" {
+			if reason := forbidden(src.pkg, path); reason != "" {
 				t.Errorf("%s imports %s: %s", src.path, path, reason)
 			}
 		}
 	}
 }
 
-// forbidden says why a room may not import a path; empty means it may.
+// forbidden says why a package may not import a path; empty means it may.
 func forbidden(from, path string) string {
 	if ours, found := strings.CutPrefix(path, module+"/"); found {
-		return forbiddenRoom(from, ours)
+		return forbiddenPackage(from, ours)
 	}
-	for name, r := range rooms() {
+	for name, r := range arrowTable() {
 		for _, owned := range r.owns {
 			if name != from && (path == owned || strings.HasPrefix(path, owned+"/")) {
 				return fmt.Sprintf("only %s/ speaks to %s", name, owned)
@@ -129,36 +157,36 @@ func forbidden(from, path string) string {
 	return ""
 }
 
-func forbiddenRoom(from, to string) string {
-	if from == "." {
-		return ""
+func forbiddenPackage(from, to string) string {
+	if from == "app" {
+		return "" // it wires all together
 	}
-	r, known := rooms()[from]
+	r, known := arrowTable()[from]
 	if !known {
-		return fmt.Sprintf("%s is no room of the house: see ARCHITECTURE.md", from)
+		return fmt.Sprintf("%s is not in the arrow table: see ARCHITECTURE.md", from)
 	}
-	if !slices.Contains(r.imports, to) {
+	if !slices.Contains(r.imports, to) && to != "function/clock" {
 		return fmt.Sprintf("the arrow table lets %s import %v", from, r.imports)
 	}
 	return ""
 }
 
-// What decides how many replicas there are is told the time and all else: it can be
-// tested with tables.
-func TestArchitecture_ScaleIsPure(t *testing.T) {
+// What decides how many replicas there are, and what becomes of each, is told the time and
+// all else: it can be tested with tables.
+func TestArchitecture_DecisionsArePure(t *testing.T) {
 	allowed := []string{"cmp", "fmt", "math", "slices", "strconv", "strings", "time", module + "/function"}
 	for _, src := range sources(t) {
-		if src.room != "scale" {
+		if src.pkg != "fleet/scale" && src.pkg != "replica" {
 			continue
 		}
 		for _, spec := range src.file.Imports {
 			if path, _ := strconv.Unquote(spec.Path.Value); !slices.Contains(allowed, path) {
-				t.Errorf("%s imports %s: scale/ does no I/O, its caller tells it what it needs", src.path, path)
+				t.Errorf("%s imports %s: %s/ does no I/O, its caller tells it what it needs", src.path, path, src.pkg)
 			}
 		}
 		ast.Inspect(src.file, func(n ast.Node) bool {
 			if call, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.NewTimer", "time.NewTicker"}, selector(call)) {
-				t.Errorf("%s: %s: scale/ is told the time", src.fset.Position(n.Pos()), selector(call))
+				t.Errorf("%s: %s: %s/ is told the time", src.fset.Position(n.Pos()), selector(call), src.pkg)
 			}
 			return true
 		})
@@ -166,20 +194,18 @@ func TestArchitecture_ScaleIsPure(t *testing.T) {
 }
 
 // The time of day may jump, forwards and backwards. A time that is made a number or
-// moved to another zone has only that; all others also have the clock that nobody can
-// set, and count by it.
+// moved to another zone has only that; all others also have the monotonic
+// clock, and count by it.
 func TestArchitecture_TheTimeOfDayDecidesNothing(t *testing.T) {
 	reasons := map[string]string{
 		"engine/adoption.go": "when a container was made, which is only shown",
-		"engine/replica.go":  "when a container was made, which is only shown",
+		"engine/listing.go":  "when a container was made, which is only shown",
 		"engine/logs.go":     "from when on the engine's log is read",
 		"fleet/desire.go":    "when a function was deployed, which is only shown",
 		"fleet/diary.go":     "when a note was written, which is only shown",
-		"fleet/adopt.go":     "the end of a way back, see fleet/window.go",
-		"fleet/keep.go":      "the end of a way back, see fleet/window.go",
-		"fleet/window.go":    "the end of a way back, for the store; what is left of it is counted otherwise",
+		"fleet/keep.go":      "the end of a way back, for the store; what is left of it is counted otherwise",
 		"front/server.go":    "the header Date",
-		"proxy/call.go":      "the header X-Start-Time",
+		"proxy/client.go":    "the header X-Start-Time",
 	}
 	needed := map[string]bool{}
 	for _, src := range sources(t) {
@@ -206,10 +232,49 @@ func TestArchitecture_TheTimeOfDayDecidesNothing(t *testing.T) {
 	}
 }
 
+// Of a setting that is given twice the annotation counts: one place decides that.
+func TestArchitecture_OnlyMetadataReadsSettings(t *testing.T) {
+	for _, src := range sources(t) {
+		if src.path == "function/metadata.go" {
+			continue
+		}
+		ast.Inspect(src.file, func(n ast.Node) bool {
+			index, ok := n.(*ast.IndexExpr)
+			if !ok {
+				return true
+			}
+			if read, ok := index.X.(*ast.SelectorExpr); ok && read.Sel.Name == "Annotations" {
+				t.Errorf("%s: an annotation is read past its label: use function.Metadata", src.fset.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
+// What reads messages compares ASCII only: Unicode folds other letters to ASCII ones, and
+// then two readers of one message see two different messages.
+func TestArchitecture_MessagesAreComparedAsASCII(t *testing.T) {
+	folding := []string{
+		"strings.EqualFold", "strings.ToLower", "strings.ToUpper", "strings.ToTitle", "bytes.EqualFold", "bytes.ToLower", "bytes.ToUpper",
+		"unicode.ToLower", "unicode.ToUpper", "unicode.SimpleFold",
+	}
+	for _, src := range sources(t) {
+		if !slices.Contains([]string{"front", "grammar", "proxy", "routes", "policy", "wire"}, strings.Split(src.pkg, "/")[0]) {
+			continue
+		}
+		ast.Inspect(src.file, func(n ast.Node) bool {
+			if use, ok := n.(*ast.SelectorExpr); ok && slices.Contains(folding, selector(use)) {
+				t.Errorf("%s: %s folds letters by Unicode: use package grammar", src.fset.Position(n.Pos()), selector(use))
+			}
+			return true
+		})
+	}
+}
+
 func TestArchitecture_OnlyMainReadsTheEnvironment(t *testing.T) {
 	for _, src := range sources(t) {
-		if src.room == "." {
-			continue
+		if src.pkg == "." {
+			continue // and hands it to app
 		}
 		ast.Inspect(src.file, func(n ast.Node) bool {
 			if call, ok := n.(*ast.SelectorExpr); ok && slices.Contains([]string{"os.Getenv", "os.LookupEnv", "os.Exit", "log.Fatal", "log.Fatalf"}, selector(call)) {
@@ -244,8 +309,8 @@ func TestStyle_NoGlobalsAndNoInit(t *testing.T) {
 	}
 }
 
-// isSentinels reports whether a var declaration holds only errors (errors.New)
-// and interface checks (var _ X = …), which nothing ever changes.
+// isSentinels reports whether a var declaration holds only errors (errors.New, or another
+// package's under its name) and interface checks (var _ X = …), which nothing ever changes.
 func isSentinels(d *ast.GenDecl) bool {
 	for _, spec := range d.Specs {
 		v := spec.(*ast.ValueSpec)
@@ -253,6 +318,9 @@ func isSentinels(d *ast.GenDecl) bool {
 			continue
 		}
 		for _, value := range v.Values {
+			if other, ok := value.(*ast.SelectorExpr); ok && other.Sel.Name == v.Names[0].Name && strings.HasPrefix(other.Sel.Name, "Err") {
+				continue
+			}
 			call, ok := value.(*ast.CallExpr)
 			if !ok {
 				return false
@@ -270,7 +338,8 @@ func isSentinels(d *ast.GenDecl) bool {
 }
 
 func TestStyle_FunctionsAreShort(t *testing.T) {
-	const limit = 60
+	const limit, limitOfNineInTen = 60, 20
+	var all []int
 	for _, src := range sources(t) {
 		for _, decl := range src.file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
@@ -278,6 +347,7 @@ func TestStyle_FunctionsAreShort(t *testing.T) {
 				continue
 			}
 			lines := src.fset.Position(f.End()).Line - src.fset.Position(f.Pos()).Line + 1
+			all = append(all, lines)
 			if lines > limit {
 				t.Errorf("%s: %s has %d lines: at most %d", src.fset.Position(f.Pos()), f.Name.Name, lines, limit)
 			}
@@ -286,14 +356,20 @@ func TestStyle_FunctionsAreShort(t *testing.T) {
 			}
 		}
 	}
+	slices.Sort(all)
+	p50, p90, longest := all[len(all)/2], all[len(all)*9/10], all[len(all)-1]
+	t.Logf("%d functions: p50 %d, p90 %d, max %d lines", len(all), p50, p90, longest)
+	if p90 > limitOfNineInTen {
+		t.Errorf("one function in ten has %d lines or more: nine in ten have at most %d", p90, limitOfNineInTen)
+	}
 }
 
 func TestStyle_EveryPackageSaysWhatItOwnsAndEveryExportedNameIsDocumented(t *testing.T) {
 	documented := map[string]int{}
 	for _, src := range sources(t) {
-		documented[src.room] += 0
+		documented[src.pkg] += 0
 		if src.file.Doc != nil {
-			documented[src.room]++
+			documented[src.pkg]++
 		}
 		for _, decl := range src.file.Decls {
 			for _, name := range undocumented(decl) {
@@ -301,9 +377,9 @@ func TestStyle_EveryPackageSaysWhatItOwnsAndEveryExportedNameIsDocumented(t *tes
 			}
 		}
 	}
-	for room, comments := range documented {
+	for pkg, comments := range documented {
 		if comments != 1 {
-			t.Errorf("package %s has %d package comments, want one", room, comments)
+			t.Errorf("package %s has %d package comments, want one", pkg, comments)
 		}
 	}
 }
@@ -352,4 +428,154 @@ func exportedReceiver(f *ast.FuncDecl) bool {
 	}
 	name, ok := kind.(*ast.Ident)
 	return ok && name.IsExported()
+}
+
+// The root holds what a stranger asks for.
+func TestArchitecture_TheRootHasNoOtherGoFiles(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(files, []string{"arch_test.go", "main.go"}) {
+		t.Errorf("the root has %v, want main.go and arch_test.go: app/ has the program, e2e/ its tests", files)
+	}
+	entries, err := filepath.Glob("[^.]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries = slices.DeleteFunc(entries, func(name string) bool { return name == "bin" || name == "faas-docker" }) // what make and go build make
+	if len(entries) > 35 {
+		t.Errorf("the root has %d entries, want at most 35: %v", len(entries), entries)
+	}
+}
+
+func TestStyle_PackagesAreSmall(t *testing.T) {
+	const most = 30
+	// Reasons are why a package has more files.
+	reasons := map[string]string{}
+	files := map[string]int{}
+	for _, src := range sources(t) {
+		files[src.pkg]++
+	}
+	for pkg, count := range files {
+		if count > most && reasons[pkg] == "" {
+			t.Errorf("%s/ has %d files without its tests: at most %d", pkg, count, most)
+		}
+		if count <= most && reasons[pkg] != "" {
+			t.Errorf("%s/ has a reason to be large, and is not: strike it", pkg)
+		}
+	}
+}
+
+// width is how many fields and methods a type has.
+type width struct{ fields, methods int }
+
+// widths are those of all types, by package and name.
+func widths(t *testing.T) map[string]width {
+	t.Helper()
+	all := map[string]width{}
+	for _, src := range sources(t) {
+		for _, decl := range src.file.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if name := receiverOf(d); name != "" {
+					w := all[src.pkg+"."+name]
+					w.methods++
+					all[src.pkg+"."+name] = w
+				}
+			case *ast.GenDecl:
+				for name, count := range fieldsOf(d) {
+					w := all[src.pkg+"."+name]
+					w.fields = count
+					all[src.pkg+"."+name] = w
+				}
+			}
+		}
+	}
+	return all
+}
+
+func receiverOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	kind := f.Recv.List[0].Type
+	if star, ok := kind.(*ast.StarExpr); ok {
+		kind = star.X
+	}
+	switch generic := kind.(type) {
+	case *ast.IndexExpr:
+		kind = generic.X
+	case *ast.IndexListExpr:
+		kind = generic.X
+	}
+	return kind.(*ast.Ident).Name
+}
+
+func fieldsOf(d *ast.GenDecl) map[string]int {
+	counts := map[string]int{}
+	for _, spec := range d.Specs {
+		s, ok := spec.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		if body, ok := s.Type.(*ast.StructType); ok {
+			counts[s.Name.Name] = body.Fields.NumFields()
+		}
+	}
+	return counts
+}
+
+// A wide type hides state in methods that look short.
+func TestStyle_TypesAreNarrow(t *testing.T) {
+	const mostFields, mostMethods = 15, 25
+	reasons := wideTypes()
+	for name, w := range widths(t) {
+		wide := w.fields > mostFields || w.methods > mostMethods
+		if wide && reasons[name] == "" {
+			t.Errorf("%s has %d fields and %d methods: at most %d and %d", name, w.fields, w.methods, mostFields, mostMethods)
+		}
+		if !wide && reasons[name] != "" {
+			t.Errorf("%s has a reason to be wide, and is not: strike it", name)
+		}
+	}
+}
+
+// wideTypes says why some types are wider than others.
+func wideTypes() map[string]string {
+	return map[string]string{
+		"app.Config":   "one field for each variable: a flat list that one function fills, and others read",
+		"fleet.Fleet":  "the operations of the API and the loop that carries them out share the store, the diary and the ledger",
+		"fleet.worker": "all that one goroutine does for one function; its state is in types of their own, its decisions in decide and replica",
+	}
+}
+
+// A user of an interface declares what it needs, and no more.
+func TestStyle_InterfacesAreSmall(t *testing.T) {
+	const most = 6
+	reasons := wideInterfaces()
+	for _, src := range sources(t) {
+		for _, decl := range src.file.Decls {
+			d, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range d.Specs {
+				s, ok := spec.(*ast.TypeSpec)
+				if !ok {
+					continue
+				}
+				body, ok := s.Type.(*ast.InterfaceType)
+				name := src.pkg + "." + s.Name.Name
+				if ok && body.Methods.NumFields() > most && reasons[name] == "" {
+					t.Errorf("%s has %d methods: at most %d", name, body.Methods.NumFields(), most)
+				}
+			}
+		}
+	}
+}
+
+// wideInterfaces says why some interfaces have more methods than others.
+func wideInterfaces() map[string]string {
+	return map[string]string{}
 }

@@ -17,7 +17,7 @@ import (
 //go:embed wrk.lua
 var wrkScript []byte
 
-// sample is what one turn came to.
+// sample is the result of one turn.
 type sample struct {
 	Requests     int64 `json:"requests"`
 	Microseconds int64 `json:"microseconds"`
@@ -80,7 +80,7 @@ func (b *bench) takePatiently(ctx context.Context, pid int, load func() *exec.Cm
 	return taken, err
 }
 
-// take runs a load, and counts what a process and its children use meanwhile. The
+// take runs a load, and counts the processor time of a process and its children meanwhile. The
 // last line that a load prints is its outcome as JSON.
 func take(command *exec.Cmd, pid int) (sample, error) {
 	before, err := processorTime(pid)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// fact is one line of what is measured on and with.
+// fact is one line about the machine and the programs measured.
 type fact struct{ name, value string }
 
-// describeMachine says on what and with what was measured. What cannot be found
-// out is said to be unknown: it is no reason to lose the figures.
+// describeMachine names the machine and the programs measured. Facts that cannot be found
+// out are said to be unknown: they are no reason to lose the figures.
 func describeMachine(ctx context.Context) []fact {
 	return []fact{
 		{"Date", time.Now().UTC().Format(time.DateOnly)},

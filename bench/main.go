@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// options are what scripts/bench.sh says.
+// options are set by scripts/bench.sh.
 type options struct {
 	rounds int
 	// length is how long each turn lasts.
 	length time.Duration
-	// programs is the folder of what was built.
+	// programs is the folder of the programs built.
 	programs string
 	// installation names the function network, and with it all containers.
 	installation string

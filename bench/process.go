@@ -88,7 +88,7 @@ func withoutProxies(environment []string) []string {
 	return kept
 }
 
-// output runs a program and returns what it prints, without the last line's end.
+// output runs a program and returns its output, without the last line's end.
 func output(ctx context.Context, argv ...string) (string, error) {
 	printed, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
 	if err != nil {
@@ -97,7 +97,7 @@ func output(ctx context.Context, argv ...string) (string, error) {
 	return strings.TrimSpace(string(printed)), nil
 }
 
-// complaint is what a program that failed wrote to its standard error.
+// complaint is the standard error of a program that failed.
 func complaint(err error) string {
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && len(failed.Stderr) > 0 {

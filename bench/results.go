@@ -65,7 +65,7 @@ func (r results) addedRatio(c cell) float64 {
 	return median(values)
 }
 
-// errors counts what went wrong in all cells.
+// errors counts the failures of all cells.
 func (r results) errors(target string) (total int64) {
 	for c, samples := range r {
 		for _, s := range samples {

@@ -25,7 +25,7 @@ type workload struct {
 	// body is the size of the request's body, in bytes; 0 means GET.
 	body        int
 	connections []int
-	// length is that of a turn; zero means what the options say.
+	// length is that of a turn; zero means that of the options.
 	length time.Duration
 }
 
@@ -59,7 +59,7 @@ type bench struct {
 }
 
 // runRounds measures every target once per round, each round beginning with
-// another one, so that what changes on the machine meets all alike.
+// another one, so that changes on the machine meet all alike.
 func (b *bench) runRounds(ctx context.Context) error {
 	targets := b.stage.targets
 	for _, t := range targets {

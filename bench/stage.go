@@ -98,7 +98,7 @@ func (s *stage) close() {
 	_ = os.RemoveAll(s.folder)
 }
 
-// freeAddress returns a loopback address that nobody listens on.
+// freeAddress returns a free loopback address.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // its highest revision that no rollback has left, and counts the replicas of that
 // revision that run or are frozen. What a rollback has left is its Previous, whose
 // Until is zero. A function without any container cannot be read back.
-func (e *Engine) Functions(ctx context.Context) ([]function.Function, error) {
-	listed, err := e.list(ctx, function.Name{})
+func (c *Containers) Functions(ctx context.Context) ([]function.Function, error) {
+	listed, err := c.list(ctx, function.Name{})
 	if err != nil {
 		return nil, err
 	}
@@ -26,14 +26,14 @@ func (e *Engine) Functions(ctx context.Context) ([]function.Function, error) {
 	for _, summary := range listed {
 		f, left, err := decodeFunction(summary)
 		if err != nil {
-			e.logger.Warn("container not adopted: its labels cannot be read", "replica", summary.ID, "err", err)
+			c.logger.Warn("container not adopted: its labels cannot be read", "replica", summary.ID, "err", err)
 			continue
 		}
 		found[f.ID()] = found[f.ID()].with(f, left)
 	}
 	functions := make([]function.Function, 0, len(found))
-	for _, c := range found {
-		functions = append(functions, c.function())
+	for _, candidate := range found {
+		functions = append(functions, candidate.function())
 	}
 	slices.SortFunc(functions, func(a, b function.Function) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
@@ -78,12 +78,17 @@ func decodeFunction(c container.Summary) (f function.Function, left bool, err er
 	if err != nil {
 		return function.Function{}, false, err
 	}
+	config, err := decodeImageConfig(c.Labels)
+	if err != nil {
+		return function.Function{}, false, err
+	}
 	spec.Name, spec.Namespace = owner.name.Name, owner.name.Namespace
 	f = function.Function{
-		Spec:      spec,
-		Revision:  owner.revision,
-		ImageID:   c.ImageID,
-		CreatedAt: time.Unix(c.Created, 0).UTC(),
+		Spec:        spec,
+		Revision:    owner.revision,
+		ImageID:     c.ImageID,
+		ImageConfig: config,
+		CreatedAt:   time.Unix(c.Created, 0).UTC(),
 	}
 	if state := stateOf(string(c.State)); state == function.Running || state == function.Paused {
 		f.Replicas = 1

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 
+	"faas-docker/engine/holders"
 	"faas-docker/function"
 )
 
@@ -35,9 +37,9 @@ type host struct {
 	cpus int
 	// logDriver is what the engine uses for containers that name none.
 	logDriver string
-	// holder is whose network namespace the container joins. The zero holder
+	// holder is whose network namespace the container joins. The zero Holder
 	// means one of its own.
-	holder holder
+	holder holders.Holder
 }
 
 // containerConfig returns what Docker is asked to create for one replica.
@@ -46,6 +48,9 @@ func containerConfig(f function.Function, h host) (*container.Config, *container
 		Image:  f.ImageID,
 		Env:    environment(f.Spec),
 		Labels: encodeLabels(f, h.network),
+		// The provider asks itself. The image's own check would find replicas that are
+		// frozen unhealthy, and there are programs that restart what is unhealthy.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
 	hostConfig := &container.HostConfig{
 		NetworkMode:    container.NetworkMode(h.network),
@@ -65,11 +70,11 @@ func containerConfig(f function.Function, h host) (*container.Config, *container
 		// unpack native libraries there need it executable, as in Kubernetes.
 		hostConfig.Tmpfs = map[string]string{"/tmp": "rw,exec,nosuid,nodev,mode=1777"}
 	}
-	if !h.holder.isZero() {
-		hostConfig.NetworkMode = container.NetworkMode("container:" + h.holder.id)
+	if !h.holder.IsZero() {
+		hostConfig.NetworkMode = container.NetworkMode("container:" + h.holder.ID)
 		// Docker knows no address of a container in another's namespace.
-		config.Labels[function.LabelHolder] = h.holder.id
-		config.Labels[function.LabelAddress] = h.holder.address.String()
+		config.Labels[function.LabelHolder] = h.holder.ID
+		config.Labels[function.LabelAddress] = h.holder.Address.String()
 	}
 	return config, hostConfig
 }
@@ -112,7 +117,7 @@ func secretsMount(f function.Function, network string, readOnly bool) mount.Moun
 }
 
 // logConfig bounds what a chatty function writes to disk, where the engine would
-// keep everything. Whoever chose another driver chose its options too.
+// keep everything. The options of another driver were chosen with it.
 func logConfig(driver string) container.LogConfig {
 	if driver != "json-file" {
 		return container.LogConfig{}
@@ -120,68 +125,50 @@ func logConfig(driver string) container.LogConfig {
 	return container.LogConfig{Type: driver, Config: map[string]string{"max-size": "10m", "max-file": "3"}}
 }
 
-// resources reads amounts that Spec.Validate has accepted; one that does not
-// parse counts as absent.
 func resources(spec function.Spec, cpus int) container.Resources {
-	limits, requests := amounts(spec.Limits), amounts(spec.Requests)
+	limitedMemory, limitedCPU := spec.Limits.Amounts()
+	requestedMemory, requestedCPU := spec.Requests.Amounts()
 	pids := int64(pidsLimit)
 	granted := container.Resources{PidsLimit: &pids, DeviceRequests: gpus(spec)}
-	if limits.memory > 0 {
-		granted.Memory = max(limits.memory, minMemory)
+	if limitedMemory > 0 {
+		granted.Memory = max(limitedMemory, minMemory)
 		granted.MemorySwap = granted.Memory
 	}
-	if requests.memory > 0 {
-		granted.MemoryReservation = max(requests.memory, minMemory)
+	if requestedMemory > 0 {
+		granted.MemoryReservation = max(requestedMemory, minMemory)
 	}
 	if granted.Memory > 0 {
 		granted.MemoryReservation = min(granted.MemoryReservation, granted.Memory)
 	}
-	if limits.nanoCPUs > 0 {
-		granted.NanoCPUs = min(max(limits.nanoCPUs, minNanoCPUs), int64(cpus)*1e9)
+	if limitedCPU > 0 {
+		granted.NanoCPUs = min(max(limitedCPU, minNanoCPUs), int64(cpus)*1e9)
 	}
-	if requests.nanoCPUs > 0 {
+	if requestedCPU > 0 {
 		// 2 is the least weight there is; zero would mean the default, 1024.
-		granted.CPUShares = min(max(2, requests.nanoCPUs*1024/1e9), maxCPUShares)
+		granted.CPUShares = min(max(2, requestedCPU*1024/1e9), maxCPUShares)
 	}
 	return granted
-}
-
-type parsedAmounts struct {
-	memory   int64 // bytes
-	nanoCPUs int64
-}
-
-func amounts(r *function.Resources) parsedAmounts {
-	var parsed parsedAmounts
-	if r == nil {
-		return parsed
-	}
-	parsed.memory, _ = function.ParseMemory(r.Memory)
-	parsed.nanoCPUs, _ = function.ParseCPU(r.CPU)
-	return parsed
 }
 
 // gpus asks the engine's device drivers for what the limits say, or where they
 // say nothing the requests: a GPU is never shared, so the two mean the same.
 func gpus(spec function.Spec) []container.DeviceRequest {
+	limits, requests := amountsOf(spec.Limits), amountsOf(spec.Requests)
 	var wanted []container.DeviceRequest
-	for _, vendor := range []struct {
-		driver string
-		text   func(*function.Resources) string
-	}{
-		{"nvidia", func(r *function.Resources) string { return r.NvidiaGPU }},
-		{"amd", func(r *function.Resources) string { return r.AMDGPU }},
+	for _, vendor := range []struct{ driver, count string }{
+		{"nvidia", cmp.Or(limits.NvidiaGPU, requests.NvidiaGPU)},
+		{"amd", cmp.Or(limits.AmdGPU, requests.AmdGPU)},
 	} {
-		count := 0
-		for _, r := range []*function.Resources{spec.Limits, spec.Requests} {
-			if r != nil && count == 0 {
-				count, _ = function.ParseGPUs(vendor.text(r))
-			}
+		if count, err := function.ParseGPUs(vendor.count); err == nil {
+			wanted = append(wanted, container.DeviceRequest{Driver: vendor.driver, Count: count, Capabilities: [][]string{{"gpu"}}})
 		}
-		if count == 0 {
-			continue
-		}
-		wanted = append(wanted, container.DeviceRequest{Driver: vendor.driver, Count: count, Capabilities: [][]string{{"gpu"}}})
 	}
 	return wanted
+}
+
+func amountsOf(r *function.Resources) function.Resources {
+	if r == nil {
+		return function.Resources{}
+	}
+	return *r
 }

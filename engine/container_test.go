@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"faas-docker/engine/holders"
 	"faas-docker/function"
 )
 
@@ -17,9 +18,15 @@ func TestContainerConfig_IsWhatWasReviewed(t *testing.T) {
 	t.Parallel()
 	machine := host{network: "faas-docker", cpus: 4, logDriver: "json-file"}
 	cases := map[string]struct {
-		spec function.Spec
-		host host
+		spec  function.Spec
+		host  host
+		image *function.ImageConfig
 	}{
+		"elsewhere": {
+			spec:  function.Spec{Image: "figlet", Labels: map[string]string{function.LabelPort: "1", function.LabelImageConfig: "forged"}},
+			host:  machine,
+			image: function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"8080/tcp"}),
+		},
 		"plain": {spec: function.Spec{Image: "figlet"}, host: machine},
 		"full": {
 			spec: function.Spec{
@@ -31,14 +38,14 @@ func TestContainerConfig_IsWhatWasReviewed(t *testing.T) {
 				Labels:                 map[string]string{"team": "web", "com.openfaas.scale.min": "2"},
 				Annotations:            map[string]string{"topic": "greetings", function.AnnotationCapabilities: "net_bind_service, CHOWN"},
 				Limits:                 &function.Resources{Memory: "128Mi", CPU: "500m", NvidiaGPU: "1"},
-				Requests:               &function.Resources{Memory: "64Mi", CPU: "250m", AMDGPU: "all"},
+				Requests:               &function.Resources{Memory: "64Mi", CPU: "250m", AmdGPU: "all"},
 				ReadOnlyRootFilesystem: true,
 			},
 			host: machine,
 		},
 		"held": {
 			spec: function.Spec{Image: "figlet", Labels: map[string]string{function.LabelHolder: "forged", function.LabelAddress: "192.0.2.1"}},
-			host: host{network: "faas-docker", cpus: 4, logDriver: "json-file", holder: holder{name: "h", id: "abc", address: netip.MustParseAddr("172.18.0.7")}},
+			host: host{network: "faas-docker", cpus: 4, logDriver: "json-file", holder: holders.Holder{Name: "h", ID: "abc", Address: netip.MustParseAddr("172.18.0.7")}},
 		},
 		"clamped": {
 			spec: function.Spec{
@@ -51,23 +58,13 @@ func TestContainerConfig_IsWhatWasReviewed(t *testing.T) {
 	}
 	for name, c := range cases {
 		c.spec.Name, c.spec.Namespace = "figlet", "openfaas-fn"
-		config, hostConfig := containerConfig(function.Function{Spec: c.spec, Revision: 7, ImageID: "sha256:abc"}, c.host)
+		config, hostConfig := containerConfig(function.Function{Spec: c.spec, Revision: 7, ImageID: "sha256:abc", ImageConfig: c.image}, c.host)
 		got, err := json.MarshalIndent(map[string]any{"Config": config, "HostConfig": hostConfig}, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
 		compareGolden(t, name, append(got, '\n'))
 	}
-}
-
-func TestHolderConfig_IsWhatWasReviewed(t *testing.T) {
-	t.Parallel()
-	config, hostConfig := holderConfig("faas-docker/holder:abc", "faas-docker")
-	got, err := json.MarshalIndent(map[string]any{"Config": config, "HostConfig": hostConfig}, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	compareGolden(t, "holder", append(got, '\n'))
 }
 
 func compareGolden(t *testing.T, name string, got []byte) {

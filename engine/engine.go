@@ -3,15 +3,19 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sync/singleflight"
+	"golang.org/x/sync/semaphore"
 
+	"faas-docker/engine/holders"
 	"faas-docker/function"
 )
 
@@ -28,6 +32,10 @@ type Config struct {
 	// read, anew for each pull. Empty means the user's own: DOCKER_CONFIG, or
 	// ~/.docker.
 	DockerConfigDir string
+	// PullPolicy counts for functions that name none.
+	PullPolicy function.PullPolicy
+	// AskTimeout bounds a question to a registry. Zero means 5 s.
+	AskTimeout time.Duration
 	// Holders is how many network namespaces KeepHolders keeps ready at most, so
 	// that starting a replica need not set one up. Zero keeps none.
 	Holders int
@@ -35,32 +43,25 @@ type Config struct {
 	Logger hclog.Logger
 }
 
-// Engine is one Docker engine, seen as the home of one provider's functions. All
-// methods may be called concurrently. Errors meant for the caller's eyes are
-// function.Failure; what does not exist is a function.ErrNotFound, and an engine
-// that does not answer a function.ErrUnavailable.
+// Engine is one Docker engine, seen as the home of one provider's functions. Each of its
+// parts can be used by itself. All methods may be called concurrently. Errors meant for
+// the caller's eyes are function.Failure; what does not exist is a function.ErrNotFound,
+// and an engine that does not answer a function.ErrUnavailable.
 type Engine struct {
-	docker    *client.Client
-	network   string
-	configDir string
-	logger    hclog.Logger
+	*daemon
+	*Machine
+	*Networks
+	*Images
+	*Secrets
+	*Containers
+	*Lifecycle
+	*LogReader
+	*Stats
+	*Limits
+	// Holders keeps network namespaces ready.
+	Holders *holders.Keeper
 
-	// pulls joins callers that want the same image. A pull belongs to the Engine,
-	// not to whoever asked first, and ends with lifetime at the latest.
-	pulls    singleflight.Group
-	lifetime context.Context
-	end      context.CancelFunc
-
-	// secretsTurn is whose turn it is to write secrets: two writers of one volume
-	// would share its staging files.
-	secretsTurn turn
-	// networkTurn is whose turn it is to look for the network: two that both miss
-	// it would make two of one name.
-	networkTurn turn
-
-	machine machineCache
-	cpu     cpuSamples
-	holders *holderPool
+	end context.CancelFunc
 }
 
 // New prepares a client for the engine that DOCKER_HOST and its relatives name.
@@ -70,21 +71,39 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the Docker client: %w", err)
 	}
-	logger := cfg.Logger
-	if logger == nil {
-		logger = hclog.NewNullLogger()
+	return newEngine(cfg, docker), nil
+}
+
+func newEngine(cfg Config, docker *client.Client) *Engine {
+	d := &daemon{docker: docker, network: cfg.Network, logger: cfg.Logger}
+	if d.logger == nil {
+		d.logger = hclog.NewNullLogger()
 	}
+	lifetime, end := context.WithCancel(context.Background())
 	e := &Engine{
-		docker:      docker,
-		network:     cfg.Network,
-		configDir:   cfg.DockerConfigDir,
-		logger:      logger,
-		secretsTurn: make(turn, 1),
-		networkTurn: make(turn, 1),
-		holders:     newHolderPool(cfg.Holders),
+		daemon:   d,
+		Machine:  &Machine{daemon: d},
+		Networks: &Networks{daemon: d, turn: semaphore.NewWeighted(1)},
+		Images: &Images{
+			daemon:     d,
+			configDir:  cfg.DockerConfigDir,
+			pullPolicy: cmp.Or(cfg.PullPolicy, function.PullIfNewer),
+			registries: &registries{timeout: cmp.Or(cfg.AskTimeout, 5*time.Second)},
+			lifetime:   lifetime,
+		},
+		Secrets:    &Secrets{daemon: d, turn: semaphore.NewWeighted(1)},
+		Containers: &Containers{d},
+		Limits:     &Limits{d},
+		end:        end,
 	}
-	e.lifetime, e.end = context.WithCancel(context.Background())
-	return e, nil
+	e.Holders = holders.New(docker, holders.Engine{
+		Architecture: e.Machine.architecture, Events: d.events, EnsureNetwork: e.Networks.ensure,
+		Remove: d.remove, Explain: d.explain, LoadImage: e.Images.load, Log: d.log,
+	}, cfg.Network, cfg.Holders, d.logger)
+	e.Lifecycle = &Lifecycle{daemon: d, machine: e.Machine, networks: e.Networks, secrets: e.Secrets, holders: e.Holders}
+	e.LogReader = &LogReader{daemon: d, containers: e.Containers}
+	e.Stats = &Stats{daemon: d, containers: e.Containers}
+	return e
 }
 
 // Close ends pulls that are under way and closes idle connections. Containers
@@ -92,6 +111,26 @@ func New(cfg Config) (*Engine, error) {
 func (e *Engine) Close() error {
 	e.end()
 	return e.docker.Close()
+}
+
+// Prepare makes the engine ready for functions: the network exists, this process
+// is on it when it runs in a container itself, and no helper container of an earlier
+// run is left. It may be called again at any time.
+func (e *Engine) Prepare(ctx context.Context) error {
+	if err := e.Networks.ensure(ctx); err != nil {
+		return err
+	}
+	return e.Secrets.sweep(ctx)
+}
+
+// KeepHolders keeps network namespaces ready, and sweeps what a killed provider may have
+// left, until ctx ends. It is to be called once, after Prepare; without it each replica
+// has a namespace of its own.
+func (e *Engine) KeepHolders(ctx context.Context) {
+	var parts sync.WaitGroup
+	parts.Go(func() { e.Secrets.sweepOften(ctx) })
+	e.Holders.Keep(ctx)
+	parts.Wait()
 }
 
 // Ping reports, as an ErrUnavailable that says what to do, an engine that cannot
@@ -107,18 +146,3 @@ func (e *Engine) Ping(ctx context.Context) error {
 	}
 	return nil
 }
-
-// turn is a lock that one may stop waiting for: it holds a token while somebody
-// has it.
-type turn chan struct{}
-
-func (t turn) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (t turn) give() { <-t }

@@ -49,16 +49,16 @@ func TestPing_SaysWhyTheEngineCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestSubnet_HoldsTheReplicas(t *testing.T) {
+func TestNeighbours_HoldTheReplicas(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	prefixes, gateways, err := s.Subnet(t.Context())
-	if err != nil || len(prefixes) == 0 || len(gateways) == 0 {
-		t.Fatalf("got %v, %v, %v, want the network's addresses", prefixes, gateways, err)
+	n, err := s.Neighbours(t.Context())
+	if err != nil || len(n.Functions) == 0 || !n.Joined {
+		t.Fatalf("got %+v, %v, want the network's addresses", n, err)
 	}
 	replica := s.start(s.function("figlet"))
-	if !prefixes[0].Contains(replica.Address.Addr()) || !prefixes[0].Contains(gateways[0]) || gateways[0] == replica.Address.Addr() {
-		t.Errorf("got %v with gateway %v, want %v in it", prefixes, gateways, replica.Address)
+	if !n.Functions[0].Contains(replica.Address.Addr()) {
+		t.Errorf("got %v, want %v in it", n.Functions, replica.Address)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestCheck_AsksTheEngine(t *testing.T) {
 	}
 	for field, bad := range map[string]function.Spec{
 		"image":                  {Image: "Not An Image"},
-		"constraints[0]":         {Image: "figlet", Constraints: []string{"node.role==worker"}},
+		"constraints[0]":         {Image: "figlet", Constraints: []string{"node.role==edge"}},
 		"limits.intel.com/gpu":   {Image: "figlet", Limits: &function.Resources{IntelGPU: "1"}},
 		"requests.intel.com/gpu": {Image: "figlet", Requests: &function.Resources{IntelGPU: "1"}},
 	} {

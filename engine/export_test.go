@@ -6,27 +6,30 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// ReadyHolder makes one holder ready, and returns its ID, without anybody who
-// looks after it.
+// NewThrough returns an Engine that calls Docker through a client.
+func NewThrough(cfg Config, docker *client.Client) *Engine { return newEngine(cfg, docker) }
+
+// MeaningOf returns what a refusal is about.
+func MeaningOf(err error) string { return string(meaningOf(err)) }
+
+// Meanings returns what the sayings are about.
+func Meanings() []string {
+	var all []string
+	for _, s := range sayings() {
+		all = append(all, string(s.means))
+	}
+	return all
+}
+
+// ReadyHolder makes one holder ready, and returns its ID, without a Keep that looks after
+// it.
 func (e *Engine) ReadyHolder(ctx context.Context) (string, error) {
-	e.holders.open()
-	if err := e.addHolder(ctx); err != nil {
+	if err := e.Holders.Add(ctx); err != nil {
 		return "", err
 	}
-	ready := e.holders.see().ready
-	return ready[len(ready)-1].id, nil
+	ready := e.Holders.Ready()
+	return ready[len(ready)-1].ID, nil
 }
 
 // ReadyHolders says how many holders are ready.
-func (e *Engine) ReadyHolders() int { return len(e.holders.see().ready) }
-
-// DialThrough has the engine called through the TCP address of a proxy.
-func (e *Engine) DialThrough(address string) error {
-	docker, err := client.NewClientWithOpts(client.WithHost("tcp://"+address), client.WithAPIVersionNegotiation())
-	if err != nil {
-		return err
-	}
-	_ = e.docker.Close()
-	e.docker = docker
-	return nil
-}
+func (e *Engine) ReadyHolders() int { return len(e.Holders.Ready()) }

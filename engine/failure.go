@@ -17,37 +17,28 @@ import (
 )
 
 // explain translates what the Docker client reports into the words of package
-// function, at the border: outside nobody asks Docker's own errors. The act is
-// what was tried, such as "start replica".
-func (e *Engine) explain(act string, err error) error {
+// function, at the border: no other package asks Docker's own errors. The act is
+// the attempt, such as "start replica".
+func (d *daemon) explain(act string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", act, err)
 	case client.IsErrConnectionFailed(err), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrPermission):
-		return e.explainUnreachable(err)
+		return d.explainUnreachable(err)
 	case errdefs.IsNotFound(err):
 		return fmt.Errorf("%s: %w: %w", act, function.ErrNotFound, err)
-	case errdefs.IsConflict(err):
+	case errdefs.IsConflict(err), meaningOf(err) == notPaused:
 		return fmt.Errorf("%s: %w: %w", act, function.ErrConflict, err)
 	default:
 		return fmt.Errorf("%s: %w", act, err)
 	}
 }
 
-// log returns what a failure is logged with that is put right later by itself. That
-// the engine is away is said elsewhere, once.
-func (e *Engine) log(err error) func(message string, args ...any) {
-	if errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		return e.logger.Debug
-	}
-	return e.logger.Warn
-}
-
-func (e *Engine) explainUnreachable(err error) error {
-	address := e.docker.DaemonHost()
-	if strings.Contains(err.Error(), "permission denied") {
+func (d *daemon) explainUnreachable(err error) error {
+	address := d.docker.DaemonHost()
+	if errors.Is(err, os.ErrPermission) {
 		return function.Unavailable(err, "the Docker engine at %s may not be used by this user: %s", address, socketAdvice(address))
 	}
 	return function.Unavailable(err, "no Docker engine answers at %s: is it running (systemctl status docker), and is DOCKER_HOST right?", address)
@@ -74,9 +65,4 @@ func socketAdvice(address string) string {
 		return fmt.Sprintf("run as root, or with the group id %s, which owns the socket (docker run --group-add %s)", gid, gid)
 	}
 	return fmt.Sprintf("run as root, or as a member of the group %q (usermod -aG %s <user>, then log in anew; in a container --group-add %s)", group.Name, group.Name, gid)
-}
-
-// dockerText is what the engine itself says, without the client's prefix.
-func dockerText(err error) string {
-	return strings.TrimSpace(strings.TrimPrefix(err.Error(), "Error response from daemon: "))
 }

@@ -2,22 +2,25 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"faas-docker/function"
+	"faas-docker/function/clock"
 )
 
 // follower follows the logs of one function for one caller.
 type follower struct {
-	engine *Engine
+	reader *LogReader
 	name   function.Name
 	query  function.LogQuery
 	// lines leads from the goroutine of each container to the caller's.
 	lines chan function.LogLine
-	// bell holds a token when the function's containers have changed.
-	bell chan struct{}
+	// bell rings when the function's containers have changed.
+	bell clock.Bell
 
 	mu sync.Mutex // protects the fields below
 	// read is how far each known container was read, while no goroutine reads it.
@@ -26,11 +29,11 @@ type follower struct {
 	active map[string]bool
 }
 
-func (e *Engine) followLogs(ctx context.Context, name function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
+func (l *LogReader) followLogs(ctx context.Context, name function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
 	f := &follower{
-		engine: e, name: name, query: q,
+		reader: l, name: name, query: q,
 		lines:  make(chan function.LogLine),
-		bell:   make(chan struct{}, 1),
+		bell:   clock.NewBell(),
 		active: map[string]bool{},
 	}
 	running, cancel := context.WithCancel(ctx)
@@ -51,21 +54,25 @@ func (e *Engine) followLogs(ctx context.Context, name function.Name, q function.
 func (f *follower) run(ctx context.Context, group *errgroup.Group, emit func(function.LogLine) error) error {
 	subscribed := make(chan struct{})
 	group.Go(func() error {
-		return f.engine.Events(ctx, func() { close(subscribed) }, func(event function.Event) { f.ring(event.Function) })
+		return f.reader.containers.Events(ctx, func() { close(subscribed) }, func(event function.Event) {
+			if event.Function == f.name {
+				f.bell.Ring()
+			}
+		})
 	})
 	select {
 	case <-subscribed:
 	case <-ctx.Done():
 		return nil
 	}
-	replicas, err := f.engine.loggedReplicas(ctx, f.name, f.query)
+	replicas, err := f.reader.loggedReplicas(ctx, f.name, f.query)
 	if err != nil {
 		return err
 	}
-	if f.read, err = f.engine.emitPast(ctx, replicas, f.query, emit); err != nil {
+	if f.read, err = f.reader.emitPast(ctx, replicas, f.query, emit); err != nil {
 		return err
 	}
-	f.ring(f.name)
+	f.bell.Ring()
 	group.Go(func() error { return f.watch(ctx, group) })
 	for {
 		select {
@@ -79,16 +86,6 @@ func (f *follower) run(ctx context.Context, group *errgroup.Group, emit func(fun
 	}
 }
 
-func (f *follower) ring(name function.Name) {
-	if name != f.name {
-		return
-	}
-	select {
-	case f.bell <- struct{}{}:
-	default: // it rings already, and the list will show this change too
-	}
-}
-
 // watch follows containers as they appear.
 func (f *follower) watch(ctx context.Context, group *errgroup.Group) error {
 	for {
@@ -97,7 +94,7 @@ func (f *follower) watch(ctx context.Context, group *errgroup.Group) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		replicas, err := f.engine.loggedReplicas(ctx, f.name, f.query)
+		replicas, err := f.reader.loggedReplicas(ctx, f.name, f.query)
 		if err != nil {
 			return err
 		}
@@ -125,28 +122,20 @@ func (f *follower) claim(replica function.Replica) (from position, wanted bool) 
 // follow reads one container until it stops.
 func (f *follower) follow(ctx context.Context, replica function.Replica, from position) error {
 	part := logRange{since: from.since(f.query.Since), follow: true}
-	log, err := f.engine.openLog(ctx, replica, part)
+	log, err := f.reader.openLog(ctx, replica, part)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
 	r := newLineReader(log, replica.Instance, from)
-	for {
-		line, err := r.next()
-		if err != nil {
-			break
-		}
+	line, err := r.next()
+	for ; err == nil; line, err = r.next() {
 		if !f.send(ctx, line) {
 			return ctx.Err()
 		}
 	}
-	for _, line := range r.rest() {
-		if !f.send(ctx, line) {
-			return ctx.Err()
-		}
-	}
-	if !endOfLog(r.ended) {
-		f.engine.logger.Debug("log cut off", "replica", replica.Instance, "err", r.ended)
+	if !errors.Is(err, io.EOF) {
+		f.reader.logger.Debug("log cut off", "replica", replica.Instance, "err", err)
 	}
 	f.release(replica, r.position())
 	return nil

@@ -85,10 +85,12 @@ func TestHolders_LeakNothingWhenTheProcessIsKilled(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWire(t, s.docker, c.last)
-			killed := enginetest.DockerWith(t, engine.Config{Network: s.network})
-			if err := killed.DialThrough(w.Listener.Addr().String()); err != nil {
+			docker, err := client.NewClientWithOpts(client.WithHost("tcp://"+w.Listener.Addr().String()), client.WithAPIVersionNegotiation())
+			if err != nil {
 				t.Fatal(err)
 			}
+			killed := engine.NewThrough(engine.Config{Network: s.network}, docker)
+			t.Cleanup(func() { _ = killed.Close() })
 			liveAndRemove(t, killed, s.function("figlet"))
 			if !w.cut.Load() {
 				t.Fatal("the process was never killed")

@@ -24,10 +24,7 @@ func TestStart_WithAReadyNamespaceIsFasterThanDockerItself(t *testing.T) {
 	const runs = 30
 	s := newScene(t)
 	s.image = enginetest.Image(t, "../functions/echo")
-	var err error
-	if s.imageID, err = s.Image(t.Context(), s.image, engine.PullNever); err != nil {
-		t.Fatal(err)
-	}
+	s.imageID = enginetest.ImageID(t, s.Engine, s.image)
 	e := enginetest.DockerWith(t, engine.Config{Network: s.network, Holders: 2})
 	keepHolders(t, e)
 	f := s.function("echo")

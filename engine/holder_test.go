@@ -267,7 +267,7 @@ func TestKeepHolders_MakesTheNetworkAnewWhenItIsGone(t *testing.T) {
 	}
 }
 
-func TestSweepHolders_RemovesThoseOfAnEarlierRun(t *testing.T) {
+func TestSweep_RemovesThoseOfAnEarlierRun(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.readyHolder()
@@ -281,7 +281,7 @@ func TestSweepHolders_RemovesThoseOfAnEarlierRun(t *testing.T) {
 		}
 	}
 	mine := s.readyHolder()
-	if err := s.SweepHolders(t.Context()); err != nil {
+	if err := s.Holders.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if s.ReadyHolders() != 1 || len(s.holders()) != 2 {

@@ -6,61 +6,133 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+	"golang.org/x/sync/singleflight"
 
 	"faas-docker/function"
 )
 
-// pullTimeout bounds one pull, whoever waits for it.
+// pullTimeout bounds one pull, however many wait for it.
 const pullTimeout = 30 * time.Minute
 
-// PullPolicy says when an image is pulled. The zero value means IfNotPresent.
-type PullPolicy string
+// Images has the images of functions in place.
+type Images struct {
+	*daemon
+	configDir  string
+	pullPolicy function.PullPolicy
+	registries *registries
 
-// The policies, spelled as Kubernetes spells them.
-const (
-	// PullAlways asks the registry at each deployment what the reference means now.
-	PullAlways PullPolicy = "Always"
-	// PullIfNotPresent pulls only what the engine does not have.
-	PullIfNotPresent PullPolicy = "IfNotPresent"
-	// PullNever runs only what the engine has.
-	PullNever PullPolicy = "Never"
-)
-
-// ParsePullPolicy reads a policy's name.
-func ParsePullPolicy(text string) (PullPolicy, error) {
-	switch policy := PullPolicy(text); policy {
-	case PullAlways, PullIfNotPresent, PullNever:
-		return policy, nil
-	}
-	return "", fmt.Errorf("pull policy %q: want %s, %s or %s", text, PullAlways, PullIfNotPresent, PullNever)
+	// pulls joins callers that want the same image. A pull belongs to all of them,
+	// not to the one that asked first, and ends with lifetime at the latest.
+	pulls    singleflight.Group
+	lifetime context.Context
 }
 
-// Image resolves a reference to the ID of an image on the engine, pulling it as
-// the policy says. A pull is shared by all who want the image and is not bound
-// to ctx: when ctx ends first its error is returned, the pull goes on, and a
-// later call joins it or finds the image. What will fail again is an ErrInvalid
-// (no such image, access denied); what may pass is an ErrUnavailable (registry
-// or engine not reachable, rate limit, disk full).
-func (e *Engine) Image(ctx context.Context, ref string, policy PullPolicy) (id string, err error) {
-	named, err := parseImage(ref)
+// Image resolves f.Image to an image on the engine, pulling it as the function's pull
+// policy says. Where f.ImageID names an image already it is that or an error: one that
+// was removed is pulled by f.ImageDigest. A pull is shared by all that want the image
+// and is not bound to ctx: when ctx ends first its error is returned, the pull goes on,
+// and a later call joins it or finds the image. What will fail again is an ErrInvalid
+// (no such image, access denied) or, for the image of f.ImageID, an ErrNotFound; what
+// may pass is an ErrUnavailable (registry or engine not reachable, rate limit, disk
+// full).
+func (i *Images) Image(ctx context.Context, f function.Function) (function.Image, error) {
+	named, err := parseImage(f.Image)
 	if err != nil {
-		return "", err
+		return function.Image{}, err
 	}
-	if policy != PullAlways {
-		id, err = e.localImage(ctx, named)
-		if !errdefs.IsNotFound(err) {
-			return id, e.explain(fmt.Sprintf("inspect image %q", ref), err)
-		}
+	// A policy that cannot be read was refused at the deployment.
+	policy, _ := f.PullPolicy(i.pullPolicy)
+	if f.ImageID != "" {
+		return i.pinnedImage(ctx, f, named, policy)
 	}
-	if policy == PullNever {
-		return "", function.Invalid("image", "%q is not on this machine and pull_policy is %s: docker pull it, or build it here", ref, PullNever)
+	if policy == function.PullAlways {
+		return i.pulledImage(ctx, f.Image, named)
 	}
-	return e.pulledImage(ctx, ref, named)
+	local, err := i.localImage(ctx, named)
+	switch {
+	case errdefs.IsNotFound(err) && policy == function.PullNever:
+		return function.Image{}, function.Invalid("image", "%q is not on this machine and pull_policy is %s: docker pull it, or build it here", f.Image, policy)
+	case errdefs.IsNotFound(err):
+		return i.pulledImage(ctx, f.Image, named)
+	case err != nil:
+		return function.Image{}, i.explain(fmt.Sprintf("inspect image %q", f.Image), err)
+	case !mayBeOutdated(named, local):
+		return local.Image, nil
+	case policy == function.PullIfNewer:
+		return i.newestImage(ctx, f.Image, named, local)
+	case policy == function.PullIfNotPresent:
+		local.Kept = fmt.Sprintf("image %q stays %s, without asking the registry, because the pull policy is %s: %s", f.Image, local.Digest, policy, howToAsk)
+	}
+	return local.Image, nil
+}
+
+// howToAsk tells how to have a registry asked.
+const howToAsk = "the annotation " + function.AnnotationPullPolicy + "=" + string(function.PullIfNewer) + ", or the variable pull_policy, has each deployment look for a newer one"
+
+// mayBeOutdated reports whether a registry may have another image under the name by
+// now. A name on one that was built here is most likely another's there, and a digest
+// means one image for ever.
+func mayBeOutdated(named reference.Named, local localImage) bool {
+	_, isDigested := named.(reference.Digested)
+	return local.Digest != "" && !isDigested
+}
+
+// newestImage asks the registry what a reference means, and pulls that if the engine
+// does not have it.
+func (i *Images) newestImage(ctx context.Context, ref string, named reference.Named, local localImage) (function.Image, error) {
+	auth := i.credentials(named)
+	latest, err := i.registries.digestOf(ctx, i.docker, named, auth.encoded)
+	switch {
+	case ctx.Err() != nil:
+		return function.Image{}, ctx.Err()
+	case client.IsErrConnectionFailed(err):
+		return function.Image{}, i.explainUnreachable(err)
+	case err != nil:
+		local.Kept = fmt.Sprintf("image %q stays %s, because the registry was asked for a newer one in vain: %v", ref, local.Digest, classifyPull(ref, reference.Domain(named), auth, err))
+		return local.Image, nil
+	case slices.Contains(local.digests, latest):
+		return local.Image, nil
+	}
+	return i.pulledImage(ctx, ref, named)
+}
+
+// pinnedImage has the image of a revision in place, and never another.
+func (i *Images) pinnedImage(ctx context.Context, f function.Function, named reference.Named, policy function.PullPolicy) (function.Image, error) {
+	found, err := i.docker.ImageInspect(ctx, f.ImageID)
+	switch {
+	case err == nil && f.ImageDigest == "":
+		return describeImage(found, named).Image, nil
+	case err == nil:
+		return function.Image{ID: f.ImageID, Digest: f.ImageDigest, Config: imageConfig(found)}, nil
+	case !errdefs.IsNotFound(err):
+		return function.Image{}, i.explain(fmt.Sprintf("inspect image %q", f.ImageID), err)
+	case f.ImageDigest == "":
+		return function.Image{}, function.NotFound("image %q (%s) was built or loaded on this machine and is no longer there: build or load it again, then deploy the function again", f.Image, f.ImageID)
+	case policy == function.PullNever:
+		return function.Image{}, function.NotFound("image %q (%s) is no longer on this machine and pull_policy is %s: docker pull %s", f.Image, f.ImageDigest, policy, f.ImageDigest)
+	}
+	digested, err := parseImage(f.ImageDigest)
+	if err != nil {
+		return function.Image{}, err
+	}
+	pulled, err := i.pulledImage(ctx, f.ImageDigest, digested)
+	switch {
+	case errors.Is(err, function.ErrInvalid):
+		return function.Image{}, function.NotFound("image %q is no longer on this machine, and cannot be pulled again as it was deployed: %v: deploy the function again to take what the name means now", f.Image, err)
+	case err != nil:
+		return function.Image{}, err
+	case pulled.ID != f.ImageID:
+		return function.Image{}, function.NotFound("image %q is no longer on this machine, and the registry gives another (%s) under its digest %s: deploy the function again", f.Image, pulled.ID, f.ImageDigest)
+	}
+	return function.Image{ID: f.ImageID, Digest: f.ImageDigest, Config: pulled.Config}, nil
 }
 
 // parseImage reads a reference; one without tag and digest gets the tag latest.
@@ -72,45 +144,87 @@ func parseImage(ref string) (reference.Named, error) {
 	return reference.TagNameOnly(named), nil
 }
 
-// localImage returns the ID of an image that the engine has; the error is
-// Docker's own.
-func (e *Engine) localImage(ctx context.Context, named reference.Named) (string, error) {
-	found, err := e.docker.ImageInspect(ctx, reference.FamiliarString(named))
-	return found.ID, err
+// localImage is an image that the engine has, with all digests that it has in the
+// repository of its reference.
+type localImage struct {
+	function.Image
+	digests []string
 }
 
-func (e *Engine) pulledImage(ctx context.Context, ref string, named reference.Named) (string, error) {
-	result := e.pulls.DoChan(named.String(), func() (any, error) {
-		return e.pullImage(ref, named)
+// localImage finds an image that the engine has; the error is Docker's own.
+func (i *Images) localImage(ctx context.Context, named reference.Named) (localImage, error) {
+	found, err := i.docker.ImageInspect(ctx, reference.FamiliarString(named))
+	if err != nil {
+		return localImage{}, err
+	}
+	return describeImage(found, named), nil
+}
+
+func describeImage(found image.InspectResponse, named reference.Named) localImage {
+	local := localImage{Image: function.Image{ID: found.ID, Config: imageConfig(found)}}
+	for _, text := range found.RepoDigests {
+		known, err := reference.ParseNormalizedNamed(text)
+		if digested, isDigested := known.(reference.Canonical); err == nil && isDigested && known.Name() == named.Name() {
+			local.digests = append(local.digests, digested.Digest().String())
+		}
+	}
+	if len(local.digests) > 0 {
+		local.Digest = reference.FamiliarName(named) + "@" + local.digests[0]
+	}
+	return local
+}
+
+// imageConfig is what an image says of its containers.
+func imageConfig(found image.InspectResponse) *function.ImageConfig {
+	if found.Config == nil {
+		return function.NewImageConfig(nil, nil)
+	}
+	return function.NewImageConfig(found.Config.Env, slices.Collect(maps.Keys(found.Config.ExposedPorts)))
+}
+
+func (i *Images) pulledImage(ctx context.Context, ref string, named reference.Named) (function.Image, error) {
+	result := i.pulls.DoChan(named.String(), func() (any, error) {
+		return i.pullImage(ref, named)
 	})
 	select {
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return function.Image{}, ctx.Err()
 	case pulled := <-result:
 		if pulled.Err != nil {
-			return "", pulled.Err
+			return function.Image{}, pulled.Err
 		}
-		return pulled.Val.(string), nil
+		return pulled.Val.(function.Image), nil
 	}
 }
 
-func (e *Engine) pullImage(ref string, named reference.Named) (string, error) {
-	ctx, cancel := context.WithTimeout(e.lifetime, pullTimeout)
+func (i *Images) pullImage(ref string, named reference.Named) (function.Image, error) {
+	ctx, cancel := context.WithTimeout(i.lifetime, pullTimeout)
 	defer cancel()
 	started := time.Now()
-	if err := e.transferImage(ctx, named); err != nil {
-		return "", e.explainPull(ref, named, err)
+	auth := i.credentials(named)
+	if err := i.transferImage(ctx, named, auth); err != nil {
+		return function.Image{}, i.explainPull(ref, named, auth, err)
 	}
-	id, err := e.localImage(ctx, named)
+	pulled, err := i.localImage(ctx, named)
 	if err != nil {
-		return "", e.explain(fmt.Sprintf("inspect pulled image %q", ref), err)
+		return function.Image{}, i.explain(fmt.Sprintf("inspect pulled image %q", ref), err)
 	}
-	e.logger.Info("image pulled", "image", ref, "took", time.Since(started).Round(time.Millisecond))
-	return id, nil
+	i.logger.Info("image pulled", "image", ref, "digest", pulled.Digest, "took", time.Since(started).Round(time.Millisecond))
+	return pulled.Image, nil
 }
 
-func (e *Engine) transferImage(ctx context.Context, named reference.Named) error {
-	progress, err := e.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: e.credentials(named)})
+// load loads an archive as of docker save. Its progress is told as that of a pull is.
+func (i *Images) load(ctx context.Context, archive io.Reader) error {
+	answer, err := i.docker.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return i.explain("load image", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	return drainPull(io.LimitReader(answer.Body, 1<<20))
+}
+
+func (i *Images) transferImage(ctx context.Context, named reference.Named, auth credentials) error {
+	progress, err := i.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: auth.encoded})
 	if err != nil {
 		return err
 	}

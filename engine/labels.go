@@ -11,26 +11,21 @@ import (
 	"faas-docker/function"
 )
 
-// The values of function.LabelRole. Every container of ours has one, so that a
-// label that an image brings along cannot change what a container is.
-const (
-	roleFunction    = "function"
-	roleSecrets     = "secrets"
-	roleHolder      = "holder"
-	roleHolderImage = "holder-image"
-)
-
 // encodeLabels returns the labels of a function's containers: the user's own,
 // and ours, which win. Those that do not apply are there, empty, because the
 // image's own would count otherwise.
 func encodeLabels(f function.Function, provider string) map[string]string {
-	labels := make(map[string]string, len(f.Labels)+9)
+	labels := make(map[string]string, len(f.Labels)+11)
 	maps.Copy(labels, f.Labels)
 	maps.Copy(labels, identityLabels(f, provider))
-	labels[function.LabelRole] = roleFunction
+	labels[function.LabelRole] = function.RoleFunction
 	labels[function.LabelFaaS] = f.Name
-	labels[function.LabelSpec] = encodeSpec(f.Spec)
-	labels[function.LabelHolder], labels[function.LabelAddress] = "", ""
+	labels[function.LabelSpec] = marshal(f.Spec)
+	labels[function.LabelPort] = strconv.Itoa(f.Settings().Port())
+	labels[function.LabelImageConfig], labels[function.LabelHolder], labels[function.LabelAddress] = "", "", ""
+	if f.ImageConfig != nil {
+		labels[function.LabelImageConfig] = marshal(f.ImageConfig)
+	}
 	return labels
 }
 
@@ -44,10 +39,10 @@ func identityLabels(f function.Function, provider string) map[string]string {
 	}
 }
 
-func encodeSpec(spec function.Spec) string {
-	text, err := json.Marshal(spec)
+// marshal writes a label's texts, numbers, lists and maps: there is nothing to fail at.
+func marshal(value any) string {
+	text, err := json.Marshal(value)
 	if err != nil {
-		// A Spec is texts, lists and maps of texts: there is nothing to fail at.
 		panic(err)
 	}
 	return string(text)
@@ -73,16 +68,45 @@ func decodeIdentity(labels map[string]string) (identity, error) {
 
 func decodeSpec(labels map[string]string) (function.Spec, error) {
 	var spec function.Spec
-	if err := json.Unmarshal([]byte(labels[function.LabelSpec]), &spec); err != nil {
-		return function.Spec{}, fmt.Errorf("read label %s: %w", function.LabelSpec, err)
-	}
-	return spec, nil
+	err := unmarshal(labels, function.LabelSpec, &spec)
+	return spec, err
 }
 
-// replicaFilter selects the containers of one function; the zero Name selects
-// those of all of this provider's functions.
-func replicaFilter(provider string, name function.Name) filters.Args {
-	selected := roleFilter(provider, roleFunction)
+// decodeImageConfig returns nil for containers of older providers, and where the
+// configuration is unknown.
+func decodeImageConfig(labels map[string]string) (*function.ImageConfig, error) {
+	if labels[function.LabelImageConfig] == "" {
+		return nil, nil
+	}
+	config := &function.ImageConfig{}
+	err := unmarshal(labels, function.LabelImageConfig, config)
+	return config, err
+}
+
+func unmarshal(labels map[string]string, key string, into any) error {
+	if err := json.Unmarshal([]byte(labels[key]), into); err != nil {
+		return fmt.Errorf("read label %s: %w", key, err)
+	}
+	return nil
+}
+
+// labelledPort is where a replica listens. Containers of older providers say nothing.
+func labelledPort(labels map[string]string) uint16 {
+	port, err := strconv.ParseUint(labels[function.LabelPort], 10, 16)
+	if err != nil || port == 0 {
+		return function.DefaultPort
+	}
+	return uint16(port)
+}
+
+// labelFilter selects what is this provider's, has a role, and is a function's. An empty
+// role selects all roles, and volumes, which have none; the zero Name selects those of all
+// functions.
+func labelFilter(provider, role string, name function.Name) filters.Args {
+	selected := filters.NewArgs(filters.Arg("label", function.LabelProvider+"="+provider))
+	if role != "" {
+		selected.Add("label", function.LabelRole+"="+role)
+	}
 	if !name.IsZero() {
 		selected.Add("label", function.LabelFunction+"="+name.Name)
 		selected.Add("label", function.LabelNamespace+"="+name.Namespace)
@@ -90,19 +114,9 @@ func replicaFilter(provider string, name function.Name) filters.Args {
 	return selected
 }
 
-// roleFilter selects all containers of this provider that have a role; an empty
-// role selects those of all roles, and volumes, which have none.
-func roleFilter(provider, role string) filters.Args {
-	selected := filters.NewArgs(filters.Arg("label", function.LabelProvider+"="+provider))
-	if role != "" {
-		selected.Add("label", function.LabelRole+"="+role)
-	}
-	return selected
-}
-
 // eventFilter selects the events after which a list of replicas differs.
 func eventFilter(provider string) filters.Args {
-	selected := replicaFilter(provider, function.Name{})
+	selected := labelFilter(provider, function.RoleFunction, function.Name{})
 	selected.Add("type", "container")
 	for _, action := range []string{"start", "die", "destroy", "pause", "unpause", "oom"} {
 		selected.Add("event", action)

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -36,16 +38,50 @@ func TestLabels_ComeBackAsTheyWent(t *testing.T) {
 	}
 }
 
+func TestLabels_CarryWhatTheImageSays(t *testing.T) {
+	t.Parallel()
+	f := labelled(4, nil)
+	f.ImageConfig = function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"3333/tcp", "9000/tcp"})
+	adopted, _, err := decodeFunction(container.Summary{Labels: encodeLabels(f, "net"), State: "running", ImageID: "sha256:4"})
+	if err != nil || !reflect.DeepEqual(adopted.ImageConfig, f.ImageConfig) || adopted.Settings().Port() != 3333 {
+		t.Errorf("adopted with %+v, %v; want %+v", adopted.ImageConfig, err, f.ImageConfig)
+	}
+	address := netip.MustParseAddr("172.18.0.5")
+	for _, test := range []struct {
+		labels map[string]string
+		want   uint16
+	}{
+		{encodeLabels(f, "net"), 3333},
+		{encodeLabels(labelled(4, nil), "net"), 8080},
+		{map[string]string{}, 8080},
+		{map[string]string{function.LabelPort: "0"}, 8080},
+		{map[string]string{function.LabelPort: "65536"}, 8080},
+		{map[string]string{function.LabelPort: "x"}, 8080},
+	} {
+		if got := onPort(address, test.labels); got != netip.AddrPortFrom(address, test.want) {
+			t.Errorf("called at %v, want port %d", got, test.want)
+		}
+	}
+	if got := onPort(netip.Addr{}, encodeLabels(f, "net")); got != (netip.AddrPort{}) {
+		t.Errorf("without an address: %v", got)
+	}
+	if _, _, err := decodeFunction(container.Summary{Labels: map[string]string{
+		function.LabelFunction: "a", function.LabelNamespace: "b", function.LabelRevision: "1", function.LabelSpec: "{}", function.LabelImageConfig: "{",
+	}}); err == nil {
+		t.Error("a label that cannot be read: no error")
+	}
+}
+
 func TestLabels_OfTheUserCannotForgeOurs(t *testing.T) {
 	t.Parallel()
 	labels := encodeLabels(labelled(3, map[string]string{
-		function.LabelFunction: "other", function.LabelProvider: "other", function.LabelRole: roleSecrets, function.LabelRevision: "9",
+		function.LabelFunction: "other", function.LabelProvider: "other", function.LabelRole: function.RoleSecrets, function.LabelRevision: "9",
 	}), "net")
 	owner, err := decodeIdentity(labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if owner.name.Name != "figlet" || owner.revision != 3 || labels[function.LabelProvider] != "net" || labels[function.LabelRole] != roleFunction {
+	if owner.name.Name != "figlet" || owner.revision != 3 || labels[function.LabelProvider] != "net" || labels[function.LabelRole] != function.RoleFunction {
 		t.Errorf("got %v, want our own labels", labels)
 	}
 }

@@ -74,8 +74,8 @@ func (c cursor) advance(at time.Time) cursor {
 type position map[byte]cursor
 
 // since is a moment from which a log must be asked for to go on after p. It is
-// early enough to see all there is of a stream that has been silent: the skip
-// drops what is read twice.
+// early enough to see all of a stream that has been silent: frames that are
+// read twice are skipped.
 func (p position) since(earliest time.Time) time.Time {
 	const margin = time.Second
 	var oldest time.Time
@@ -94,10 +94,13 @@ func (p position) since(earliest time.Time) time.Time {
 type lineReader struct {
 	frames   *bufio.Reader
 	instance string
+	// goesOn has a line that is open at the end kept back: it is going to be read on.
+	goesOn bool
 	// count is the number of frames read, those skipped included.
 	count   int
 	streams map[byte]*lineStream
 	ended   error
+	rest    []function.LogLine // those that never ended, once the log has
 }
 
 type lineStream struct {
@@ -105,6 +108,7 @@ type lineStream struct {
 	skipped int    // of those at skip.at
 	done    cursor // after the last complete line
 	read    cursor // after the last frame
+	seen    moments
 	start   time.Time
 	open    []byte // the line that has not ended yet
 	isOpen  bool
@@ -119,13 +123,14 @@ func newLineReader(log io.Reader, instance string, from position) *lineReader {
 	return r
 }
 
-// next returns the next complete line. Its error is io.EOF at the end of the
-// log, where a line may still be open.
+// next returns the next line: those that never ended are the last, oldest first. Its error
+// is io.EOF at the end of the log. A container that is removed while its log is read cuts
+// it off, which is an end like any other.
 func (r *lineReader) next() (function.LogLine, error) {
 	for r.ended == nil {
 		f, err := readFrame(r.frames)
 		if err != nil {
-			r.ended = err
+			r.end(err)
 			break
 		}
 		r.count++
@@ -134,22 +139,27 @@ func (r *lineReader) next() (function.LogLine, error) {
 			return line, nil
 		}
 	}
-	return function.LogLine{}, r.ended
+	if len(r.rest) == 0 {
+		return function.LogLine{}, r.ended
+	}
+	line := r.rest[0]
+	r.rest = r.rest[1:]
+	return line, nil
 }
 
-// rest returns the lines that never ended, oldest first.
-func (r *lineReader) rest() []function.LogLine {
-	var lines []function.LogLine
-	for _, s := range r.streams {
-		if !s.isOpen {
-			continue
-		}
-		line := s.take()
-		line.Instance = r.instance
-		lines = append(lines, line)
+func (r *lineReader) end(err error) {
+	r.ended = fmt.Errorf("read log of %q: %w", r.instance, err)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		r.ended = io.EOF
 	}
-	sortLines(lines)
-	return lines
+	for _, s := range r.streams {
+		if s.isOpen && !r.goesOn {
+			line := s.take()
+			line.Instance = r.instance
+			r.rest = append(r.rest, line)
+		}
+	}
+	sortLines(r.rest)
 }
 
 // position says how far the complete lines go.
@@ -174,6 +184,10 @@ func (r *lineReader) stream(number byte) *lineStream {
 
 // add takes one frame and returns the line that it ends, if it ends one.
 func (s *lineStream) add(f frame) (function.LogLine, bool) {
+	if s.seen.repeats(f.time, s.isOpen) {
+		// The engine reads a file from its beginning again, which is a new one.
+		s.skip, s.skipped = s.read, 0
+	}
 	if s.wasRead(f.time) {
 		return function.LogLine{}, false
 	}
@@ -204,10 +218,4 @@ func (s *lineStream) take() function.LogLine {
 	line := function.LogLine{Time: s.start, Text: string(s.open)}
 	s.open, s.isOpen, s.done = nil, false, s.read
 	return line
-}
-
-// endOfLog tells the ordinary ends of a log from trouble: a container that is
-// removed while its log is read cuts it off.
-func endOfLog(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

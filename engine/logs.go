@@ -16,27 +16,33 @@ import (
 	"faas-docker/function"
 )
 
+// LogReader reads what functions wrote.
+type LogReader struct {
+	*daemon
+	containers *Containers
+}
+
 // Logs calls emit, from one goroutine, for the lines that the replicas of a
 // function wrote: of all that are still on the engine, sorted by time, each line
 // whole however long it is. Without q.Follow it ends with the last line. With it
 // the past lines come first, then lines as they are written, of replicas that
 // start later too; it ends with the error of ctx or of emit, or when the engine
 // is gone. A function without replicas has no lines.
-func (e *Engine) Logs(ctx context.Context, name function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
+func (l *LogReader) Logs(ctx context.Context, name function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
 	if q.Follow {
-		return e.followLogs(ctx, name, q, emit)
+		return l.followLogs(ctx, name, q, emit)
 	}
-	replicas, err := e.loggedReplicas(ctx, name, q)
+	replicas, err := l.loggedReplicas(ctx, name, q)
 	if err != nil {
 		return err
 	}
-	_, err = e.emitPast(ctx, replicas, q, emit)
+	_, err = l.emitPast(ctx, replicas, q, emit)
 	return err
 }
 
 // loggedReplicas lists the replicas whose lines q selects.
-func (e *Engine) loggedReplicas(ctx context.Context, name function.Name, q function.LogQuery) ([]function.Replica, error) {
-	replicas, err := e.Replicas(ctx, name)
+func (l *LogReader) loggedReplicas(ctx context.Context, name function.Name, q function.LogQuery) ([]function.Replica, error) {
+	replicas, err := l.containers.Replicas(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -51,21 +57,21 @@ func selects(q function.LogQuery, r function.Replica) bool {
 	return q.Instance == "" || q.Instance == r.Instance || strings.HasPrefix(r.ID, q.Instance)
 }
 
-// emitPast emits what was written so far, and returns how far that was for each
-// container.
-func (e *Engine) emitPast(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
+// emitPast emits the lines that were written so far, and returns each container's
+// position.
+func (l *LogReader) emitPast(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
 	if q.Tail > 0 {
-		return e.emitTail(ctx, replicas, q, emit)
+		return l.emitTail(ctx, replicas, q, emit)
 	}
-	return e.emitAll(ctx, replicas, q, emit)
+	return l.emitAll(ctx, replicas, q, emit)
 }
 
 // emitTail emits the newest lines, of which it reads as many of each replica.
-func (e *Engine) emitTail(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
+func (l *LogReader) emitTail(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
 	positions := map[string]position{}
 	var lines []function.LogLine
 	for _, replica := range replicas {
-		past, read, err := e.readPast(ctx, replica, q)
+		past, read, err := l.readPast(ctx, replica, q)
 		if err != nil {
 			return nil, err
 		}
@@ -82,14 +88,14 @@ func (e *Engine) emitTail(ctx context.Context, replicas []function.Replica, q fu
 }
 
 // readPast reads the q.Tail newest lines of a replica, or all. The engine counts
-// parts of lines, so what it returns may begin within a line and hold fewer of
+// parts of lines, so its answer may begin within a line and hold fewer of
 // them: then more is asked for.
-func (e *Engine) readPast(ctx context.Context, replica function.Replica, q function.LogQuery) ([]function.LogLine, position, error) {
+func (l *LogReader) readPast(ctx context.Context, replica function.Replica, q function.LogQuery) ([]function.LogLine, position, error) {
 	for window := q.Tail + 1; ; window *= 20 {
 		if q.Tail <= 0 || window > 1e6 {
 			window = 0
 		}
-		lines, r, err := e.readWindow(ctx, replica, q, window)
+		lines, r, err := l.readWindow(ctx, replica, q, window)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -105,40 +111,45 @@ func (e *Engine) readPast(ctx context.Context, replica function.Replica, q funct
 
 // readWindow reads the newest frames of a log, as many as window says; zero
 // means all.
-func (e *Engine) readWindow(ctx context.Context, replica function.Replica, q function.LogQuery, window int) ([]function.LogLine, *lineReader, error) {
-	log, err := e.openLog(ctx, replica, logRange{since: q.Since, tail: window})
+func (l *LogReader) readWindow(ctx context.Context, replica function.Replica, q function.LogQuery, window int) ([]function.LogLine, *lineReader, error) {
+	log, err := l.openLog(ctx, replica, logRange{since: q.Since, tail: window})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = log.Close() }()
-	r := newLineReader(log, replica.Instance, nil)
-	next := e.pastLines(r, replica, q)
+	r := newPastReader(log, replica, q)
 	var lines []function.LogLine
-	for {
-		line, err := next()
-		if errors.Is(err, io.EOF) {
-			return lines, r, nil
-		}
-		if err != nil {
-			return nil, nil, err
-		}
+	line, err := r.next()
+	for ; err == nil; line, err = r.next() {
 		lines = append(lines, line)
 	}
+	if !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	return lines, r, nil
+}
+
+// newPastReader reads a log from its beginning. A line that is open at the end is read as
+// it is, unless it is going to be followed to its real end.
+func newPastReader(log io.Reader, replica function.Replica, q function.LogQuery) *lineReader {
+	r := newLineReader(log, replica.Instance, nil)
+	r.goesOn = q.Follow && replica.State != function.Exited
+	return r
 }
 
 // emitAll merges the logs of all replicas while it reads them, so that it holds
 // one line of each.
-func (e *Engine) emitAll(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
+func (l *LogReader) emitAll(ctx context.Context, replicas []function.Replica, q function.LogQuery, emit func(function.LogLine) error) (map[string]position, error) {
 	readers := map[string]*lineReader{}
 	sources := make([]lineSource, 0, len(replicas))
 	for _, replica := range replicas {
-		log, err := e.openLog(ctx, replica, logRange{since: q.Since})
+		log, err := l.openLog(ctx, replica, logRange{since: q.Since})
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = log.Close() }()
-		readers[replica.ID] = newLineReader(log, replica.Instance, nil)
-		sources = append(sources, e.pastLines(readers[replica.ID], replica, q))
+		readers[replica.ID] = newPastReader(log, replica, q)
+		sources = append(sources, readers[replica.ID].next)
 	}
 	if err := mergeLines(sources, emit); err != nil {
 		return nil, err
@@ -152,34 +163,6 @@ func (e *Engine) emitAll(ctx context.Context, replicas []function.Replica, q fun
 
 // lineSource returns lines in order, then io.EOF.
 type lineSource func() (function.LogLine, error)
-
-// pastLines reads a log to its end. An open line at the end is emitted as it is,
-// unless it is going to be followed to its real end.
-func (e *Engine) pastLines(r *lineReader, replica function.Replica, q function.LogQuery) lineSource {
-	var open []function.LogLine
-	atEnd := false
-	return func() (function.LogLine, error) {
-		if !atEnd {
-			line, err := r.next()
-			if err == nil {
-				return line, nil
-			}
-			if !endOfLog(err) {
-				return function.LogLine{}, fmt.Errorf("read log of %q: %w", replica.Instance, err)
-			}
-			atEnd = true
-			if !q.Follow || replica.State == function.Exited {
-				open = r.rest()
-			}
-		}
-		if len(open) == 0 {
-			return function.LogLine{}, io.EOF
-		}
-		line := open[0]
-		open = open[1:]
-		return line, nil
-	}
-}
 
 // mergeLines emits the lines of several sources, oldest first. There are few, so
 // looking at each is as good as a heap.
@@ -225,7 +208,7 @@ type logRange struct {
 	follow bool
 }
 
-func (e *Engine) openLog(ctx context.Context, replica function.Replica, part logRange) (io.ReadCloser, error) {
+func (l *LogReader) openLog(ctx context.Context, replica function.Replica, part logRange) (io.ReadCloser, error) {
 	options := container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: part.follow, Tail: "all"}
 	if part.tail > 0 {
 		options.Tail = strconv.Itoa(part.tail)
@@ -233,7 +216,7 @@ func (e *Engine) openLog(ctx context.Context, replica function.Replica, part log
 	if !part.since.IsZero() {
 		options.Since = fmt.Sprintf("%d.%09d", part.since.Unix(), part.since.Nanosecond())
 	}
-	log, err := e.docker.ContainerLogs(ctx, replica.ID, options)
+	log, err := l.docker.ContainerLogs(ctx, replica.ID, options)
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		// It was removed since it was listed, or is being so: nothing is left to read.
 		return io.NopCloser(strings.NewReader("")), nil
@@ -242,7 +225,7 @@ func (e *Engine) openLog(ctx context.Context, replica function.Replica, part log
 		return nil, function.Unavailable(err, "Docker keeps no logs that can be read: set log-driver to json-file, local or journald in daemon.json")
 	}
 	if err != nil {
-		return nil, e.explain(fmt.Sprintf("open log of %q", replica.Instance), err)
+		return nil, l.explain(fmt.Sprintf("open log of %q", replica.Instance), err)
 	}
 	return log, nil
 }

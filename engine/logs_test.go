@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -265,4 +266,52 @@ func TestLogs_EndsWithTheErrorOfEmit(t *testing.T) {
 			t.Errorf("follow %v: got %v, want the error of emit", follow, err)
 		}
 	}
+}
+
+// TestLogs_FollowOverRotationsIsExact has replicas write so much that Docker begins new files
+// for it, which it then reads twice in part. They write no faster than is read: Docker loses
+// files that come and go while nobody reads.
+func TestLogs_FollowOverRotationsIsExact(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	const count, batch, replicas = 12_000, 200, 2
+	pad := strings.Repeat("x", 1000)
+	f := s.follow(function.LogQuery{})
+	write := func(replica function.Replica, name string, from int) {
+		var text strings.Builder
+		for i := from; i < from+batch; i++ {
+			fmt.Fprintf(&text, "%s %d %s\n", name, i, pad)
+		}
+		s.print(replica, "stdout", text.String())
+	}
+	next, seen := map[string]int{}, map[string]int{}
+	var all []function.Replica
+	for r := range replicas {
+		all = append(all, s.start(s.function("figlet")))
+		write(all[r], strconv.Itoa(r), 0)
+		next[strconv.Itoa(r)] = batch
+	}
+	for range replicas * count {
+		var line function.LogLine
+		select {
+		case line = <-f.lines:
+		case err := <-f.ended:
+			t.Fatalf("ended with %v after %v lines", err, seen)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nothing comes after %v lines", seen)
+		}
+		fields := strings.Fields(line.Text)
+		if want := strconv.Itoa(seen[fields[0]]); fields[1] != want {
+			t.Fatalf("replica %s: line %s came, want %s", fields[0], fields[1], want)
+		}
+		seen[fields[0]]++
+		if n := seen[fields[0]]; n == next[fields[0]]-batch/2 && next[fields[0]] < count {
+			r, _ := strconv.Atoi(fields[0])
+			write(all[r], fields[0], next[fields[0]])
+			next[fields[0]] += batch
+		}
+	}
+	s.print(all[0], "stdout", "0 last\n")
+	f.want("0 last")
+	f.end()
 }

@@ -4,128 +4,88 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path"
 	"regexp"
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/semaphore"
 
 	"faas-docker/function"
 )
 
-// Prepare makes the engine ready for functions: the network exists, this process
-// is on it when it runs in a container itself, and no helper container of an earlier
-// run is left. It may be called again at any time.
-func (e *Engine) Prepare(ctx context.Context) error {
-	if err := e.ensureNetwork(ctx); err != nil {
-		return err
-	}
-	return e.removeHelpers(ctx)
+// Networks is the function network, and this process's place in it.
+type Networks struct {
+	*daemon
+	// turn is whose turn it is to look for the network: two that both miss it would make
+	// two of one name.
+	turn *semaphore.Weighted
 }
 
-// Subnet returns the addresses that containers on the network have, and those of
-// the network's gateways, which is this machine itself.
-func (e *Engine) Subnet(ctx context.Context) (prefixes []netip.Prefix, gateways []netip.Addr, err error) {
-	found, err := e.docker.NetworkInspect(ctx, e.network, network.InspectOptions{})
-	if err != nil {
-		return nil, nil, e.explain(fmt.Sprintf("inspect network %q", e.network), err)
-	}
-	for _, config := range found.IPAM.Config {
-		if prefix, err := netip.ParsePrefix(config.Subnet); err == nil {
-			prefixes = append(prefixes, prefix)
-		}
-		if gateway, err := netip.ParseAddr(config.Gateway); err == nil {
-			gateways = append(gateways, gateway)
-		}
-	}
-	return prefixes, gateways, nil
-}
-
-func (e *Engine) ensureNetwork(ctx context.Context) error {
-	if err := e.networkTurn.take(ctx); err != nil {
+func (n *Networks) ensure(ctx context.Context) error {
+	if err := n.turn.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer e.networkTurn.give()
-	found, err := e.docker.NetworkInspect(ctx, e.network, network.InspectOptions{})
+	defer n.turn.Release(1)
+	found, err := n.docker.NetworkInspect(ctx, n.network, network.InspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
-		if err := e.createNetwork(ctx); err != nil {
+		if err := n.create(ctx); err != nil {
 			return err
 		}
 	case err != nil:
-		return e.explain(fmt.Sprintf("inspect network %q", e.network), err)
+		return n.explain(fmt.Sprintf("inspect network %q", n.network), err)
 	case found.Driver == "host" || found.Driver == "null":
-		return function.Invalid("function_network", "%q gives containers no address of their own: name a bridge network, or one that does not exist yet", e.network)
+		return function.Invalid("function_network", "%q gives containers no address of their own: name a bridge network, or one that does not exist yet", n.network)
 	}
-	return e.joinNetwork(ctx)
+	return n.join(ctx)
 }
 
-func (e *Engine) createNetwork(ctx context.Context) error {
-	_, err := e.docker.NetworkCreate(ctx, e.network, network.CreateOptions{
+func (n *Networks) create(ctx context.Context) error {
+	_, err := n.docker.NetworkCreate(ctx, n.network, network.CreateOptions{
 		Driver: "bridge",
-		Labels: map[string]string{function.LabelProvider: e.network},
+		Labels: map[string]string{function.LabelProvider: n.network},
 	})
 	if errdefs.IsConflict(err) {
 		return nil // another process was faster
 	}
 	if err != nil {
-		return e.explain(fmt.Sprintf("create network %q", e.network), err)
+		return n.explain(fmt.Sprintf("create network %q", n.network), err)
 	}
-	e.logger.Info("network created", "network", e.network)
+	n.logger.Info("network created", "network", n.network)
 	return nil
 }
 
-// joinNetwork connects the container that this process runs in, if it does, to
+// join connects the container that this process runs in, if it does, to
 // the network: from elsewhere the addresses of functions cannot be reached.
-func (e *Engine) joinNetwork(ctx context.Context) error {
+func (n *Networks) join(ctx context.Context) error {
 	id := ownContainer()
 	if id == "" {
 		return nil
 	}
-	self, err := e.docker.ContainerInspect(ctx, id)
-	if errdefs.IsNotFound(err) {
-		e.logger.Info("this process runs in a container that the engine does not know: it must reach the function network by itself", "network", e.network)
-		return nil
-	}
+	self, err := n.inspectOwn(ctx, id)
 	if err != nil {
-		return e.explain("inspect the provider's own container", err)
+		return err
+	}
+	if self == nil {
+		n.logger.Info("this process runs in a container that the engine does not know: it must reach the function network by itself", "network", n.network)
+		return nil
 	}
 	if mode := self.HostConfig.NetworkMode; mode.IsHost() || mode.IsContainer() {
 		// It has another's network: the host's reaches all bridges, and a container's
 		// is that container's to join.
 		return nil
 	}
-	if _, joined := self.NetworkSettings.Networks[e.network]; joined {
+	if _, joined := self.NetworkSettings.Networks[n.network]; joined {
 		return nil
 	}
-	err = e.docker.NetworkConnect(ctx, e.network, self.ID, nil)
+	err = n.docker.NetworkConnect(ctx, n.network, self.ID, nil)
 	if err != nil && !errdefs.IsConflict(err) {
-		return e.explain(fmt.Sprintf("join network %q", e.network), err)
+		return n.explain(fmt.Sprintf("join network %q", n.network), err)
 	}
-	e.logger.Info("network joined", "network", e.network, "container", self.ID)
-	return nil
-}
-
-// removeHelpers removes containers that a killed provider was filling secrets
-// through. It takes its turn, so that none that is in use goes.
-func (e *Engine) removeHelpers(ctx context.Context) error {
-	if err := e.secretsTurn.take(ctx); err != nil {
-		return err
-	}
-	defer e.secretsTurn.give()
-	helpers, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: roleFilter(e.network, roleSecrets)})
-	if err != nil {
-		return e.explain("list helper containers", err)
-	}
-	for _, helper := range helpers {
-		if err := e.removeContainer(ctx, helper.ID); err != nil {
-			return err
-		}
-	}
+	n.logger.Info("network joined", "network", n.network, "container", self.ID)
 	return nil
 }
 

@@ -15,16 +15,16 @@ const (
 
 // PostMortem tells why a replica stopped: it must still be on the engine. Where
 // its last lines cannot be read the rest is told without them.
-func (e *Engine) PostMortem(ctx context.Context, id string) (function.PostMortem, error) {
-	found, err := e.docker.ContainerInspect(ctx, id)
+func (l *LogReader) PostMortem(ctx context.Context, id string) (function.PostMortem, error) {
+	found, err := l.docker.ContainerInspect(ctx, id)
 	if err != nil {
-		return function.PostMortem{}, e.explain(fmt.Sprintf("inspect replica %q", id), err)
+		return function.PostMortem{}, l.explain(fmt.Sprintf("inspect replica %q", id), err)
 	}
 	report := function.PostMortem{ExitCode: found.State.ExitCode, OutOfMemory: found.State.OOMKilled}
 	replica := function.Replica{ID: found.ID, Instance: strings.TrimPrefix(found.Name, "/"), State: function.Exited}
-	past, _, err := e.readPast(ctx, replica, function.LogQuery{Tail: lastLines})
+	past, _, err := l.readPast(ctx, replica, function.LogQuery{Tail: lastLines})
 	if err != nil {
-		e.logger.Warn("last lines not readable", "replica", id, "err", err)
+		l.logger.Warn("last lines not readable", "replica", id, "err", err)
 		return report, nil
 	}
 	for _, line := range past {

@@ -40,7 +40,7 @@ func TestClassifyPull_TellsLastingFromPassing(t *testing.T) {
 		{"something nobody has seen before", function.ErrUnavailable, "something nobody"},
 	}
 	for _, c := range cases {
-		err := classifyPull("reg.example/x:1", "reg.example", errors.New("Error response from daemon: "+c.text))
+		err := classifyPull("reg.example/x:1", "reg.example", credentials{}, errors.New("Error response from daemon: "+c.text))
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), `image: "reg.example/x:1"`) {
 			t.Errorf("%s:\ngot %v\nwant %v that says %q", c.text, err, c.want, c.says)
 		}
@@ -49,7 +49,7 @@ func TestClassifyPull_TellsLastingFromPassing(t *testing.T) {
 
 func TestClassifyPull_BelievesTheEngineThatThereIsNone(t *testing.T) {
 	t.Parallel()
-	err := classifyPull("x:1", "docker.io", errdefs.ErrNotFound.WithMessage("Error response from daemon: said differently"))
+	err := classifyPull("x:1", "docker.io", credentials{}, errdefs.ErrNotFound.WithMessage("Error response from daemon: said differently"))
 	if !errors.Is(err, function.ErrInvalid) || !strings.Contains(err.Error(), "said differently") {
 		t.Errorf("got %v, want an ErrInvalid with what Docker said", err)
 	}
@@ -89,20 +89,6 @@ func TestParseImage_SaysWhatIsAllowed(t *testing.T) {
 		_, err := parseImage(ref)
 		if !errors.Is(err, function.ErrInvalid) || !strings.HasPrefix(err.Error(), "image: ") {
 			t.Errorf("%q: got %v, want an ErrInvalid of the field image", ref, err)
-		}
-	}
-}
-
-func TestParsePullPolicy_KnowsThreeNames(t *testing.T) {
-	t.Parallel()
-	for _, text := range []string{"Always", "IfNotPresent", "Never"} {
-		if got, err := ParsePullPolicy(text); err != nil || string(got) != text {
-			t.Errorf("%s: got %q, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "always", "Sometimes"} {
-		if got, err := ParsePullPolicy(text); err == nil {
-			t.Errorf("%q: got %q, want an error", text, got)
 		}
 	}
 }

@@ -37,9 +37,7 @@ func newScene(t *testing.T) *scene {
 	}
 	t.Cleanup(func() { _ = docker.Close() })
 	s.docker = docker
-	if s.imageID, err = s.Image(t.Context(), s.image, engine.PullNever); err != nil {
-		t.Fatal(err)
-	}
+	s.imageID = enginetest.ImageID(t, s.Engine, s.image)
 	return s
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // onHost plays on a host with so many mebibytes that replicas may reserve.
@@ -195,6 +195,83 @@ func TestAdmit_WhatRunsCountsFromTheStart(t *testing.T) {
 		s.passes(time.Minute)
 		if running := s.engine.running(); len(running) != 8 {
 			t.Errorf("%d replicas of 120 MiB on a host with 1000 MiB, want 8", len(running))
+		}
+	})
+}
+
+func TestDeploy_RefusesWhatTheMachineCanNeverGive(t *testing.T) {
+	play(t, func(s *scene) { s.engine.cpus, s.engine.memory = 2, 1<<30 }, func(s *scene) {
+		s.create(spec("fits"))
+		for field, limits := range map[string]*function.Resources{
+			"limits.cpu":    {CPU: "100000"},
+			"limits.memory": {Memory: "1Ti"},
+		} {
+			sp := spec("greedy")
+			sp.Limits = limits
+			if _, err := s.Create(s.t.Context(), sp); !errors.Is(err, function.ErrInvalid) || !strings.HasPrefix(err.Error(), field+": ") {
+				s.t.Errorf("create: got %v, want an ErrInvalid of %s", err, field)
+			}
+			sp.Name, sp.Image = "fits", "fits:latest"
+			if _, err := s.Update(s.t.Context(), sp); !errors.Is(err, function.ErrInvalid) {
+				s.t.Errorf("update: got %v, want an ErrInvalid of %s", err, field)
+			}
+		}
+		s.passes(time.Second)
+		s.wantReady("fits", 1)
+	})
+}
+
+func TestDeploy_NotesAScalingTypeThatIsNotKnownHere(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		sp := spec("queued")
+		sp.Labels = map[string]string{scale.LabelType: "queue", scale.LabelTarget: "3000000"}
+		s.create(sp)
+		s.passes(time.Second)
+		s.wantReady("queued", 1)
+		notes := fmt.Sprint(s.Notes(s.name("queued")))
+		if want := `scaling type "queue" is not known here`; !strings.Contains(notes, want) {
+			s.t.Errorf("got notes %s, want one that says %s", notes, want)
+		}
+	})
+}
+
+func TestDeploy_NotesAnnotationsAndLabelsThatDiffer(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		sp := spec("twice")
+		sp.Annotations = map[string]string{scale.LabelMin: "2", scale.LabelMax: "3"}
+		sp.Labels = map[string]string{scale.LabelMin: "1", scale.LabelMax: "3"}
+		s.create(sp)
+		s.passes(time.Second)
+		s.wantReady("twice", 2)
+		notes := fmt.Sprint(s.Notes(s.name("twice")))
+		if want := `com.openfaas.scale.min is "2" in the annotations and "1" in the labels: the annotation counts`; strings.Count(notes, want) != 1 || strings.Contains(notes, scale.LabelMax) {
+			s.t.Errorf("got notes %s, want one that says %s", notes, want)
+		}
+	})
+}
+
+func TestDeploy_NotesKeysThatAreNotKnownHere(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		sp := spec("misspelt")
+		sp.Annotations = map[string]string{"com.openfaas.rollbak": "5m", "com.openfaas.topic": "orders"}
+		sp.Labels = map[string]string{"com.openfaas.scale.zeroo": "true", "com.openfaas.of.mine": "1"}
+		s.create(sp)
+		notes := fmt.Sprint(s.Notes(s.name("misspelt")))
+		for _, want := range []string{
+			"com.openfaas.rollbak is not known and does nothing: com.openfaas.rollback?",
+			"com.openfaas.scale.zeroo is not known and does nothing: com.openfaas.scale.zero?",
+			"com.openfaas.of.mine is not known and does nothing",
+		} {
+			if strings.Count(notes, want) != 1 {
+				s.t.Errorf("got notes %s, want one that says %s", notes, want)
+			}
+		}
+		if strings.Contains(notes, "topic") {
+			s.t.Errorf("got notes %s, want none of a key of OpenFaaS", notes)
+		}
+		sp.Annotations["com.openfaas.auht"] = `basicAuth("/htpasswd")`
+		if _, err := s.Update(s.t.Context(), sp); !errors.Is(err, function.ErrInvalid) || !strings.Contains(err.Error(), "com.openfaas.auth?") {
+			s.t.Errorf("update: got %v, want that a misspelt guard is refused", err)
 		}
 	})
 }

@@ -16,7 +16,8 @@ func (f *Fleet) adopt(ctx context.Context) error {
 		return err
 	}
 	for i := range found {
-		f.shelveLeft(&found[i])
+		// For how much longer what a rollback has left was to be kept is not known any more.
+		found[i].Previous = f.shelve(found[i].Previous, f.window(found[i]))
 	}
 	// With nothing found too: from now on the store is no longer a new one.
 	if err := f.Store.Adopt(found); err != nil {
@@ -24,29 +25,14 @@ func (f *Fleet) adopt(ctx context.Context) error {
 	}
 	for _, adopted := range found {
 		name := adopted.ID()
-		f.declare(adopted.Spec)
+		f.declare(adopted)
 		if err := f.adoptSecrets(ctx, adopted); err != nil {
 			f.Logger.Error("secrets not adopted", "function", name, "err", err)
 		}
-		f.Logger.Warn("function adopted from its containers, because the store is new", "function", name, "revision", adopted.Revision, "replicas", adopted.Replicas)
+		f.Logger.Warn("function adopted from its containers", "function", name, "revision", adopted.Revision, "replicas", adopted.Replicas)
 		f.diary.note(name, "adopted from its containers, because the provider's store was lost")
 	}
 	return nil
-}
-
-// shelveLeft begins the window of what a rollback has left: for how much longer it
-// was to be kept is not known any more.
-func (f *Fleet) shelveLeft(adopted *function.Function) {
-	if adopted.Previous == nil {
-		return
-	}
-	window, err := adopted.RollbackWindow()
-	if err != nil {
-		f.Logger.Error("rollback window passed over", "function", adopted.ID(), "err", err)
-	}
-	left := *adopted.Previous
-	left.Until = f.Wall().Add(window).UTC()
-	adopted.Previous = &left
 }
 
 func (f *Fleet) adoptSecrets(ctx context.Context, adopted function.Function) error {

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // dies ends a container while nobody can hear of it.

@@ -16,6 +16,8 @@ type backoff struct {
 	failures  int
 	last      time.Time
 	notBefore time.Time
+	// pardoned is when it was last found that what a start needs had been removed.
+	pardoned time.Time
 }
 
 // fail records a failure and returns how long to pause. lived is how long the
@@ -30,6 +32,16 @@ func (b *backoff) fail(now time.Time, lived time.Duration) time.Duration {
 	pause := pauseAfter(b.failures)
 	b.notBefore = now.Add(pause)
 	return pause
+}
+
+// pardon reports whether a start that failed because its image had been removed is no
+// failure of the function: once a minute.
+func (b *backoff) pardon(now time.Time) bool {
+	if now.Sub(b.pardoned) < longPause {
+		return false
+	}
+	b.pardoned = now
+	return true
 }
 
 func pauseAfter(failures int) time.Duration {

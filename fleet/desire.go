@@ -3,12 +3,16 @@ package fleet
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
+
+// deployWait bounds how long a deployment waits for its image before it is answered and the
+// pull goes on by itself.
+const deployWait = 20 * time.Second
 
 // Create deploys a function that does not exist yet. It reports whether the image
 // is in place; false means that it is still being fetched, and that the status
@@ -17,19 +21,21 @@ import (
 // neither the engine nor the registry has, ErrConflict for a function that exists,
 // ErrNotFound for a namespace that does not.
 func (f *Fleet) Create(ctx context.Context, spec function.Spec) (ready bool, err error) {
-	if _, err := f.Store.Function(spec.ID()); err == nil {
+	switch _, err := f.Store.Function(spec.ID()); {
+	case err == nil:
 		return false, function.Conflict("function %q is deployed already in namespace %q: update it, or delete it first", spec.Name, spec.Namespace)
+	case !errors.Is(err, function.ErrNotFound):
+		return false, err
 	}
 	bounds, image, err := f.examine(ctx, spec)
 	if err != nil {
 		return false, err
 	}
-	created, err := f.Store.Create(function.Function{Spec: spec, Replicas: bounds.Deployed(0), ImageID: image, CreatedAt: time.Now().UTC()})
-	if err != nil {
-		return false, err
-	}
-	f.deployed(created)
-	return image != "", nil
+	created, err := f.Store.Create(function.Function{
+		Spec: spec, Replicas: bounds.Deployed(0), ImageID: image.ID, ImageDigest: image.Digest, ImageConfig: image.Config,
+		CreatedAt: time.Now().UTC(),
+	})
+	return f.deployed(created, image, err)
 }
 
 // Update replaces a function's spec; the old revision serves until the new one
@@ -43,14 +49,16 @@ func (f *Fleet) Update(ctx context.Context, spec function.Spec) (ready bool, err
 	if err != nil {
 		return false, err
 	}
-	updated, err := f.Store.Replace(spec.ID(), func(old function.Function) function.Function {
-		return function.Function{Spec: spec, Replicas: bounds.Deployed(old.Replicas), ImageID: image, CreatedAt: old.CreatedAt, Previous: old.Replaced()}
-	})
-	if err != nil {
+	if err := f.judgeRoom(spec); err != nil {
 		return false, err
 	}
-	f.deployed(updated)
-	return image != "", nil
+	updated, err := f.Store.Replace(spec.ID(), func(old function.Function) function.Function {
+		return function.Function{
+			Spec: spec, Replicas: bounds.Deployed(old.Replicas), ImageID: image.ID, ImageDigest: image.Digest, ImageConfig: image.Config,
+			CreatedAt: old.CreatedAt, Previous: old.Replaced(),
+		}
+	})
+	return f.deployed(updated, image, err)
 }
 
 // Ensure deploys a function that does not exist, updates one that is deployed
@@ -66,8 +74,8 @@ func (f *Fleet) Ensure(ctx context.Context, spec function.Spec) error {
 		return err
 	}
 	if deployed.Spec.Equal(spec) {
-		image, err := f.image(ctx, spec.Image)
-		if err != nil || image == "" || image == deployed.ImageID {
+		image, err := f.image(ctx, spec)
+		if err != nil || image.ID == "" || image.ID == deployed.ImageID {
 			return err
 		}
 	}
@@ -75,64 +83,89 @@ func (f *Fleet) Ensure(ctx context.Context, spec function.Spec) error {
 	return err
 }
 
-func (f *Fleet) deployed(deployed function.Function) {
+func (f *Fleet) deployed(deployed function.Function, image function.Image, err error) (ready bool, _ error) {
+	if err != nil {
+		return false, err
+	}
 	name := deployed.ID()
 	f.Logger.Info("function deployed", "function", name, "revision", deployed.Revision, "image", deployed.Image, "replicas", deployed.Replicas)
 	f.diary.explain(name, "")
-	f.diary.note(name, "revision deployed from image "+deployed.Image)
-	f.declare(deployed.Spec)
-	f.ring(name)
+	f.noteImage(name, "revision deployed from image "+deployed.Image, image)
+	f.noteForeign(deployed.Spec)
+	f.noteMetadata(deployed.Spec)
+	f.declare(deployed)
+	f.Ring(name)
+	return image.ID != "", nil
+}
+
+// noteForeign says that a function scales otherwise than its user asked for.
+func (f *Fleet) noteForeign(spec function.Spec) {
+	policy, err := scale.Parse(spec)
+	if err != nil || policy.Foreign == "" {
+		return
+	}
+	f.Logger.Warn("scaling type unknown: calls in flight decide", "function", spec.ID(), "type", policy.Foreign)
+	f.diary.note(spec.ID(), fmt.Sprintf("scaling type %q is not known here: the calls in flight decide, as with %s=capacity; rps and cpu are known, too", policy.Foreign, scale.LabelType))
+}
+
+// noteMetadata names annotations and labels that are most likely misspelt, and settings
+// that an annotation and a label give differently.
+func (f *Fleet) noteMetadata(spec function.Spec) {
+	for _, unknown := range spec.Metadata().UnknownKeys() {
+		f.Logger.Warn("annotation or label unknown", "function", spec.ID(), "key", unknown.Key, "nearest", unknown.Nearest)
+		f.diary.note(spec.ID(), unknown.String())
+	}
+	for _, d := range spec.Metadata().Differences() {
+		f.Logger.Warn("annotation and label differ", "function", spec.ID(), "key", d.Key, "annotation", function.Clip(d.Annotation), "label", function.Clip(d.Label))
+		f.diary.note(spec.ID(), d.String())
+	}
+}
+
+// noteImage notes which image a revision has, and that it may be older than what its registry
+// has.
+func (f *Fleet) noteImage(name function.Name, text string, image function.Image) {
+	if image.Digest != "" {
+		text += " (" + image.Digest + ")"
+	}
+	f.diary.note(name, text)
+	if image.Kept != "" {
+		f.Logger.Warn("image may be outdated", "function", name, "reason", image.Kept)
+		f.diary.note(name, image.Kept)
+	}
 }
 
 // examine judges a spec as far as that can be done at once.
-func (f *Fleet) examine(ctx context.Context, spec function.Spec) (scale.Bounds, string, error) {
-	if err := spec.Validate(); err != nil {
-		return scale.Bounds{}, "", err
+func (f *Fleet) examine(ctx context.Context, spec function.Spec) (scale.Bounds, function.Image, error) {
+	var policy scale.Policy
+	var image function.Image
+	for _, judge := range []func() error{
+		spec.Validate,
+		func() error { return f.awaitReady(ctx) },
+		func() (err error) { policy, err = scale.Parse(spec); return err },
+		func() error { _, err := f.Store.Namespace(spec.Namespace); return err },
+		func() error { return f.secretsExist(spec) },
+		func() error { return scale.Possible(spec, f.host(ctx)) },
+		func() error { return f.Judge(spec) },
+		func() error { return f.judgeReclaim(ctx, spec, policy) },
+		func() error { return f.Engine.Check(ctx, spec) },
+		func() (err error) { image, err = f.image(ctx, spec); return err },
+	} {
+		if err := judge(); err != nil {
+			return scale.Bounds{}, function.Image{}, err
+		}
 	}
-	if err := f.awaitReady(ctx); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	policy, err := scale.Parse(spec)
-	if err != nil {
-		return scale.Bounds{}, "", err
-	}
-	if _, err := f.Store.Namespace(spec.Namespace); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	if err := f.secretsExist(spec); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	if err := f.judge(spec); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	if err := f.judgeReclaim(ctx, spec, policy); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	if err := f.Engine.Check(ctx, spec); err != nil {
-		return scale.Bounds{}, "", err
-	}
-	image, err := f.image(ctx, spec.Image)
-	return policy.Bounds, image, err
-}
-
-func (f *Fleet) judge(spec function.Spec) error {
-	if f.Judge == nil {
-		return nil
-	}
-	return f.Judge(spec)
+	return policy.Bounds, image, nil
 }
 
 // awaitReady keeps deployments back until the engine was seen for the first time:
 // what runs on it may have to be adopted first.
 func (f *Fleet) awaitReady(ctx context.Context) error {
-	limit := time.NewTimer(f.DeployWait)
-	defer limit.Stop()
 	select {
 	case <-f.ready:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-limit.C:
+	case <-time.After(deployWait):
 		return function.Unavailable(nil, "the Docker engine has not answered since the provider started: nothing can be deployed yet")
 	}
 }
@@ -141,7 +174,7 @@ func (f *Fleet) secretsExist(spec function.Spec) error {
 	for i, name := range spec.Secrets {
 		_, err := f.Store.Secret(spec.Namespace, name)
 		if errors.Is(err, function.ErrNotFound) {
-			return function.Invalid(field("secrets", i), "secret %q does not exist in namespace %q: create it first", name, spec.Namespace)
+			return function.MissingSecret(i, name, spec.Namespace)
 		}
 		if err != nil {
 			return err
@@ -150,17 +183,17 @@ func (f *Fleet) secretsExist(spec function.Spec) error {
 	return nil
 }
 
-// image returns the image's ID, or nothing if it takes longer to fetch than a
+// image returns the image, or the zero Image if it takes longer to fetch than a
 // deployment may wait or the registry does not answer now: then the worker goes
 // on. An image that cannot be had is an error.
-func (f *Fleet) image(ctx context.Context, reference string) (string, error) {
-	limited, cancel := context.WithTimeout(ctx, f.DeployWait)
+func (f *Fleet) image(ctx context.Context, spec function.Spec) (function.Image, error) {
+	limited, cancel := context.WithTimeout(ctx, deployWait)
 	defer cancel()
-	id, err := f.Engine.Image(limited, reference)
+	image, err := f.Engine.Image(limited, function.Function{Spec: spec})
 	if err == nil || errors.Is(err, function.ErrInvalid) || ctx.Err() != nil {
-		return id, err
+		return image, err
 	}
-	return "", nil
+	return function.Image{}, nil
 }
 
 // Scale sets how many replicas a function should have.
@@ -177,7 +210,7 @@ func (f *Fleet) Scale(_ context.Context, name function.Name, replicas int) error
 		return err
 	}
 	f.Logger.Info("function scaled", "function", name, "replicas", replicas)
-	f.ring(name)
+	f.Ring(name)
 	return nil
 }
 
@@ -193,11 +226,7 @@ func (f *Fleet) Alert(ctx context.Context, name function.Name, firing bool) erro
 	if err != nil {
 		return err
 	}
-	load := f.Resolver.Load(name)
-	replicas := policy.Alerted(firing, scale.Sample{
-		At: time.Now(), InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations,
-		CPUMillicores: notMeasured, Ready: load.Ready, Desired: deployed.Replicas,
-	})
+	replicas := policy.Alerted(firing, sampleOf(f.Resolver.Load(name), time.Now(), notMeasured, deployed.Replicas))
 	if replicas == deployed.Replicas {
 		return nil
 	}
@@ -213,9 +242,7 @@ func (f *Fleet) Delete(_ context.Context, name function.Name) error {
 	f.Logger.Info("function deleted", "function", name)
 	f.diary.forget(name)
 	f.Resolver.Forget(name)
-	if f.Deleted != nil {
-		f.Deleted(name)
-	}
+	f.Deleted(name)
 	f.tell(name, func(w *worker) { w.untidy = true })
 	return nil
 }
@@ -237,16 +264,9 @@ func (f *Fleet) DeleteNamespace(ctx context.Context, namespace string) error {
 // running replicas find it in their file within moments, without a restart.
 func (f *Fleet) SecretChanged(_ context.Context, namespace, secret string) error {
 	for _, deployed := range f.Store.Functions(namespace) {
-		if slices.Contains(deployed.Secrets, secret) || previousUses(deployed, secret) {
+		if deployed.Reads(secret) {
 			f.tell(deployed.ID(), (*worker).refreshSecrets)
 		}
 	}
 	return nil
-}
-
-// previousUses reports whether the revision before, which may serve still or again,
-// reads a secret.
-func previousUses(deployed function.Function, secret string) bool {
-	previous := deployed.Previous
-	return previous != nil && slices.Contains(previous.Spec.Secrets, secret)
 }

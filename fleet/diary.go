@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,12 +22,12 @@ type diary struct {
 }
 
 type entry struct {
-	notes   []function.Note
-	reason  string
+	notes  []function.Note
+	reason string
+	// wait is what a replica said that is not ready yet; nil for none.
+	wait    *wait
 	readers map[chan function.Note]struct{}
 }
-
-func newDiary() *diary { return &diary{entries: map[function.Name]*entry{}} }
 
 // note writes one line and hands it to whoever watches. A watcher that does not
 // keep up misses lines; it never holds the fleet.
@@ -63,7 +65,54 @@ func (d *diary) reason(name function.Name) string {
 	return ""
 }
 
-func (d *diary) notes(name function.Name) []function.Note {
+// wait is what one replica lets its callers wait for.
+type wait struct {
+	id, instance string
+	// what is in the way, and what may be done about it.
+	what, advice string
+	since        time.Time
+}
+
+// await writes down what is in the way of a replica that is not ready yet: a short
+// sentence, and behind a semicolon what may be done about it.
+func (d *diary) await(name function.Name, replica function.Replica, text string) {
+	what, advice, _ := strings.Cut(text, "; ")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entry(name)
+	if e.wait == nil || e.wait.id != replica.ID || e.wait.what != what {
+		e.wait = &wait{id: replica.ID, instance: replica.Instance, what: what, since: time.Now()}
+	}
+	e.wait.advice = advice
+}
+
+// arrived forgets what was in the way of a replica.
+func (d *diary) arrived(name function.Name, replica function.Replica) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.entries[name]; e != nil && e.wait != nil && e.wait.id == replica.ID {
+		e.wait = nil
+	}
+}
+
+// Awaited says what callers in line wait for, and since when; empty when no replica of the
+// function is on its way.
+func (d *diary) Awaited(name function.Name) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entries[name]
+	if e == nil || e.wait == nil {
+		return ""
+	}
+	text := fmt.Sprintf("replica %s: %s since %s", e.wait.instance, e.wait.what, time.Since(e.wait.since).Round(time.Second))
+	if e.wait.advice != "" {
+		text += "; " + e.wait.advice
+	}
+	return text
+}
+
+// Notes returns what the provider itself has to say about a function, oldest first.
+func (d *diary) Notes(name function.Name) []function.Note {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.entries[name]; e != nil {
@@ -72,16 +121,20 @@ func (d *diary) notes(name function.Name) []function.Note {
 	return nil
 }
 
-// watch hands every note there is, oldest first, and then every new one, to read
+// WatchNotes hands every note about a function, oldest first and then every new one, to read
 // until ctx ends.
-func (d *diary) watch(ctx context.Context, name function.Name, read func(function.Note)) {
+func (d *diary) WatchNotes(ctx context.Context, name function.Name, read func(function.Note)) {
 	reader := make(chan function.Note, pages)
 	d.mu.Lock()
 	e := d.entry(name)
 	past := slices.Clone(e.notes)
 	e.readers[reader] = struct{}{}
 	d.mu.Unlock()
-	defer d.leave(name, reader)
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(e.readers, reader)
+	}()
 	for _, note := range past {
 		read(note)
 	}
@@ -92,14 +145,6 @@ func (d *diary) watch(ctx context.Context, name function.Name, read func(functio
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func (d *diary) leave(name function.Name, reader chan function.Note) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if e := d.entries[name]; e != nil {
-		delete(e.readers, reader)
 	}
 }
 

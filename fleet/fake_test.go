@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,15 +16,18 @@ import (
 )
 
 // fakeEngine is a Docker engine in memory: containers that start, die and are
-// removed, and an event for each.
+// removed, and an event for each. TestContract holds it to what Docker does.
 type fakeEngine struct {
 	mu         sync.Mutex
 	count      int
 	containers map[string]function.Replica
+	specs      map[string]function.Function // of the containers
 	secrets    map[string]map[string][]byte // by function and revision
-	events     chan function.Name
+	events     map[chan function.Event]bool // of each that is subscribed
 	calls      []string
-	functions  []function.Function // what labels tell; nil means what the containers do
+	made       []function.Name // whose containers were made
+	pausedAt   map[string][]time.Time
+	pauseTakes time.Duration // for how much longer a pause or its end holds the container
 
 	// The host; zero means not known.
 	cpus   int
@@ -31,8 +35,12 @@ type fakeEngine struct {
 	swap   function.Swap
 
 	// What the engine does when asked; nil means it succeeds at once.
-	image   func(ctx context.Context, reference string) (string, error)
-	start   func(f function.Function) error
+	image func(ctx context.Context, reference string) (string, error)
+	start func(f function.Function) error
+
+	imageConfig func(reference string) *function.ImageConfig
+	// prepare is await with all that it is told, in its place.
+	prepare func(ctx context.Context, replica function.Replica, ready function.Readiness, tell func(string)) error
 	await   func(ctx context.Context, replica function.Replica) error
 	stop    func() error
 	pause   func(id string) error
@@ -47,23 +55,26 @@ type fakeEngine struct {
 }
 
 func newFakeEngine() *fakeEngine {
-	return &fakeEngine{containers: map[string]function.Replica{}, secrets: map[string]map[string][]byte{}, events: make(chan function.Name, 100000), cut: make(chan struct{})}
+	return &fakeEngine{
+		containers: map[string]function.Replica{}, specs: map[string]function.Function{}, secrets: map[string]map[string][]byte{},
+		pausedAt: map[string][]time.Time{}, events: map[chan function.Event]bool{}, cut: make(chan struct{}),
+	}
 }
 
 func (e *fakeEngine) record(format string, args ...any) {
 	e.calls = append(e.calls, fmt.Sprintf(format, args...))
 }
 
-func (e *fakeEngine) Capacity(context.Context) (int, int64, error) {
+func (e *fakeEngine) Capacity(ctx context.Context) (int, int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.cpus, e.memory, nil
+	return e.cpus, e.memory, e.reach(ctx)
 }
 
-func (e *fakeEngine) Swap(context.Context) (function.Swap, error) {
+func (e *fakeEngine) Swap(ctx context.Context) (function.Swap, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.swap, nil
+	return e.swap, e.reach(ctx)
 }
 
 // lastCalls returns up to n of the last calls that changed something.
@@ -79,26 +90,90 @@ func (e *fakeEngine) setSwap(swap function.Swap) {
 	e.swap = swap
 }
 
-func (e *fakeEngine) Memory(context.Context, string) (int64, error) { return 100 << 20, nil }
-
-func (e *fakeEngine) Reclaim(_ context.Context, id string, memory int64) error {
-	e.note("reclaim %s but for %d MiB", id, memory>>20)
-	return nil
-}
-
-func (e *fakeEngine) Restore(_ context.Context, id string, spec function.Spec) error {
-	e.note("restore %s to %s", id, spec.Limits.Memory)
-	return nil
-}
-
-func (e *fakeEngine) Prepare(context.Context) error              { return nil }
-func (e *fakeEngine) Check(context.Context, function.Spec) error { return nil }
-
-func (e *fakeEngine) Image(ctx context.Context, reference string) (string, error) {
-	if e.image != nil {
-		return e.image(ctx, reference)
+func (e *fakeEngine) Memory(ctx context.Context, id string) (int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if replica, err := e.find(ctx, id); errors.Is(err, function.ErrNotFound) || err == nil && !lives(replica) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
 	}
-	return "sha256:" + reference, nil
+	return 100 << 20, nil
+}
+
+func (e *fakeEngine) Reclaim(ctx context.Context, id string, memory int64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.record("reclaim %s but for %d MiB", id, memory>>20)
+	_, err := e.find(ctx, id)
+	return err
+}
+
+func (e *fakeEngine) Restore(ctx context.Context, id string, spec function.Spec) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	memory := ""
+	if spec.Limits != nil {
+		memory = spec.Limits.Memory
+	}
+	e.record("restore %s to %s", id, memory)
+	_, err := e.find(ctx, id)
+	return err
+}
+
+func (e *fakeEngine) Prepare(context.Context) error { return nil }
+
+func (e *fakeEngine) Check(_ context.Context, spec function.Spec) error {
+	if err := checkReference(spec.Image); err != nil {
+		return err
+	}
+	for i, constraint := range spec.Constraints {
+		if constraint != "node.platform.os==linux" {
+			return function.Invalid(fmt.Sprintf("constraints[%d]", i), "%q does not hold on this machine", constraint)
+		}
+	}
+	return nil
+}
+
+func checkReference(image string) error {
+	if strings.Contains(image, " ") {
+		return function.Invalid("image", "%q is not an image reference", image)
+	}
+	return nil
+}
+
+// goneImage is an image that is not on the engine.
+const goneImage = "sha256:gone"
+
+func (e *fakeEngine) Image(ctx context.Context, f function.Function) (function.Image, error) {
+	e.mu.Lock()
+	err := e.reach(ctx)
+	e.mu.Unlock()
+	if err != nil {
+		return function.Image{}, err
+	}
+	if err := checkReference(f.Image); err != nil {
+		return function.Image{}, err
+	}
+	if f.ImageID == goneImage {
+		return function.Image{}, function.NotFound("image %q is no longer there", f.Image)
+	}
+	if f.ImageID != "" {
+		return function.Image{ID: f.ImageID, Digest: f.ImageDigest, Config: e.says(f.Image)}, nil
+	}
+	if e.image != nil {
+		id, err := e.image(ctx, f.Image)
+		return function.Image{ID: id, Config: e.says(f.Image)}, err
+	}
+	return function.Image{ID: "sha256:" + f.Image, Config: e.says(f.Image)}, nil
+}
+
+// says is what an image says of its containers.
+func (e *fakeEngine) says(reference string) *function.ImageConfig {
+	if e.imageConfig != nil {
+		return e.imageConfig(reference)
+	}
+	return &function.ImageConfig{}
 }
 
 // leave has the engine answer nothing until comeBack.
@@ -115,15 +190,31 @@ func (e *fakeEngine) comeBack() {
 	e.away, e.cut = false, make(chan struct{})
 }
 
-// reach fails while the engine is away. The caller holds mu.
-func (e *fakeEngine) reach() error {
+// reach fails while the engine is away, and when ctx has ended. The caller holds mu.
+func (e *fakeEngine) reach(ctx context.Context) error {
 	if e.away {
 		return function.Unavailable(nil, "no Docker engine answers")
 	}
-	return nil
+	return ctx.Err()
 }
 
-func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Replica, error) {
+// find returns a container. The caller holds mu.
+func (e *fakeEngine) find(ctx context.Context, id string) (function.Replica, error) {
+	if err := e.reach(ctx); err != nil {
+		return function.Replica{}, err
+	}
+	replica, ok := e.containers[id]
+	if !ok {
+		return function.Replica{}, fmt.Errorf("no such container %q: %w", id, function.ErrNotFound)
+	}
+	return replica, nil
+}
+
+func lives(replica function.Replica) bool {
+	return replica.State == function.Running || replica.State == function.Paused
+}
+
+func (e *fakeEngine) Start(ctx context.Context, f function.Function) (function.Replica, error) {
 	if e.start != nil {
 		if err := e.start(f); err != nil {
 			return function.Replica{}, err
@@ -132,19 +223,42 @@ func (e *fakeEngine) Start(_ context.Context, f function.Function) (function.Rep
 	time.Sleep(200 * time.Millisecond)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reach(); err != nil {
+	if err := e.reach(ctx); err != nil {
 		return function.Replica{}, err
 	}
+	if f.ImageID == goneImage {
+		return function.Replica{}, function.NotFound("image %q is no longer there", f.Image)
+	}
+	if _, put := e.secrets[secretsKey(f.ID(), f.Revision)]; len(f.Secrets) > 0 && !put {
+		return function.Replica{}, function.Unavailable(nil, "the secrets of %q are no longer there", f.ID())
+	}
 	e.count++
+	e.made = append(e.made, f.ID())
 	id := fmt.Sprintf("c%d", e.count)
 	replica := function.Replica{
 		ID: id, Instance: f.ID().String() + "." + id, Function: f.ID(), Revision: f.Revision,
-		Address: netip.MustParseAddrPort("10.0.0.1:8080"), State: function.Running, CreatedAt: time.Now().Add(e.clock),
+		Address: addressOf(e.count), State: function.Running, CreatedAt: time.Now().Add(e.clock).Truncate(time.Second),
 	}
-	e.containers[id] = replica
+	e.containers[id], e.specs[id] = replica, f
 	e.record("start %s of revision %d", id, f.Revision)
-	e.events <- f.ID()
+	e.tell(replica)
 	return replica, nil
+}
+
+func addressOf(number int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(number >> 16), byte(number >> 8), byte(number)}), 8080)
+}
+
+// tell sends the event of a change that a list shows. The caller holds mu.
+func (e *fakeEngine) tell(replica function.Replica) {
+	e.broadcast(function.Event{Function: replica.Function})
+}
+
+// broadcast tells all who are subscribed. It requires mu.
+func (e *fakeEngine) broadcast(event function.Event) {
+	for events := range e.events {
+		events <- event
+	}
 }
 
 // Stop takes a while, in which the container is said to have died.
@@ -154,47 +268,96 @@ func (e *fakeEngine) Stop(ctx context.Context, id string, _ time.Duration) error
 			return err
 		}
 	}
-	if err := e.set(id, function.Exited); err != nil {
+	e.mu.Lock()
+	replica, err := e.find(ctx, id)
+	if err == nil && lives(replica) {
+		e.enter(replica, function.Exited)
+	}
+	e.mu.Unlock()
+	if err != nil && !errors.Is(err, function.ErrNotFound) {
 		return err
 	}
 	time.Sleep(100 * time.Millisecond)
 	return e.Remove(ctx, id)
 }
 
-func (e *fakeEngine) Remove(_ context.Context, id string) error {
+// Remove kills what lives.
+func (e *fakeEngine) Remove(ctx context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reach(); err != nil {
+	replica, err := e.find(ctx, id)
+	if errors.Is(err, function.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	if replica, ok := e.containers[id]; ok {
-		delete(e.containers, id)
-		e.record("remove %s", id)
-		e.events <- replica.Function
+	if lives(replica) {
+		e.enter(replica, function.Exited)
 	}
+	delete(e.containers, id)
+	delete(e.specs, id)
+	e.record("remove %s", id)
+	e.tell(replica)
 	return nil
 }
 
-func (e *fakeEngine) Pause(_ context.Context, id string) error {
+func (e *fakeEngine) Pause(ctx context.Context, id string) error {
 	time.Sleep(7 * time.Millisecond)
 	e.note("pause %s", id)
 	if e.pause != nil {
 		return e.pause(id)
 	}
-	return e.set(id, function.Paused)
+	return e.turn(ctx, id, function.Running, function.Paused)
 }
 
-func (e *fakeEngine) Usage(context.Context, function.Name) (function.Usage, error) {
-	return function.Usage{Millicores: 1000}, nil
+func (e *fakeEngine) Usage(ctx context.Context, name function.Name) (function.Usage, error) {
+	replicas, err := e.Replicas(ctx, name)
+	if !slices.ContainsFunc(replicas, lives) {
+		return function.Usage{}, err
+	}
+	return function.Usage{Millicores: 1000, MemoryBytes: 100 << 20}, err
 }
 
 func (e *fakeEngine) Unpause(ctx context.Context, id string) error {
-	time.Sleep(7 * time.Millisecond)
+	e.mu.Lock()
+	takes := e.pauseTakes
+	e.mu.Unlock()
+	time.Sleep(7*time.Millisecond + takes)
 	e.note("unpause %s", id)
 	if e.unpause != nil {
 		return e.unpause(ctx)
 	}
-	return e.set(id, function.Running)
+	return e.turn(ctx, id, function.Paused, function.Running)
+}
+
+// turn changes the state of a container, which must be in another.
+func (e *fakeEngine) turn(ctx context.Context, id string, from, to function.State) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	replica, err := e.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if replica.State != from {
+		return fmt.Errorf("container %q is %s, not %s: %w", id, replica.State, from, function.ErrConflict)
+	}
+	e.enter(replica, to)
+	return nil
+}
+
+// enter notes a container's state, and tells of it. The caller holds mu.
+func (e *fakeEngine) enter(replica function.Replica, state function.State) {
+	replica.State = state
+	switch state {
+	case function.Paused:
+		e.pausedAt[replica.ID] = append(e.pausedAt[replica.ID], time.Now())
+	case function.Exited:
+		replica.Address = netip.AddrPort{}
+		e.broadcast(function.Event{Function: replica.Function, Died: replica.ID})
+	}
+	e.containers[replica.ID] = replica
+	e.tell(replica)
 }
 
 func (e *fakeEngine) note(format string, args ...any) {
@@ -203,16 +366,22 @@ func (e *fakeEngine) note(format string, args ...any) {
 	e.record(format, args...)
 }
 
-func (e *fakeEngine) Leave(_ context.Context, replica function.Replica, left bool) error {
+// Leave is told by no event.
+func (e *fakeEngine) Leave(ctx context.Context, replica function.Replica, left bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	found, ok := e.containers[replica.ID]
-	if !ok {
-		return errors.New("no such container")
+	found, err := e.find(ctx, replica.ID)
+	if errors.Is(err, function.ErrNotFound) {
+		return nil
 	}
-	found.Left = left
-	e.containers[replica.ID] = found
-	e.events <- replica.Function
+	if err != nil {
+		return err
+	}
+	found.Left, found.Instance = left, strings.TrimSuffix(found.Instance, ".left")
+	if left {
+		found.Instance += ".left"
+	}
+	e.containers[found.ID] = found
 	return nil
 }
 
@@ -234,46 +403,61 @@ func (e *fakeEngine) left() string {
 func (e *fakeEngine) set(id string, state function.State) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reach(); err != nil {
+	replica, err := e.find(context.Background(), id)
+	if err != nil {
 		return err
 	}
-	replica, ok := e.containers[id]
-	if !ok {
-		return errors.New("no such container")
-	}
-	replica.State = state
-	e.containers[id] = replica
-	e.events <- replica.Function
+	e.enter(replica, state)
 	return nil
 }
 
-func (e *fakeEngine) PostMortem(context.Context, string) (function.PostMortem, error) {
+func (e *fakeEngine) PostMortem(ctx context.Context, id string) (function.PostMortem, error) {
 	time.Sleep(5 * time.Millisecond)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reach(); err != nil {
+	replica, err := e.find(ctx, id)
+	if err != nil || lives(replica) {
 		return function.PostMortem{}, err
 	}
 	return function.PostMortem{ExitCode: 7, LastLines: []string{"boom"}}, nil
 }
 
-func (e *fakeEngine) PutSecrets(_ context.Context, f function.Function, values map[string][]byte) error {
+func secretsKey(name function.Name, revision uint64) string {
+	return fmt.Sprintf("%s/%d", name, revision)
+}
+
+func (e *fakeEngine) PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.secrets[fmt.Sprintf("%s/%d", f.ID(), f.Revision)] = maps.Clone(values)
+	if err := e.reach(ctx); err != nil {
+		return err
+	}
+	e.secrets[secretsKey(f.ID(), f.Revision)] = maps.Clone(values)
 	return nil
 }
 
-func (e *fakeEngine) SecretsOf(context.Context, string) (map[string][]byte, error) {
-	return map[string][]byte{"token": []byte("read back")}, nil
-}
-
-func (e *fakeEngine) RemoveSecrets(_ context.Context, name function.Name, keep map[uint64]bool) error {
+func (e *fakeEngine) SecretsOf(ctx context.Context, id string) (map[string][]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	replica, err := e.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.specs[id].Secrets) == 0 {
+		return map[string][]byte{}, nil
+	}
+	return maps.Clone(e.secrets[secretsKey(replica.Function, replica.Revision)]), nil
+}
+
+func (e *fakeEngine) RemoveSecrets(ctx context.Context, name function.Name, keep map[uint64]bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.reach(ctx); err != nil {
+		return err
+	}
 	maps.DeleteFunc(e.secrets, func(key string, _ map[string][]byte) bool {
 		for revision := range keep {
-			if key == fmt.Sprintf("%s/%d", name, revision) {
+			if key == secretsKey(name, revision) {
 				return false
 			}
 		}
@@ -284,45 +468,65 @@ func (e *fakeEngine) RemoveSecrets(_ context.Context, name function.Name, keep m
 
 // uses reports whether a container has the secrets of a function's revision.
 func (e *fakeEngine) uses(key string) bool {
-	for _, replica := range e.containers {
-		if key == fmt.Sprintf("%s/%d", replica.Function, replica.Revision) {
+	for id, replica := range e.containers {
+		if len(e.specs[id].Secrets) > 0 && key == secretsKey(replica.Function, replica.Revision) {
 			return true
 		}
 	}
 	return false
 }
 
-func (e *fakeEngine) SecretOwners(context.Context) ([]function.Name, error) {
+func (e *fakeEngine) SecretOwners(ctx context.Context) ([]function.Name, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var owners []function.Name
+	owners := map[function.Name]bool{}
 	for key := range e.secrets {
 		name, _, _ := strings.Cut(key, "/")
-		owners = append(owners, function.ParseName(name, function.DefaultNamespace))
+		owners[function.ParseName(name, function.DefaultNamespace)] = true
 	}
-	return owners, nil
+	return slices.Collect(maps.Keys(owners)), e.reach(ctx)
 }
 
-func (e *fakeEngine) Functions(context.Context) ([]function.Function, error) {
+// Functions describes each function by its newest revision that no rollback has left, and
+// what one has left as its Previous.
+func (e *fakeEngine) Functions(ctx context.Context) ([]function.Function, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.functions != nil {
-		return e.functions, nil
+	serving, left := map[function.Name]function.Function{}, map[function.Name]function.Function{}
+	for id, replica := range e.containers {
+		of := serving
+		if replica.Left {
+			of = left
+		}
+		f := of[replica.Function]
+		if replica.Revision > f.Revision {
+			f = e.specs[id]
+			f.Replicas, f.Answered = 0, replica.Left
+		}
+		if replica.Revision == f.Revision && lives(replica) {
+			f.Replicas++
+		}
+		of[replica.Function] = f
 	}
-	var found []function.Function
-	for _, replica := range e.containers {
-		found = append(found, function.Function{
-			Spec:     function.Spec{Name: replica.Function.Name, Namespace: replica.Function.Namespace, Image: "adopted", Secrets: []string{"token"}},
-			Revision: replica.Revision, Replicas: 1, ImageID: "sha256:adopted",
-		})
+	for name, f := range left {
+		latest, serves := serving[name]
+		if !serves {
+			serving[name] = f
+		} else if f.Revision > latest.Revision {
+			latest.Previous = f.Replaced()
+			serving[name] = latest
+		}
 	}
-	return found, nil
+	list := slices.Collect(maps.Values(serving))
+	slices.SortFunc(list, func(a, b function.Function) int { return strings.Compare(a.ID().String(), b.ID().String()) })
+	return list, e.reach(ctx)
 }
 
-func (e *fakeEngine) Replicas(_ context.Context, name function.Name) ([]function.Replica, error) {
+// Replicas lists the newest first.
+func (e *fakeEngine) Replicas(ctx context.Context, name function.Name) ([]function.Replica, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.reach(); err != nil {
+	if err := e.reach(ctx); err != nil {
 		return nil, err
 	}
 	var list []function.Replica
@@ -331,24 +535,36 @@ func (e *fakeEngine) Replicas(_ context.Context, name function.Name) ([]function
 			list = append(list, replica)
 		}
 	}
-	slices.SortFunc(list, func(a, b function.Replica) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortFunc(list, func(a, b function.Replica) int {
+		return cmp.Or(cmp.Compare(len(b.ID), len(a.ID)), cmp.Compare(b.ID, a.ID))
+	})
 	return list, nil
 }
 
+// Events tells what happens from now on, and nothing of what was before.
 func (e *fakeEngine) Events(ctx context.Context, subscribed func(), changed func(function.Event)) error {
+	events := make(chan function.Event, 100000)
 	e.mu.Lock()
-	cut, err := e.cut, e.reach()
+	cut, err := e.cut, e.reach(ctx)
+	if err == nil {
+		e.events[events] = true
+	}
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.events, events)
+	}()
 	subscribed()
 	for {
 		select {
 		case <-cut:
 			return function.Unavailable(nil, "the stream was cut")
-		case name := <-e.events:
-			changed(function.Event{Function: name})
+		case event := <-events:
+			changed(event)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -364,5 +580,5 @@ func (e *fakeEngine) running() []string {
 func (e *fakeEngine) secret(name string, revision uint64, key string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return string(e.secrets[fmt.Sprintf("%s.%s/%d", name, function.DefaultNamespace, revision)][key])
+	return string(e.secrets[secretsKey(function.Name{Name: name, Namespace: function.DefaultNamespace}, revision)][key])
 }

@@ -8,6 +8,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -15,21 +16,40 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
+	"faas-docker/function/clock"
 	"faas-docker/resolver"
 )
 
 // Store is where the fleet reads what should run and writes what it decided.
 type Store interface {
+	Functions
+	Namespaces
+}
+
+// Functions are the functions of a Store.
+type Functions interface {
+	Deployments
+	// Fresh reports whether the store has just been made: what runs is adopted then.
 	Fresh() bool
+	Adopt(functions []function.Function) error
 	Functions(namespace string) []function.Function
 	Function(name function.Name) (function.Function, error)
+	// Change changes a function unless change says no.
+	Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error)
+}
+
+// Deployments are what changes which functions there are, and their revisions.
+type Deployments interface {
 	Create(f function.Function) (function.Function, error)
 	Replace(name function.Name, change func(function.Function) function.Function) (function.Function, error)
 	Restore(name function.Name, change func(function.Function) (function.Function, error)) (function.Function, error)
-	Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error)
 	Delete(name function.Name) error
-	Adopt(functions []function.Function) error
+}
+
+// Namespaces are the namespaces of a Store, with their secrets.
+type Namespaces interface {
 	Namespace(name string) (function.Namespace, error)
 	DeleteNamespace(name string) error
 	Secret(namespace, name string) (function.Secret, error)
@@ -38,27 +58,56 @@ type Store interface {
 
 // Engine is what the fleet asks of Docker.
 type Engine interface {
+	Host
+	Images
+	Starter
+	Freezer
+	SecretsKeeper
+}
+
+// Host is the machine that the engine runs on.
+type Host interface {
+	// Prepare makes what functions need of the engine.
 	Prepare(ctx context.Context) error
 	Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error)
+	Swap(ctx context.Context) (function.Swap, error)
+	Usage(ctx context.Context, name function.Name) (function.Usage, error)
+	// Functions rebuilds what was deployed from the containers there are.
+	Functions(ctx context.Context) ([]function.Function, error)
+}
+
+// Images are the images of functions.
+type Images interface {
 	Check(ctx context.Context, spec function.Spec) error
-	Image(ctx context.Context, ref string) (id string, err error)
+	// Image resolves f.Image as its pull policy says or, where f.ImageID names an image
+	// already, has exactly that in place.
+	Image(ctx context.Context, f function.Function) (function.Image, error)
+}
+
+// Starter starts replicas and ends them.
+type Starter interface {
 	Start(ctx context.Context, f function.Function) (function.Replica, error)
 	Stop(ctx context.Context, id string, grace time.Duration) error
 	Remove(ctx context.Context, id string) error
+	PostMortem(ctx context.Context, id string) (function.PostMortem, error)
+	Leave(ctx context.Context, replica function.Replica, left bool) error
+}
+
+// Freezer freezes replicas, and has their memory on the host's swap meanwhile.
+type Freezer interface {
 	Pause(ctx context.Context, id string) error
 	Unpause(ctx context.Context, id string) error
-	Leave(ctx context.Context, replica function.Replica, left bool) error
-	Swap(ctx context.Context) (function.Swap, error)
 	Memory(ctx context.Context, id string) (int64, error)
 	Reclaim(ctx context.Context, id string, memory int64) error
 	Restore(ctx context.Context, id string, spec function.Spec) error
-	Usage(ctx context.Context, name function.Name) (function.Usage, error)
-	PostMortem(ctx context.Context, id string) (function.PostMortem, error)
+}
+
+// SecretsKeeper puts secrets where replicas read them.
+type SecretsKeeper interface {
 	PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error
 	SecretsOf(ctx context.Context, id string) (map[string][]byte, error)
 	RemoveSecrets(ctx context.Context, name function.Name, keep map[uint64]bool) error
 	SecretOwners(ctx context.Context) ([]function.Name, error)
-	Functions(ctx context.Context) ([]function.Function, error)
 }
 
 // Config is what the fleet needs. Store, Engine, Resolver and Logger are
@@ -69,44 +118,46 @@ type Config struct {
 	Resolver *resolver.Resolver
 	Logger   hclog.Logger
 
-	// DeployWait bounds how long a deployment waits for its image before it is
-	// answered and the pull goes on by itself. Zero means 20 s.
-	DeployWait time.Duration
 	// StartTimeout bounds the time from a replica's start to its first answer.
 	// Zero means 60 s.
 	StartTimeout time.Duration
 	// DrainTimeout bounds the wait for the invocations of a replica that is to be
 	// stopped. Zero means 60 s.
 	DrainTimeout time.Duration
-	// Await returns when the replica answers, or else with what it last said when
-	// ctx ends; path is the health path that the user named, or empty. Nil means
-	// that it is asked over HTTP.
-	Await func(ctx context.Context, replica function.Replica, path string) error
-	// Ask returns nil when the replica, which runs, answers now, and else what it said;
-	// path is the health path that the user named, or empty. Nil means that it is
-	// asked over HTTP.
-	Ask func(ctx context.Context, replica function.Replica, path string) error
+}
+
+// Hooks are what a Fleet asks and tells others. They may be replaced before Run; those of a
+// new Fleet ask over HTTP, have no objection and tell nobody.
+type Hooks struct {
+	// Await returns when the replica is ready for calls, or else with what it last said
+	// when ctx ends; tell is called with what it says meanwhile.
+	Await func(ctx context.Context, replica function.Replica, ready function.Readiness, tell func(string)) error
+	// Ask returns nil when the replica, which runs, answers within the check's time, and else
+	// what it said.
+	Ask func(ctx context.Context, replica function.Replica, check function.Probe) error
 	// Judge refuses, with an ErrInvalid, a spec that asks the rest of the provider for
-	// what it cannot give. Nil means that nobody objects.
+	// what it cannot give.
 	Judge func(function.Spec) error
-	// Deleted is called after a function was deleted. Nil means nobody listens.
+	// Calls tells how often a function was called: that of a new Fleet, how often its replicas
+	// were lent since the program began.
+	Calls func(function.Name) uint64
+	// Deleted is called after a function was deleted.
 	Deleted func(function.Name)
 	// Rested is called when the number of functions that have no replica, and are
-	// started by their next call, changes. Nil means nobody listens.
+	// started by their next call, changes.
 	Rested func(change int)
 	// Wall is the time of day, by which the end of a rollback's window is written down;
-	// all else is counted by a clock that nobody can set. Nil means time.Now.
+	// all else is counted by the monotonic clock.
 	Wall func() time.Time
-	// Starts is how many containers may be in the making at a time. Zero means 8.
-	Starts int
 }
 
 // Fleet keeps every function as it should be. Make it with New and call Run; the
 // other methods are safe for concurrent use, before Run too.
 type Fleet struct {
 	Config
-	starts chan struct{} // one token per container in the making
-	diary  *diary
+	Hooks
+	starts *startQueue
+	*diary // its exported methods are the fleet's
 	ledger *ledger
 	ready  chan struct{} // closed when Run has begun
 
@@ -117,45 +168,38 @@ type Fleet struct {
 	group   sync.WaitGroup
 }
 
-// New returns a Fleet for every function in the store; it becomes the resolver's
-// Changed and Back hooks.
+// New returns a Fleet for every function in the store. Its Ring and Forgive are to be the
+// resolver's Changed and Back.
 func New(config Config) *Fleet {
-	config.DeployWait = orDefault(config.DeployWait, 20*time.Second)
-	config.StartTimeout = orDefault(config.StartTimeout, time.Minute)
-	config.DrainTimeout = orDefault(config.DrainTimeout, time.Minute)
-	config.Starts = orDefault(config.Starts, 8)
-	if config.Await == nil {
-		config.Await = awaitHTTP
-	}
-	if config.Wall == nil {
-		config.Wall = time.Now
-	}
-	if config.Ask == nil {
-		config.Ask = askHTTP
-	}
+	config.StartTimeout = cmp.Or(config.StartTimeout, time.Minute)
+	config.DrainTimeout = cmp.Or(config.DrainTimeout, time.Minute)
 	f := &Fleet{
-		Config:  config,
-		starts:  make(chan struct{}, config.Starts),
-		diary:   newDiary(),
-		ledger:  newLedger(),
+		Config: config,
+		Hooks: Hooks{
+			Await: awaitHTTP, Ask: askHTTP, Wall: time.Now,
+			Judge:   func(function.Spec) error { return nil },
+			Calls:   func(name function.Name) uint64 { return config.Resolver.Load(name).Invocations },
+			Deleted: func(function.Name) {}, Rested: func(int) {},
+		},
+		starts:  newStartQueue(mostStarts, func(name function.Name) bool { return config.Resolver.Load(name).Waiting > 0 }),
+		diary:   &diary{entries: map[function.Name]*entry{}},
+		ledger:  &ledger{pages: map[function.Name][]scale.Reserved{}, refused: map[function.Name]bool{}},
 		ready:   make(chan struct{}),
 		workers: map[function.Name]*worker{},
 	}
-	config.Resolver.Changed = f.ring
-	config.Resolver.Back = f.forgive
 	for _, known := range config.Store.Functions("") {
-		f.declare(known.Spec)
+		f.declare(known)
 	}
 	return f
 }
 
 // declare makes a function known to callers.
-func (f *Fleet) declare(spec function.Spec) {
-	policy, err := spec.CallPolicy()
+func (f *Fleet) declare(known function.Function) {
+	policy, err := known.Settings().CallPolicy()
 	if err != nil {
-		f.Logger.Error("call policy passed over", "function", spec.ID(), "err", err)
+		f.Logger.Error("call policy ignored", "function", known.ID(), "err", err)
 	}
-	f.Resolver.Declare(spec.ID(), policy)
+	f.Resolver.Declare(known.ID(), policy)
 }
 
 // Run makes the desired state so until ctx ends, then waits for what is under
@@ -167,11 +211,15 @@ func (f *Fleet) Run(ctx context.Context) {
 	}
 	f.survey()
 	for _, name := range f.Resolver.Names() {
-		f.ring(name)
+		f.Ring(name)
 	}
 	f.tidy(ctx)
 	close(f.ready)
-	f.group.Go(func() { f.watchHost(ctx) })
+	f.group.Go(func() {
+		for clock.Sleep(ctx, hostPause) == nil {
+			f.measureHost(ctx)
+		}
+	})
 	f.sample(ctx)
 	f.mu.Lock()
 	f.running = nil
@@ -184,7 +232,7 @@ func (f *Fleet) Run(ctx context.Context) {
 func (f *Fleet) tidy(ctx context.Context) {
 	owners, err := f.Engine.SecretOwners(ctx)
 	if err != nil {
-		f.Logger.Error("secrets that may be left over not looked for", "err", err)
+		f.Logger.Error("orphaned secret scan failed", "err", err)
 	}
 	for _, name := range owners {
 		f.tell(name, func(w *worker) { w.untidy = true })
@@ -201,14 +249,10 @@ func (f *Fleet) begin(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-	retry(ctx, func() error { return f.Engine.Prepare(ctx) }, func(err error, pause time.Duration) {
-		f.Logger.Error("engine cannot be prepared", "err", err, "retry_in", pause)
-	})
+	f.retry(ctx, "engine preparation failed", f.Engine.Prepare)
 	f.measureHost(ctx)
 	if f.Store.Fresh() {
-		retry(ctx, func() error { return f.adopt(ctx) }, func(err error, pause time.Duration) {
-			f.Logger.Error("containers cannot be adopted", "err", err, "retry_in", pause)
-		})
+		f.retry(ctx, "container adoption failed", f.adopt)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -216,12 +260,12 @@ func (f *Fleet) begin(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// ring tells the function's worker to look again. Before Run has begun nobody
-// listens; Run rings for all.
-func (f *Fleet) ring(name function.Name) { f.tell(name, nil) }
+// Ring tells the function's worker to look again. Rings before
+// Run has begun are lost; Run rings for all.
+func (f *Fleet) Ring(name function.Name) { f.tell(name, nil) }
 
-// forgive tells all workers that the engine is back, which was away since then.
-func (f *Fleet) forgive(away time.Time) {
+// Forgive tells all workers that the engine is back, which was away since then.
+func (f *Fleet) Forgive(away time.Time) {
 	for _, name := range f.Resolver.Names() {
 		f.tell(name, func(w *worker) { w.forgive(away.Add(-departure)) })
 	}
@@ -260,14 +304,14 @@ func (f *Fleet) dismiss(w *worker) bool {
 
 // retry repeats act with a growing pause, of at most five seconds, until it
 // succeeds or ctx ends.
-func retry(ctx context.Context, act func() error, failed func(error, time.Duration)) {
+func (f *Fleet) retry(ctx context.Context, failure string, act func(context.Context) error) {
 	for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
-		err := act()
+		err := act(ctx)
 		if err == nil {
 			return
 		}
-		failed(err, wait)
-		pause(ctx, wait)
+		f.Logger.Error(failure, "err", err, "retry_in", wait)
+		clock.Sleep(ctx, wait)
 	}
 }
 
@@ -284,12 +328,4 @@ func (f *Fleet) log(err error) func(message string, args ...any) {
 // time.
 func isAway(err error) bool {
 	return errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

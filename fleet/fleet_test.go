@@ -21,10 +21,17 @@ import (
 	"faas-docker/store"
 )
 
-// stuckStore is a store whose disk may be full.
+// stuckStore is a store whose disk may be full, or that may not be readable.
 type stuckStore struct {
 	*store.Store
-	full *atomic.Bool
+	full, blind *atomic.Bool
+}
+
+func (s stuckStore) Function(name function.Name) (function.Function, error) {
+	if s.blind.Load() {
+		return function.Function{}, function.Unavailable(nil, "the store cannot be read")
+	}
+	return s.Store.Function(name)
 }
 
 func (s stuckStore) Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {
@@ -42,6 +49,7 @@ type scene struct {
 	store  *store.Store
 	path   string
 	full   atomic.Bool  // the store's disk is
+	blind  atomic.Bool  // the store cannot be read
 	skew   atomic.Int64 // by how much the time of day was set, in ns
 }
 
@@ -58,7 +66,9 @@ func play(t *testing.T, arrange func(s *scene), act func(s *scene)) {
 			arrange(s)
 		}
 		r := resolver.New()
-		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger(), Await: s.await, Ask: s.ask, Wall: s.wall})
+		s.Fleet = New(Config{Store: stuckStore{s.store, &s.full, &s.blind}, Engine: s.engine, Resolver: r, Logger: hclog.NewNullLogger()})
+		s.Await, s.Ask, s.Wall = s.await, s.ask, s.wall
+		r.Changed, r.Back = s.Ring, s.Forgive
 		ctx, stop := context.WithCancel(t.Context())
 		var parts sync.WaitGroup
 		parts.Go(func() { r.Watch(ctx, s.engine, 30*time.Second, hclog.NewNullLogger()) })
@@ -88,19 +98,22 @@ func (s *scene) openStore() {
 	s.store = opened
 }
 
-func (s *scene) await(ctx context.Context, replica function.Replica, _ string) error {
+func (s *scene) await(ctx context.Context, replica function.Replica, ready function.Readiness, tell func(string)) error {
+	if s.engine.prepare != nil {
+		return s.engine.prepare(ctx, replica, ready, tell)
+	}
 	if s.engine.await != nil {
 		return s.engine.await(ctx, replica)
 	}
 	return nil
 }
 
-func (s *scene) ask(_ context.Context, replica function.Replica, path string) error {
+func (s *scene) ask(_ context.Context, replica function.Replica, check function.Probe) error {
 	s.engine.mu.Lock()
 	ask := s.engine.ask
 	s.engine.mu.Unlock()
 	if ask != nil {
-		return ask(replica, path)
+		return ask(replica, check.Path)
 	}
 	return nil
 }
@@ -541,7 +554,10 @@ func TestSilentReplica_IsGivenUpAndExplained(t *testing.T) {
 
 func TestRun_AdoptsWhatRunsWhenTheStoreIsNew(t *testing.T) {
 	play(t, func(s *scene) {
-		_, _ = s.engine.Start(s.t.Context(), function.Function{Spec: spec("figlet"), Revision: 41})
+		figlet := function.Function{Spec: spec("figlet"), Revision: 41}
+		figlet.Secrets = []string{"token"}
+		_ = s.engine.PutSecrets(s.t.Context(), figlet, map[string][]byte{"token": []byte("read back")})
+		_, _ = s.engine.Start(s.t.Context(), figlet)
 	}, func(s *scene) {
 		s.passes(time.Second)
 		s.wantRunning("c1")
@@ -552,6 +568,66 @@ func TestRun_AdoptsWhatRunsWhenTheStoreIsNew(t *testing.T) {
 		s.create(spec("next"))
 		if f, _ := s.store.Function(s.name("next")); f.Revision <= 41 {
 			t.Errorf("the next revision is %d, want more than the adopted one", f.Revision)
+		}
+	})
+}
+
+// Only a store that says so has deleted a function.
+func TestFleet_KeepsWhatRunsWhileTheStoreCannotBeRead(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(labelled("f", "com.openfaas.scale.min", "2"))
+		s.create(labelled("rests", "com.openfaas.scale.min", "0"))
+		s.passes(time.Second)
+		before := s.engine.running()
+		s.blind.Store(true)
+		for range 3 {
+			s.Ring(s.name("f"))
+			s.passes(20 * time.Second)
+		}
+		s.wantRunning(before...)
+		s.callTook("f")
+		if _, err := s.Create(s.t.Context(), spec("new")); !errors.Is(err, function.ErrUnavailable) {
+			s.t.Errorf("create: got %v, want an ErrUnavailable", err)
+		}
+		waits := make(chan time.Duration)
+		go func() { waits <- s.callTook("rests") }()
+		s.passes(time.Second)
+		s.blind.Store(false)
+		if took := <-waits; took > 10*time.Second {
+			s.t.Errorf("a call that came meanwhile took %s", took)
+		}
+		s.delete("f")
+		s.passes(10 * time.Second)
+		s.wantReady("rests", 1)
+		if left := s.engine.running(); len(left) != 1 {
+			s.t.Errorf("containers %v are left, want one", left)
+		}
+	})
+}
+
+// An image that was pruned is brought back, and the function is not blamed.
+func TestStart_OfAPrunedImageIsTriedAgainAtOnce(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		failures := 1
+		s.engine.start = func(function.Function) error {
+			if failures--; failures >= 0 {
+				return function.NotFound("image is no longer on this machine")
+			}
+			return nil
+		}
+		s.create(spec("figlet"))
+		s.passes(300 * time.Millisecond) // a start takes 200
+		s.wantReady("figlet", 1)
+		failures = 1000
+		if err := s.Scale(s.t.Context(), s.name("figlet"), 2); err != nil {
+			s.t.Fatal(err)
+		}
+		s.passes(time.Minute)
+		if tries := 1000 - failures; tries > 20 {
+			s.t.Errorf("a start that fails each time was tried %d times in a minute", tries)
+		}
+		if status, _ := s.Status(s.name("figlet")); !strings.Contains(status.Reason, "no longer on this machine") {
+			s.t.Errorf("got the reason %q, want why it does not start", status.Reason)
 		}
 	})
 }

@@ -1,11 +1,12 @@
 package fleet
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // ledger is who has reserved what of the host. Every worker keeps the page of its
@@ -24,13 +25,9 @@ type eviction struct {
 	scale.Reserved
 }
 
-func newLedger() *ledger {
-	return &ledger{pages: map[function.Name][]scale.Reserved{}, refused: map[function.Name]bool{}}
-}
-
-// write replaces a function's page. When that may have made room it returns who
-// was told that there is none.
-func (l *ledger) write(name function.Name, page []scale.Reserved) (hopeful []function.Name) {
+// write replaces a function's page. When that may have made room it returns the
+// functions that were refused.
+func (l *ledger) write(name function.Name, page []scale.Reserved) (refused []function.Name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.pages[name]
@@ -44,50 +41,46 @@ func (l *ledger) write(name function.Name, page []scale.Reserved) (hopeful []fun
 	if !roomier(before, page) {
 		return nil
 	}
-	return l.hopeful(name)
+	delete(l.refused, name) // it is about to look by itself
+	return l.takeRefused()
 }
 
 // roomier reports whether a page now reserves less than before, or more of it is
 // spare.
 func roomier(before, page []scale.Reserved) bool {
-	firm := func(page []scale.Reserved) (firm, all scale.Resources) {
+	sum := func(page []scale.Reserved) (firm, all scale.Resources) {
 		for _, r := range page {
-			all.CPU, all.Memory = all.CPU+r.CPU, all.Memory+r.Memory
+			all = all.Plus(r.Resources)
 			if r.Spare == scale.NoSpare {
-				firm.CPU, firm.Memory = firm.CPU+r.CPU, firm.Memory+r.Memory
+				firm = firm.Plus(r.Resources)
 			}
 		}
 		return firm, all
 	}
-	firmBefore, allBefore := firm(before)
-	firmNow, allNow := firm(page)
-	return firmNow.CPU < firmBefore.CPU || firmNow.Memory < firmBefore.Memory ||
-		allNow.CPU < allBefore.CPU || allNow.Memory < allBefore.Memory
+	less := func(a, b scale.Resources) bool { return a.CPU < b.CPU || a.Memory < b.Memory }
+	firmBefore, allBefore := sum(before)
+	firmNow, allNow := sum(page)
+	return less(firmNow, firmBefore) || less(allNow, allBefore)
 }
 
-// hopeful returns those who were refused, but for one, and forgets that they were.
-// It requires mu.
-func (l *ledger) hopeful(but function.Name) []function.Name {
-	var names []function.Name
-	for name := range l.refused {
-		if name != but {
-			names = append(names, name)
-			delete(l.refused, name)
-		}
-	}
+// takeRefused returns the functions that were refused, and clears their refusals. It requires
+// mu.
+func (l *ledger) takeRefused() []function.Name {
+	names := slices.Collect(maps.Keys(l.refused))
+	clear(l.refused)
 	return names
 }
 
 // resize sets what may be reserved in all. When that is more than before it
-// returns who was told that there is no room.
-func (l *ledger) resize(capacity scale.Resources) (hopeful []function.Name) {
+// returns the functions that were refused.
+func (l *ledger) resize(capacity scale.Resources) (refused []function.Name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.capacity == capacity {
 		return nil
 	}
 	l.capacity = capacity
-	return l.hopeful(function.Name{})
+	return l.takeRefused()
 }
 
 // admit reserves room for one more replica of a function. What has to make room
@@ -95,12 +88,8 @@ func (l *ledger) resize(capacity scale.Resources) (hopeful []function.Name) {
 func (l *ledger) admit(name function.Name, request scale.Resources, spare bool) (evicted []eviction, refusal string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	budget := scale.Budget{Capacity: l.capacity}
-	for _, page := range l.pages {
-		budget.Replicas = append(budget.Replicas, page...)
-	}
-	answer := scale.Admit(request, spare, budget)
-	if !answer.OK {
+	answer := scale.Admit(request, spare, l.budget(function.Name{}, nil))
+	if answer.Reason != "" {
 		l.refused[name] = true
 		return nil, answer.Reason
 	}
@@ -109,6 +98,27 @@ func (l *ledger) admit(name function.Name, request scale.Resources, spare bool) 
 	}
 	l.pages[name] = append(slices.Clone(l.pages[name]), scale.Reserved{Resources: request})
 	return evicted, ""
+}
+
+// lack says why there would be no room for one more replica if some of those of a function
+// had gone; empty when there is. Without a name none goes.
+func (l *ledger) lack(request scale.Resources, of function.Name, goes func(scale.Reserved) bool) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return scale.Admit(request, false, l.budget(of, goes)).Reason
+}
+
+// budget is the capacity and what is reserved of it, but for what goes of a function. It
+// requires mu.
+func (l *ledger) budget(of function.Name, goes func(scale.Reserved) bool) scale.Budget {
+	budget := scale.Budget{Capacity: l.capacity}
+	for owner, page := range l.pages {
+		if owner == of {
+			page = slices.DeleteFunc(slices.Clone(page), goes)
+		}
+		budget.Replicas = append(budget.Replicas, page...)
+	}
+	return budget
 }
 
 // strike takes a spare off the books. It requires mu.

@@ -3,12 +3,15 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // watched is a spec whose replicas are asked every two seconds.
@@ -98,7 +101,7 @@ func TestLiveness_ACheckThatAFreezeOverlapsCountsForNothing(t *testing.T) {
 		})
 		s.passes(10 * time.Second)
 		s.wantRunning("c1")
-		if got := s.warmth("figlet"); got != "asleep/paused" {
+		if got := s.warmth("figlet"); got != "frozen/paused" {
 			t.Errorf("it is %s", got)
 		}
 	})
@@ -123,6 +126,42 @@ func TestSuspect_OneThatAnsweredBeforeIsGivenUpSoon(t *testing.T) {
 		s.Resolver.Suspect(s.name("figlet"), "c1")
 		s.passes(7 * time.Second)
 		s.wantRunning("c2")
+		s.wantReady("figlet", 1)
+	})
+}
+
+// A provider without descriptors cannot ask: that says nothing of a replica.
+func TestLiveness_OwnErrorsSayNothing(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL} {
+		play(t, nil, func(s *scene) {
+			s.create(watched("figlet"))
+			s.asks(func(function.Replica, string) error { return fmt.Errorf("connect: %w", errno) })
+			s.passes(10 * time.Minute)
+			s.wantRunning("c1")
+			s.wantReady("figlet", 1)
+		})
+	}
+}
+
+// A replica that could not be asked at its start is asked on, however long that takes.
+func TestLiveness_OwnErrorsDoNotEndAStart(t *testing.T) {
+	var free atomic.Bool
+	arrange := func(s *scene) {
+		s.engine.await = func(ctx context.Context, _ function.Replica) error {
+			if free.Load() {
+				return nil
+			}
+			<-ctx.Done()
+			return fmt.Errorf("connect: %w", syscall.EMFILE)
+		}
+	}
+	play(t, arrange, func(s *scene) {
+		s.create(spec("figlet"))
+		s.passes(10 * time.Minute)
+		s.wantRunning("c1")
+		free.Store(true)
+		s.passes(5 * time.Minute)
+		s.wantRunning("c1")
 		s.wantReady("figlet", 1)
 	})
 }

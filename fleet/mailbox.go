@@ -31,8 +31,8 @@ func (b *mailbox) post(act func(*worker)) {
 	}
 }
 
-// take empties the mailbox. When nobody has rung since it did so last, the reader has to
-// end: the next one who rings starts another.
+// take empties the mailbox. When it has not been rung since the last time, the reader has to
+// end: the next ring starts another.
 func (b *mailbox) take() (mail []func(*worker), rung bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

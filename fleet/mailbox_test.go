@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"faas-docker/scale"
+	"faas-docker/fleet/scale"
 )
 
 // TestMailbox_HasOneReaderWhichMissesNothing: not when it is about to leave either. That

@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
+	"faas-docker/replica"
 	"faas-docker/resolver"
-	"faas-docker/scale"
 )
 
 // view is everything a worker knows when it decides.
@@ -13,8 +15,19 @@ type view struct {
 	now time.Time
 	// want is the function as it should be; nil when it was deleted.
 	want *function.Function
-	// members are its replicas as the resolver knows them, oldest first.
+	// members are its replicas as the resolver knows them, oldest first, and notes what is
+	// remembered of each.
 	members []resolver.Member
+	notes   map[string]*note
+	demand
+	progress
+	pinch
+	// previous is what is known of want.Previous.
+	previous wayBack
+}
+
+// demand is what the calls ask for.
+type demand struct {
 	// waiting is the number of callers in line.
 	waiting int
 	// policy and idleSince are what the autoscaler says of the function; needed is
@@ -22,38 +35,32 @@ type view struct {
 	policy    scale.Policy
 	needed    int
 	idleSince time.Time
-
-	// prepared is set when the wanted revision's image and secrets are in place.
-	prepared bool
-	// stale is set when running replicas still have an old secret.
-	stale bool
-	// The tasks under way: starting counts the containers of the wanted revision
-	// in the making, making those of any revision; probing are replicas that are
-	// asked whether they answer, changing those that are being frozen or thawed,
-	// leaving those that are being stopped or buried.
-	preparing bool
-	starting  int
-	making    int
-	probing   map[string]bool
-	changing  map[string]bool
-	leaving   map[string]bool
-	// notes are what is remembered of each replica.
-	notes map[string]*note
-	// notBefore is when the next start may be tried after failures.
-	notBefore time.Time
-	// checks are the replicas whose health is watched, and when each is to be asked
-	// next.
-	checks map[string]time.Time
-	// window is how long the replaced revision is kept, and wayEnds when that is over;
-	// previous is what is known of it while want.Previous names one.
-	window   time.Duration
-	wayEnds  time.Time
-	previous sustained
 }
 
-// sustained is what a worker knows of the revision that serves until the wanted one
+// progress is how far the wanted revision has come.
+type progress struct {
+	// prepared is set when its image and secrets are in place, and preparing while they are
+	// being put there.
+	prepared, preparing bool
+	// stale is set when running replicas still have an old secret.
+	stale bool
+	// starting counts its containers in the making, making those of any revision.
+	starting, making int
+	// queued are those in the making, by revision, that wait for their turn; superseded
+	// counts those of other revisions that the engine is at, until supersededUntil.
+	queued          map[uint64]int
+	superseded      int
+	supersededUntil time.Time
+	// notBefore is when the next start may be tried after failures.
+	notBefore time.Time
+}
+
+// wayBack is what is known of the revision before the wanted one, which serves until that
 // answers.
-type sustained struct {
+type wayBack struct {
+	// window is how long it is kept then, and ends when that is over.
+	window time.Duration
+	ends   time.Time
 	// starting counts its containers in the making.
 	starting int
 	// notBefore is when the next of its starts may be tried after failures.
@@ -66,21 +73,8 @@ type sustained struct {
 
 // plan is what to do now. The zero plan does nothing.
 type plan struct {
-	prepare bool
-	start   int // for the load
-	spares  int // beyond that, if there is room
-	probe   []function.Replica
-	check   []function.Replica // asked whether they still answer
-	freeze  []function.Replica
-	reclaim []function.Replica // their memory goes to swap
-	thaw    []function.Replica
-	doze    []function.Replica // paused ones that are lent from now on
-	keep    []function.Replica // taken out of rotation for a way back
-	regain  []function.Replica // no longer to be kept
-	retire  []function.Replica
-	bury    []resolver.Member
-	// sustain is how many replicas of the previous revision to start.
-	sustain int
+	starts
+	moves
 	// again is when to look again though nothing rings; zero means never.
 	again time.Time
 	// settled is set when the wanted revision answers in full and no other is left,
@@ -89,8 +83,40 @@ type plan struct {
 	// answered is set when the wanted revision is seen to take the calls for the first
 	// time.
 	answered bool
+	// ending is set while a replica is on its way out.
+	ending bool
 	// over is set when the function is deleted and nothing of it is left.
 	over bool
+}
+
+// starts are the replicas to start, and the queued starts to give up.
+type starts struct {
+	// prepare has the image and the secrets of the wanted revision put in place first.
+	prepare bool
+	// start is how many replicas of it to start for the load, and spares how many beyond
+	// that, if there is capacity; needed is set when calls need more than are ready.
+	start, spares int
+	needed        bool
+	// drop is how many of its queued starts to give up.
+	drop int
+	// sustain is how many replicas of the previous revision to start, and dropPrevious how
+	// many of its queued starts to give up.
+	sustain, dropPrevious int
+}
+
+// moves are what is to be done to replicas, each in the list of one thing.
+type moves struct {
+	probe       []resolver.Member
+	check       []resolver.Member // asked whether they still answer
+	freeze      []resolver.Member
+	reclaim     []resolver.Member // their memory goes to swap
+	thaw        []resolver.Member
+	adoptFrozen []resolver.Member // paused ones that are lent from now on
+	keep        []resolver.Member // taken out of rotation for a way back
+	unkeep      []resolver.Member // no longer to be kept
+	retire      []resolver.Member // to be drained, then stopped
+	stop        []resolver.Member
+	remove      []resolver.Member // those that have exited
 }
 
 // decide compares what should be with what is. It is the whole policy of the
@@ -100,142 +126,136 @@ func decide(v view) plan {
 	current, others := v.sort(&p)
 	if v.want == nil {
 		p.probe = nil
-		p.retire = append(p.retire, replicas(current)...)
-		p.retire = append(p.retire, replicas(others)...)
+		p.retire = slices.Concat(p.retire, current, others)
 		p.over = len(v.members) == 0 && v.making == 0 && !v.preparing
 		return p
 	}
+	others = p.discard(v, others)
 	warmth := scale.Warmth(v.warmthView(current))
+	p.drop = warmth.Drop
+	p.needed = v.isShort()
 	p.fill(v, warmth)
-	p.freeze, p.reclaim = pick(current, warmth.Freeze), pick(current, warmth.Reclaim)
+	p.freeze = slices.DeleteFunc(pick(current, warmth.Freeze), func(m resolver.Member) bool { return p.waits(v, v.note(m.ID).tempering.after) })
+	p.reclaim = pick(current, warmth.Reclaim)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
-	p.doze = append(v.dozing(current, warmth.Thaw), v.dozing(v.serving(others), nil)...)
-	p.regain = v.regained(current)
+	p.adoptFrozen = append(stalled(current, warmth.Thaw), stalled(v.serving(others), nil)...)
+	p.unkeep = which(current, isKept)
 	p.retire = append(p.retire, pick(current, warmth.Remove)...)
-	p.again = earlier(p.again, warmth.Again)
+	p.again = scale.Earlier(p.again, warmth.Again)
 	p.watch(v)
-	able := v.able(current)
+	able := able(current)
 	if !v.serves(able, others) {
-		p.sustainPrevious(v, others)
+		p.unkeep = append(p.unkeep, which(v.serving(others), isKept)...)
+		p.relieve(v, able, others)
+		p.roll(v, current, others)
+		p.sustainPrevious(v, able, others)
 		return p
 	}
-	p.answered = able > 0 && (!v.want.Answered || v.want.Previous != nil && v.want.Previous.Serving())
+	p.answered = able > 0 && (!v.want.Answered || v.want.Previous.Serving())
 	changes := warmth.Start + len(p.retire) + len(p.thaw)
 	left := p.replace(v, others)
 	p.settled = left == 0 && changes == 0
 	return p
 }
 
-// able counts the replicas of the wanted revision that can take calls: those that
-// are ready, or frozen.
-func (v view) able(current []resolver.Member) int {
-	able := 0
-	for _, m := range current {
-		if v.canTakeCalls(m) {
-			able++
-		}
-	}
-	return able
+// isShort reports whether the calls need more replicas than are ready, of any revision.
+func (v view) isShort() bool {
+	ready := which(v.members, func(m resolver.Member) bool { return m.IsLent() && !m.IsKept() })
+	return v.waiting > 0 || v.needed > len(ready)
 }
 
-func (v view) canTakeCalls(m resolver.Member) bool {
-	return m.Ready || m.Warmth == resolver.Asleep || m.State == function.Paused && !v.changing[m.ID]
+// able counts the replicas of the wanted revision that can take calls: those that
+// are ready, or frozen.
+func able(current []resolver.Member) int { return len(which(current, canTakeCalls)) }
+
+func canTakeCalls(m resolver.Member) bool {
+	return m.IsLent() || m.IsCold() || m.State == function.Paused && !m.IsChanging()
 }
 
 // serves reports whether the wanted revision can take the calls: as many of its
-// replicas as should be are able to. After a rollback one is enough, because
-// whoever goes back wants to be rid of what is there now.
+// replicas as should be are able to. After a rollback one is enough: the
+// user wants to be rid of the present revision. Without capacity for both there may be
+// fewer, when none is left of another revision.
 func (v view) serves(able int, others []resolver.Member) bool {
 	if v.isRollback(others) {
 		return able >= min(1, v.want.Replicas)
 	}
-	return able >= v.want.Replicas
+	return able >= v.want.Replicas || v.isRolling() && able > 0 && len(which(others, isKept)) == len(others)
 }
 
 func (v view) isRollback(others []resolver.Member) bool {
-	for _, m := range others {
-		if m.Revision > v.want.Revision {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(others, func(m resolver.Member) bool { return m.Revision > v.want.Revision })
 }
 
-// warmthView describes the replicas of the wanted revision to the scale room.
+// warmthView describes the replicas of the wanted revision to fleet/scale.
 func (v view) warmthView(current []resolver.Member) scale.WarmthView {
 	replicas := make([]scale.Warm, len(current))
 	for i, m := range current {
-		temperature := scale.Running
-		if m.Warmth == resolver.Asleep || m.State == function.Paused && m.Warmth == resolver.Awake {
-			temperature = scale.Frozen
-			if v.note(m.ID).reclaimed {
-				temperature = scale.Reclaimed
-			}
-		}
+		frozen := m.IsCold() || m.Phase == replica.Stalled
 		replicas[i] = scale.Warm{
-			ID: m.ID, Revision: m.Revision, Temperature: temperature, Changing: v.changing[m.ID],
-			Ready: m.Ready, InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.note(m.ID).since,
+			ID: m.ID, Frozen: frozen, Reclaimed: frozen && m.Memory == replica.MemoryReclaimed, Changing: m.IsChanging(),
+			Ready: m.IsLent(), InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.note(m.ID).since,
 		}
 	}
 	return scale.WarmthView{
-		Now: v.now, Policy: v.policy, Revision: v.want.Revision, Replicas: replicas,
-		Starting: v.starting, Want: v.want.Replicas, Busy: v.needed, Waiting: v.waiting, IdleSince: v.idleSince,
-		CanReclaim: true,
+		Now: v.now, Policy: v.policy, Replicas: replicas,
+		Starting: v.starting, Queued: v.queued[v.want.Revision], Want: v.want.Replicas, Busy: v.needed, Waiting: v.waiting, IdleSince: v.idleSince,
 	}
 }
 
 // pick returns the replicas that have these IDs, in their order.
-func pick(members []resolver.Member, ids []string) []function.Replica {
-	var list []function.Replica
+func pick(members []resolver.Member, ids []string) []resolver.Member {
+	var list []resolver.Member
 	for _, id := range ids {
-		for _, m := range members {
-			if m.ID == id {
-				list = append(list, m.Replica)
-			}
+		list = append(list, which(members, func(m resolver.Member) bool { return m.ID == id })...)
+	}
+	return list
+}
+
+// which returns those of the replicas of which something is true.
+func which(members []resolver.Member, is func(resolver.Member) bool) (list []resolver.Member) {
+	for _, m := range members {
+		if is(m) {
+			list = append(list, m)
 		}
 	}
 	return list
 }
 
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
+func isKept(m resolver.Member) bool { return m.IsKept() }
+
+func isEnding(m resolver.Member) bool { return m.IsEnding() }
+
+// waits reports whether something is not to be done before a moment that has not come yet, and
+// has the worker look again then.
+func (p *plan) waits(v view, before time.Time) bool {
+	if !v.now.Before(before) {
+		return false
 	}
-	return a
+	p.again = scale.Earlier(p.again, before)
+	return true
 }
 
 // sort puts each member where it belongs: to be buried, thawed or probed, and
 // among the live replicas of the wanted revision or of others.
 func (v view) sort(p *plan) (current, others []resolver.Member) {
 	for _, m := range v.members {
-		if v.isStranded(m) {
-			p.thaw = append(p.thaw, m.Replica)
+		if v.isStranded(m) && !p.waits(v, v.note(m.ID).tempering.after) {
+			p.thaw = append(p.thaw, m)
 		}
-		if v.leaving[m.ID] {
-			continue
-		}
-		if m.Withdrawn && m.State != function.Exited {
-			p.retire = append(p.retire, m.Replica) // once more: it could not be stopped
+		if m.IsEnding() || m.State == function.Exited || m.State == function.Created {
+			p.end(v, m)
 			continue
 		}
-		switch m.State {
-		case function.Exited:
-			p.bury = append(p.bury, m)
-			continue
-		case function.Created:
-			// Either one of ours is between create and start, or a provider died there.
-			if v.making == 0 {
-				p.bury = append(p.bury, m)
-			}
-			continue
+		switch idle := m.Operation == replica.NoOperation; m.State {
 		case function.Paused:
 			// Lent while it slept: the thaw is what its borrower waits for.
-			if m.Warmth == resolver.Waking && !v.changing[m.ID] {
-				p.thaw = append(p.thaw, m.Replica)
+			if m.IsThawing() && idle {
+				p.thaw = append(p.thaw, m)
 			}
 		case function.Running:
-			if !m.Ready && !v.probing[m.ID] && !v.changing[m.ID] && (!v.isShelved(m) || m.Recalled) {
-				p.probe = append(p.probe, m.Replica)
+			if !m.IsLent() && idle && (!v.isShelved(m) || m.Role == replica.Recalled) {
+				p.probe = append(p.probe, m)
 			}
 		}
 		if v.want != nil && m.Revision == v.want.Revision {
@@ -247,30 +267,39 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 	return current, others
 }
 
+// end stops a member that has had its time to drain, and removes one that has exited; not too
+// soon again when that has failed.
+func (p *plan) end(v view, m resolver.Member) {
+	switch {
+	case m.Operation != replica.NoOperation:
+	case m.Phase == replica.Draining && m.State != function.Exited:
+	case m.Phase == replica.Created && v.making > 0:
+		// One of ours may be between create and start; without any, a provider died there.
+	case p.waits(v, v.note(m.ID).ending.after):
+	case m.Phase == replica.Stopping && m.State != function.Exited:
+		p.stop = append(p.stop, m)
+	default:
+		p.remove = append(p.remove, m)
+	}
+}
+
+// ends reports whether a replica is on its way out, or is to go by this plan.
+func (p *plan) ends(v view) bool {
+	return len(p.retire)+len(p.stop)+len(p.remove) > 0 || slices.ContainsFunc(v.members, isEnding)
+}
+
 // fill starts what is missing, after the image and the secrets are in place, and
 // not before a failure's pause is over.
 func (p *plan) fill(v view, missing scale.WarmthPlan) {
-	if missing.Start+missing.Spares <= 0 && !v.stale {
-		return
-	}
-	if v.preparing {
-		return
-	}
-	if v.now.Before(v.notBefore) {
-		p.again = v.notBefore
-		return
-	}
-	if !v.prepared {
+	switch {
+	case missing.Start+missing.Spares <= 0 && !v.stale:
+	case v.preparing:
+	case v.superseded > 0:
+		p.again = scale.Earlier(p.again, v.supersededUntil)
+	case p.waits(v, v.notBefore):
+	case !v.prepared:
 		p.prepare = true
-		return
+	default:
+		p.start, p.spares = missing.Start, missing.Spares
 	}
-	p.start, p.spares = missing.Start, missing.Spares
-}
-
-func replicas(members []resolver.Member) []function.Replica {
-	list := make([]function.Replica, len(members))
-	for i, m := range members {
-		list[i] = m.Replica
-	}
-	return list
 }

@@ -1,9 +1,12 @@
 package fleet
 
 import (
+	"slices"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
+	"faas-docker/replica"
 	"faas-docker/resolver"
 )
 
@@ -21,13 +24,13 @@ func (v view) isShelved(m resolver.Member) bool {
 // was seen to answer, of the revision that was replaced.
 func (v view) keeps(m resolver.Member) bool {
 	previous := v.want.Previous
-	if previous == nil || m.Revision != previous.Revision || v.window <= 0 || !isLive(m) {
+	if previous == nil || m.Revision != previous.Revision || v.previous.window <= 0 || !isLive(m) {
 		return false
 	}
 	if previous.Serving() {
-		return m.Kept || v.canTakeCalls(m)
+		return m.IsKept() || canTakeCalls(m)
 	}
-	return v.now.Before(v.wayEnds)
+	return v.now.Before(v.previous.ends)
 }
 
 // replace takes what serves no longer out of rotation, to keep it or to stop it, and
@@ -37,17 +40,40 @@ func (p *plan) replace(v view, others []resolver.Member) (left int) {
 		switch {
 		case !v.keeps(m):
 			left++
-			p.retire = append(p.retire, m.Replica)
-		case !m.Kept:
-			p.keep = append(p.keep, m.Replica)
-		case !v.changing[m.ID] && m.Warmth == resolver.Awake:
+			p.retire = append(p.retire, m)
+		case !m.IsKept():
+			p.keep = append(p.keep, m)
+		case !m.IsChanging() && !m.IsCold() && !m.IsThawing():
 			p.cool(v, m)
 		}
 	}
-	if previous := v.want.Previous; previous != nil && v.now.Before(v.wayEnds) {
-		p.again = earlier(p.again, earlier(v.wayEnds, v.now.Add(clockCheck)))
+	if previous := v.want.Previous; previous != nil && v.now.Before(v.previous.ends) {
+		p.again = scale.Earlier(p.again, scale.Earlier(v.previous.ends, v.now.Add(clockCheck)))
 	}
 	return left
+}
+
+// discard stops the replicas of superseded revisions that do not take calls, so that they
+// never begin to, and returns the others.
+func (p *plan) discard(v view, others []resolver.Member) (left []resolver.Member) {
+	useless := func(m resolver.Member) bool { return v.isSuperseded(m) && !canTakeCalls(m) }
+	p.retire = append(p.retire, which(others, useless)...)
+	return slices.DeleteFunc(others, useless)
+}
+
+// isSuperseded reports whether a member belongs to a revision that is neither wanted nor
+// before the wanted one: it was updated before all of its replicas answered.
+func (v view) isSuperseded(m resolver.Member) bool {
+	previous := v.want.Previous
+	return !m.IsKept() && m.Revision != v.want.Revision && (previous == nil || m.Revision != previous.Revision)
+}
+
+// relieve stops the replicas of superseded revisions that take calls as soon as those of
+// the wanted one and of the one before can take all of them.
+func (p *plan) relieve(v view, able int, others []resolver.Member) {
+	if able+len(which(v.serving(others), canTakeCalls)) >= v.want.Replicas {
+		p.retire = append(p.retire, which(others, v.isSuperseded)...)
+	}
 }
 
 // cool freezes a kept replica: at once when its calls have ended, and when it was
@@ -57,40 +83,39 @@ func (p *plan) cool(v view, m resolver.Member) {
 	due := v.now
 	switch {
 	case m.State == function.Paused:
-		p.doze = append(p.doze, m.Replica)
+		p.adoptFrozen = append(p.adoptFrozen, m)
 		return
-	case m.Recalled && !m.Ready:
+	case m.Role == replica.Recalled && !m.IsLent():
 		// It could not be reached, and is asked whether it answers.
 		return
-	case m.Recalled && m.InFlight > 0:
+	case m.Role == replica.Recalled && m.InFlight > 0:
 		due = v.now.Add(recallRest)
-	case m.Recalled:
+	case m.Role == replica.Recalled:
 		due = m.LastUsed.Add(recallRest)
 	case m.InFlight > 0:
 		due = v.note(m.ID).kept.Add(v.previous.drain)
 	}
 	switch {
-	case v.now.Before(due):
-		p.again = earlier(p.again, due)
+	case p.waits(v, due):
 	case m.InFlight > 0:
-		p.retire = append(p.retire, m.Replica)
+		p.retire = append(p.retire, m)
 	default:
-		p.freeze = append(p.freeze, m.Replica)
+		p.freeze = append(p.freeze, m)
 	}
 }
 
 // isStranded reports whether a member was lent just before it was withdrawn, asleep:
 // it has to run for the call to end.
 func (v view) isStranded(m resolver.Member) bool {
-	return m.Withdrawn && m.State == function.Paused && m.InFlight > 0 && !v.changing[m.ID]
+	return m.IsLeaving() && m.State == function.Paused && m.InFlight > 0 && m.Operation == replica.NoOperation
 }
 
 // sustainPrevious replaces what is lost of the revision that still serves. More
 // than it had are started only when the wanted revision fails, one and what the
-// calls need.
-func (p *plan) sustainPrevious(v view, others []resolver.Member) {
+// calls need; starts that were queued before the update are given up.
+func (p *plan) sustainPrevious(v view, able int, others []resolver.Member) {
 	previous := v.want.Previous
-	if previous == nil || !previous.Serving() {
+	if !previous.Serving() {
 		return
 	}
 	wanted := min(previous.Replicas, v.want.Replicas)
@@ -98,54 +123,30 @@ func (p *plan) sustainPrevious(v view, others []resolver.Member) {
 		wanted = max(wanted, min(max(1, v.needed), v.want.Replicas))
 	}
 	alive := v.previous.starting + len(v.serving(others))
-	if alive >= wanted {
-		return
+	p.dropPrevious = max(0, min(alive-wanted, v.queued[previous.Revision]))
+	if v.isRolling() || v.want.StopsFirst() {
+		if !v.previous.failing {
+			return // what was stopped makes room
+		}
+		alive += able
 	}
-	if v.now.Before(v.previous.notBefore) {
-		p.again = earlier(p.again, v.previous.notBefore)
-		return
+	if alive < wanted && !p.waits(v, v.previous.notBefore) {
+		p.sustain = wanted - alive
 	}
-	p.sustain = wanted - alive
 }
 
 // serving picks the members of the revision that serves until the wanted one answers.
 func (v view) serving(others []resolver.Member) []resolver.Member {
-	previous := v.want.Previous
-	if previous == nil || !previous.Serving() {
+	if !v.want.Previous.Serving() {
 		return nil
 	}
-	var list []resolver.Member
-	for _, m := range others {
-		if m.Revision == previous.Revision {
-			list = append(list, m)
-		}
-	}
-	return list
+	return which(others, func(m resolver.Member) bool { return m.Revision == v.want.Previous.Revision })
 }
 
-// dozing picks the paused replicas that are not lent yet and not about to be
+// stalled picks the paused replicas that are not lent yet and not about to be
 // thawed, as after a restart of the provider.
-func (v view) dozing(current []resolver.Member, thawed []string) []function.Replica {
-	soon := map[string]bool{}
-	for _, id := range thawed {
-		soon[id] = true
-	}
-	var list []function.Replica
-	for _, m := range current {
-		if m.State == function.Paused && m.Warmth == resolver.Awake && !v.changing[m.ID] && !soon[m.ID] {
-			list = append(list, m.Replica)
-		}
-	}
-	return list
-}
-
-// regained picks those that were kept and are wanted again.
-func (v view) regained(current []resolver.Member) []function.Replica {
-	var list []function.Replica
-	for _, m := range current {
-		if m.Kept {
-			list = append(list, m.Replica)
-		}
-	}
-	return list
+func stalled(current []resolver.Member, thawed []string) []resolver.Member {
+	return which(current, func(m resolver.Member) bool {
+		return m.Phase == replica.Stalled && !m.IsChanging() && !slices.Contains(thawed, m.ID)
+	})
 }

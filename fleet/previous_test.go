@@ -3,12 +3,14 @@ package fleet
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
+	"faas-docker/replica"
 	"faas-docker/resolver"
-	"faas-docker/scale"
 )
 
 // callsPrevious borrows a replica of the revision before, for whoever asks for that.
@@ -52,7 +54,7 @@ func updated(t *testing.T, act func(s *scene)) {
 		s.passes(time.Second)
 		s.update(keeping("figlet:2"))
 		s.passes(time.Second)
-		if m := s.replica("figlet", "c1"); m.State != function.Paused || m.Warmth != resolver.Asleep {
+		if m := s.replica("figlet", "c1"); m.State != function.Paused || m.Phase != replica.Frozen {
 			t.Fatalf("c1 is %+v, want it frozen", m)
 		}
 		act(s)
@@ -66,8 +68,8 @@ func TestPrevious_ACallThawsItAndARestFreezesItAgain(t *testing.T) {
 			t.Fatalf("lent %s, waking=%t", lease.Replica().ID, lease.Waking())
 		}
 		s.passes(10 * time.Millisecond)
-		if m := s.replica("figlet", "c1"); m.State != function.Running || m.Warmth != resolver.Awake {
-			t.Errorf("c1 is %s and %s 10 ms after it was lent", m.State, m.Warmth)
+		if m := s.replica("figlet", "c1"); m.State != function.Running || m.Phase != replica.Ready {
+			t.Errorf("c1 is %s and %s 10 ms after it was lent", m.State, m.Phase)
 		}
 		// However long the call lasts: it is not one that the update has left.
 		s.passes(5 * time.Minute)
@@ -163,11 +165,35 @@ func TestPrevious_OneThatIsLentInTheMomentItGoesStillAnswers(t *testing.T) {
 	})
 }
 
+func TestPrevious_TheThawOfOneThatGoesIsTriedAgainAfterAPause(t *testing.T) {
+	updated(t, func(s *scene) {
+		var mended atomic.Bool
+		s.engine.unpause = func(context.Context) error {
+			if mended.Load() {
+				return s.engine.set("c1", function.Running)
+			}
+			return errors.New("cgroup is gone")
+		}
+		lease := s.callsPrevious("figlet")
+		s.Resolver.Withdraw(s.name("figlet"), "c1")
+		s.passes(20 * time.Second)
+		if asked := s.engine.countOf("unpause c1"); asked < 3 || asked > 8 {
+			t.Errorf("asked %d times for a thaw within 20 s", asked)
+		}
+		mended.Store(true)
+		s.passes(20 * time.Second)
+		if s.engine.isPaused("c1") {
+			t.Error("it is not thawed once that succeeds")
+		}
+		lease.Release()
+	})
+}
+
 func TestPrevious_OneThatCannotBeThawedIsGivenUp(t *testing.T) {
 	updated(t, func(s *scene) {
 		s.engine.unpause = func(context.Context) error { return errors.New("cgroup is gone") }
 		lost := make(chan string, 1)
-		s.Resolver.Lost = func(replica function.Replica, _ bool) { lost <- replica.ID }
+		s.Resolver.ThawFailed = func(replica function.Replica, _ bool) { lost <- replica.ID }
 		lease := s.callsPrevious("figlet")
 		if id := <-lost; id != "c1" {
 			t.Errorf("%s is lost", id)

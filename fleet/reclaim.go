@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
+	"faas-docker/replica"
+	"faas-docker/resolver"
 )
 
 // reclaimTimeout bounds the writing of a replica's memory to swap.
@@ -43,31 +45,26 @@ func limitOf(spec function.Spec) int64 {
 // reclaims reports whether the frozen replicas of a revision may have had their
 // memory reclaimed.
 func (w *worker) reclaims(revision uint64) bool {
-	policy, err := scale.Parse(w.specOf(revision))
+	policy, err := scale.Parse(w.deployment(revision).Spec)
 	return err == nil && policy.ReclaimAfter > 0
 }
 
 // reclaim puts most of a frozen replica's memory on the host's swap, if that is
 // wise now; else it is looked at again after as long a time.
-func (w *worker) reclaim(ctx context.Context, replica function.Replica) {
-	limit := limitOf(w.specOf(replica.Revision))
-	w.of(replica.ID).intact = false
-	w.changing[replica.ID] = true
-	w.task(func() func(*worker) {
+func (w *worker) reclaim(ctx context.Context, m resolver.Member) {
+	limit := limitOf(w.deployment(m.Revision).Spec)
+	w.operate(ctx, m.ID, replica.Reclaim, func() func(*worker) {
 		limited, cancel := context.WithTimeout(ctx, reclaimTimeout)
 		defer cancel()
-		freed, err := w.fleet.reclaim(limited, replica.ID, limit)
+		freed, err := w.fleet.reclaim(limited, m.ID, limit)
 		return func(w *worker) {
-			delete(w.changing, replica.ID)
-			w.of(replica.ID).since = time.Now()
-			switch {
-			case ctx.Err() != nil:
-			case err != nil:
-				w.fleet.Logger.Debug("memory not reclaimed", "function", w.name, "replica", replica.Instance, "err", err)
-			default:
-				w.of(replica.ID).reclaimed = true
-				w.fleet.Logger.Info("memory reclaimed", "function", w.name, "replica", replica.Instance, "bytes", freed)
+			w.of(m.ID).since = time.Now()
+			if err != nil {
+				w.fleet.Logger.Debug("memory not reclaimed", "function", w.name, "replica", m.Instance, "err", err)
+				return
 			}
+			w.tell(m.ID, replica.Event{Kind: replica.Swapped})
+			w.fleet.Logger.Info("memory reclaimed", "function", w.name, "replica", m.Instance, "bytes", freed)
 		}
 	})
 }
@@ -90,11 +87,11 @@ func (f *Fleet) reclaim(ctx context.Context, id string, limit int64) (freed int6
 
 // revive thaws a replica, after it got its memory back if it may have been without.
 // One that another provider process has frozen may have been.
-func (w *worker) revive(replica function.Replica) func(context.Context, string) error {
-	if w.of(replica.ID).intact || !w.reclaims(replica.Revision) {
+func (w *worker) revive(m resolver.Member) func(context.Context, string) error {
+	if m.Memory == replica.MemoryIntact || !w.reclaims(m.Revision) {
 		return w.fleet.Engine.Unpause
 	}
-	spec := w.specOf(replica.Revision)
+	spec := w.deployment(m.Revision).Spec
 	return func(ctx context.Context, id string) error {
 		if err := w.fleet.Engine.Restore(ctx, id, spec); err != nil {
 			return err

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // swappy is the swap of a host that memory can be reclaimed on.

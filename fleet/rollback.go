@@ -2,10 +2,11 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
 	"faas-docker/resolver"
-	"faas-docker/scale"
 )
 
 // Rollback goes back to the revision that served before the last update, as long as
@@ -27,7 +28,7 @@ func (f *Fleet) Rollback(ctx context.Context, name function.Name) error {
 	f.Logger.Info("function rolled back", "function", name, "from", from, "revision", restored.Revision, "image", restored.Image)
 	f.diary.explain(name, "")
 	f.diary.note(name, "rolled back to the revision before, from image "+restored.Image)
-	f.declare(restored.Spec)
+	f.declare(restored)
 	f.await(ctx, name)
 	return nil
 }
@@ -38,7 +39,7 @@ func (f *Fleet) rolledBack(current function.Function) (function.Function, error)
 		return current, function.Conflict("function %q cannot be rolled back: no revision before the present one is kept; the annotation %s of an update says for how long", name.Name, function.AnnotationRollback)
 	}
 	if f.kept(name, current.Previous.Revision) == 0 {
-		return current, function.Conflict("function %q cannot be rolled back: no replica of the revision before is left; deploy its image, %s, again", name.Name, current.Previous.Spec.Image)
+		return current, function.Conflict("function %q cannot be rolled back: no replica of the revision before is left; deploy its image again: %s", name.Name, exactImage(*current.Previous))
 	}
 	policy, err := scale.Parse(current.Previous.Spec)
 	if err != nil {
@@ -47,10 +48,22 @@ func (f *Fleet) rolledBack(current function.Function) (function.Function, error)
 	return current.RolledBack(policy.Deployed(current.Replicas)), nil
 }
 
+// exactImage names the image of a revision as exactly as is known: its tag may have moved
+// to another image since.
+func exactImage(p function.Previous) string {
+	switch {
+	case p.ImageDigest != "":
+		return p.ImageDigest
+	case p.ImageID != "":
+		return fmt.Sprintf("%s, as long as its ID is %s; if it is not, give that image a tag of its own with docker tag", p.Spec.Image, p.ImageID)
+	}
+	return p.Spec.Image
+}
+
 // await returns when the function's worker has looked and acted, or ctx ends.
 func (f *Fleet) await(ctx context.Context, name function.Name) {
 	acted := make(chan struct{})
-	if !f.tell(name, func(w *worker) { w.onlookers = append(w.onlookers, acted) }) {
+	if !f.tell(name, func(w *worker) { w.post(func(*worker) { close(acted) }) }) {
 		return
 	}
 	select {
@@ -61,15 +74,11 @@ func (f *Fleet) await(ctx context.Context, name function.Name) {
 
 // kept counts the replicas of a revision that could be gone back to.
 func (f *Fleet) kept(name function.Name, revision uint64) int {
-	count := 0
-	for _, m := range f.Resolver.Members(name) {
-		if m.Revision == revision && isLive(m) && (m.Ready || m.Kept || m.State == function.Paused) {
-			count++
-		}
-	}
-	return count
+	return len(which(f.Resolver.Members(name), func(m resolver.Member) bool {
+		return m.Revision == revision && isLive(m) && (m.IsLent() || m.IsKept() || m.State == function.Paused)
+	}))
 }
 
 func isLive(m resolver.Member) bool {
-	return !m.Withdrawn && (m.State == function.Running || m.State == function.Paused)
+	return !m.IsLeaving() && (m.State == function.Running || m.State == function.Paused)
 }

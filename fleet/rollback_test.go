@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // keeping is a spec that keeps the revision before it for ten minutes.
@@ -156,7 +156,7 @@ func TestRollback_BackAndForthWhileWhatWasLeftIsBeingFrozen(t *testing.T) {
 			if kept := s.kept("figlet"); kept != 1 {
 				t.Errorf("called %t: %d replicas kept, want the one that served until the update", called, kept)
 			}
-			if got := s.warmth("figlet"); got != "asleep/paused awake/running" {
+			if got := s.warmth("figlet"); got != "frozen/paused ready/running" {
 				t.Errorf("called %t: the replicas are %s", called, got)
 			}
 		})
@@ -188,8 +188,7 @@ func TestRollback_IsWhatAnotherProviderAdoptsWithoutAStore(t *testing.T) {
 			}
 		}
 		_ = s.engine.set("c2", function.Paused)
-		back.Previous = left.Replaced()
-		s.engine.functions = []function.Function{back}
+		_ = s.engine.Leave(s.t.Context(), function.Replica{ID: "c2"}, true)
 	}, func(s *scene) {
 		s.passes(time.Second)
 		if got := s.calledRevision("figlet"); got != 1 {
@@ -221,11 +220,27 @@ func TestRollback_WhenNoneIsLeftItIsRefused(t *testing.T) {
 		_ = s.engine.Remove(s.t.Context(), "c1")
 		s.passes(time.Second)
 		err := s.Rollback(s.t.Context(), s.name("figlet"))
-		if !errors.Is(err, function.ErrConflict) || !strings.Contains(err.Error(), "figlet:latest") {
+		if !errors.Is(err, function.ErrConflict) || !strings.Contains(err.Error(), "figlet:latest, as long as its ID is sha256:figlet:latest") {
 			t.Errorf("without a replica: %v, want a conflict that names the image", err)
 		}
 		s.wantReady("figlet", 1)
 	})
+}
+
+func TestRollback_TheImageOfTheRevisionBeforeIsNamedExactly(t *testing.T) {
+	spec := function.Spec{Image: "parrot:latest"}
+	for _, test := range []struct {
+		before function.Previous
+		want   string
+	}{
+		{function.Previous{Spec: spec, ImageID: "sha256:1", ImageDigest: "ghcr.io/x/parrot@sha256:2"}, "ghcr.io/x/parrot@sha256:2"},
+		{function.Previous{Spec: spec, ImageID: "sha256:1"}, "parrot:latest, as long as its ID is sha256:1; if it is not, give that image a tag of its own with docker tag"},
+		{function.Previous{Spec: spec}, "parrot:latest"},
+	} {
+		if got := exactImage(test.before); got != test.want {
+			t.Errorf("%+v: got %q, want %q", test.before, got, test.want)
+		}
+	}
 }
 
 func TestRollback_KeptReplicasTakeNoCallAndEndTheirOwn(t *testing.T) {
@@ -386,7 +401,7 @@ func TestUpdate_ThatFailsKeepsWhatServesWholeWhenItCrashes(t *testing.T) {
 		s.passes(time.Second)
 		ready := 0
 		for _, m := range s.Resolver.Members(s.name("figlet")) {
-			if m.Revision == 1 && m.Ready {
+			if m.Revision == 1 && m.IsLent() {
 				ready++
 			}
 		}
@@ -432,6 +447,29 @@ func TestUpdate_OfASleepingFunctionThatFailsWakesTheRevisionBefore(t *testing.T)
 	})
 }
 
+// What is kept while the function is at zero serves again when the new revision never answers.
+func TestUpdate_ThatFailsAndIsScaledToZeroWakesWhatWasKept(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.create(keeping("figlet:1"))
+		s.passes(time.Second)
+		s.engine.start = func(f function.Function) error {
+			if f.Revision > 1 {
+				return errors.New("no such command")
+			}
+			return nil
+		}
+		s.update(keeping("figlet:2"))
+		s.passes(time.Second)
+		if err := s.Scale(s.t.Context(), s.name("figlet"), 0); err != nil {
+			s.t.Fatal(err)
+		}
+		s.passes(10 * time.Second)
+		if got := s.calledRevision("figlet"); got != 1 {
+			t.Errorf("revision %d answers, want the one that was kept", got)
+		}
+	})
+}
+
 func TestUpdate_ThatFailsLeavesWhatSleptCallableAfterARestart(t *testing.T) {
 	play(t, func(s *scene) {
 		asleep := labelled("figlet", scale.LabelFreezeDuration, "10s")
@@ -455,7 +493,7 @@ func TestUpdate_ThatFailsLeavesWhatSleptCallableAfterARestart(t *testing.T) {
 			t.Errorf("revision %d answers, want the one before", got)
 		}
 		s.passes(time.Second)
-		if got := s.warmth("figlet"); got != "awake/running" {
+		if got := s.warmth("figlet"); got != "ready/running" {
 			t.Errorf("after a call it is %s", got)
 		}
 	})

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
-	"faas-docker/scale"
 )
 
 // samplePause is how often a function that is called is looked at: the windows of
@@ -38,7 +38,7 @@ func (f *Fleet) sample(ctx context.Context) {
 				active[name] = now
 			}
 			if now.Sub(active[name]) <= scale.StableWindow+samplePause {
-				f.ring(name)
+				f.Ring(name)
 			}
 			calls[name] = load.Invocations
 		}
@@ -46,7 +46,7 @@ func (f *Fleet) sample(ctx context.Context) {
 }
 
 // measure asks the engine, beside the worker, what the function's replicas consume,
-// if that is what it scales by. Tidings of an engine that does not answer are none.
+// if that is what it scales by. Usage is unknown while the engine is unreachable.
 func (w *worker) measure(ctx context.Context) {
 	if w.measuring || w.scaler.Policy().Rule != scale.CPU || time.Since(w.measured) < samplePause {
 		return
@@ -61,6 +61,14 @@ func (w *worker) measure(ctx context.Context) {
 			}
 		}
 	})
+}
+
+// sampleOf is what the autoscaler is told.
+func sampleOf(load function.Load, now time.Time, millicores float64, desired int) scale.Sample {
+	return scale.Sample{
+		At: now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations - load.InvocationsBefore,
+		CPUMillicores: millicores, Ready: load.Ready, Desired: desired,
+	}
 }
 
 // notMeasured is what the autoscaler is told when consumption is not known.

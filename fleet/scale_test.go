@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
 	"faas-docker/resolver"
-	"faas-docker/scale"
 )
 
 func labelled(name string, pairs ...string) function.Spec {
@@ -40,7 +40,7 @@ func (e *fakeEngine) countOf(prefix string) int {
 func (s *scene) warmth(name string) string {
 	words := []string{}
 	for _, m := range s.Resolver.Members(s.name(name)) {
-		words = append(words, m.Warmth.String()+"/"+m.State.String())
+		words = append(words, m.Phase.String()+"/"+m.State.String())
 	}
 	return strings.Join(words, " ")
 }
@@ -49,8 +49,9 @@ func (s *scene) call(name string) (took time.Duration) {
 	s.t.Helper()
 	began := time.Now()
 	lease, err := s.Resolver.Acquire(s.t.Context(), s.name(name))
-	if err != nil {
-		s.t.Fatalf("call %s: %v", name, err)
+	if err != nil { // not Fatalf: callers of their own goroutines call, too
+		s.t.Errorf("call %s: %v", name, err)
+		return time.Since(began)
 	}
 	took = time.Since(began)
 	lease.Release()
@@ -63,11 +64,11 @@ func TestFreeze_AfterTheDurationAndThawedByACallWithoutWaiting(t *testing.T) {
 		s.passes(5 * time.Second)
 		s.call("figlet")
 		s.passes(8 * time.Second)
-		if got := s.warmth("figlet"); got != "awake/running" {
+		if got := s.warmth("figlet"); got != "ready/running" {
 			t.Fatalf("8 s after the last call it is %s", got)
 		}
 		s.passes(3 * time.Second)
-		if got := s.warmth("figlet"); got != "asleep/paused" {
+		if got := s.warmth("figlet"); got != "frozen/paused" {
 			t.Fatalf("11 s after the last call it is %s", got)
 		}
 		if status, _ := s.Status(s.name("figlet")); status.Asleep != 1 || status.Reason != "" {
@@ -83,7 +84,7 @@ func TestFreeze_AfterTheDurationAndThawedByACallWithoutWaiting(t *testing.T) {
 		}
 		callers.Wait()
 		s.passes(time.Second)
-		if got := s.warmth("figlet"); got != "awake/running" {
+		if got := s.warmth("figlet"); got != "ready/running" {
 			t.Errorf("after the calls it is %s", got)
 		}
 		if thaws := s.engine.countOf("unpause"); thaws != 1 {
@@ -106,7 +107,7 @@ func TestFreeze_NeverWhileACallIsInFlight(t *testing.T) {
 		}
 		lease.Release()
 		s.passes(2 * time.Minute)
-		if got := s.warmth("figlet"); got != "asleep/paused" {
+		if got := s.warmth("figlet"); got != "frozen/paused" {
 			t.Errorf("two minutes after the call it is %s", got)
 		}
 	})
@@ -117,7 +118,7 @@ func TestThaw_OneThatFailsIsReplaced(t *testing.T) {
 		s.create(labelled("figlet", scale.LabelFreezeDuration, "1s"))
 		s.passes(time.Minute)
 		var lost []string
-		s.Resolver.Lost = func(replica function.Replica, untouched bool) {
+		s.Resolver.ThawFailed = func(replica function.Replica, untouched bool) {
 			lost = append(lost, fmt.Sprint(replica.ID, " ", untouched))
 		}
 		s.engine.unpause = func(context.Context) error { return errors.New("cgroup gone") }
@@ -142,11 +143,11 @@ func TestThawedByHand_TakesCallsAndIsFrozenAgain(t *testing.T) {
 			s.passes(before)
 			s.call("figlet")
 			s.passes(time.Second)
-			if got := s.warmth("figlet"); got != "awake/running" {
+			if got := s.warmth("figlet"); got != "ready/running" {
 				t.Errorf("called after it was thawed by hand it is %s", got)
 			}
 			s.passes(time.Minute)
-			if got := s.warmth("figlet"); got != "asleep/paused" {
+			if got := s.warmth("figlet"); got != "frozen/paused" {
 				t.Errorf("a minute later it is %s", got)
 			}
 		}
@@ -154,7 +155,7 @@ func TestThawedByHand_TakesCallsAndIsFrozenAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.passes(time.Minute)
-		if got := s.warmth("figlet"); got != "asleep/paused" {
+		if got := s.warmth("figlet"); got != "frozen/paused" {
 			t.Errorf("without a call it is %s a minute later", got)
 		}
 		s.wantRunning("c1")
@@ -177,7 +178,7 @@ func TestRestart_KeepsWhatIsFrozenFrozen(t *testing.T) {
 			t.Errorf("the first caller waited %v", took)
 		}
 		s.passes(time.Second)
-		if got := s.warmth("figlet"); got != "awake/running" {
+		if got := s.warmth("figlet"); got != "ready/running" {
 			t.Errorf("after a call it is %s", got)
 		}
 	})
@@ -356,5 +357,90 @@ func TestScale_ABurstIsNoticedAtOnce(t *testing.T) {
 		for _, lease := range leases {
 			lease.Release()
 		}
+	})
+}
+
+// Nobody calls any of these functions; the worker has to look by itself.
+func TestScale_WhatIsTooManyGoesWithoutACall(t *testing.T) {
+	of := func(pairs ...string) function.Spec { return labelled("f", pairs...) }
+	for _, test := range []struct {
+		name string
+		act  func(s *scene)
+		want int
+	}{
+		{"scaled by hand", func(s *scene) { s.create(of()); s.scaleTo("f", 7) }, 1},
+		{"scaled by hand, with bounds", func(s *scene) {
+			s.create(of("com.openfaas.scale.min", "2", "com.openfaas.scale.max", "9"))
+			s.scaleTo("f", 7)
+		}, 2},
+		{"a lower maximum", func(s *scene) {
+			s.create(of("com.openfaas.scale.min", "1", "com.openfaas.scale.max", "20"))
+			s.scaleTo("f", 9)
+			s.passes(2 * time.Second)
+			s.redeploy(of("com.openfaas.scale.min", "1", "com.openfaas.scale.max", "3"), 1)
+		}, 1},
+		{"a lower maximum with scaling off", func(s *scene) {
+			s.create(of("com.openfaas.scale.min", "9", "com.openfaas.scale.max", "9"))
+			s.passes(2 * time.Second)
+			s.redeploy(of("com.openfaas.scale.min", "2", "com.openfaas.scale.max", "2"), 1)
+		}, 2},
+		{"no labels any more", func(s *scene) {
+			s.create(of("com.openfaas.scale.min", "6"))
+			s.passes(2 * time.Second)
+			s.redeploy(of(), 1)
+		}, 1},
+		{"a burst long ago", func(s *scene) {
+			s.create(of("com.openfaas.scale.target", "1", "com.openfaas.scale.type", "capacity"))
+			s.passes(time.Second)
+			var leases []resolver.Lease
+			for range 8 {
+				lease, _ := s.Resolver.Acquire(s.t.Context(), s.name("f"))
+				leases = append(leases, lease)
+			}
+			s.passes(10 * time.Second)
+			for _, lease := range leases {
+				lease.Release()
+			}
+			s.wantReady("f", 9)
+		}, 1},
+		{"an alert that never ended", func(s *scene) {
+			s.create(of("com.openfaas.scale.max", "10", "com.openfaas.scale.factor", "50"))
+			_ = s.Alert(s.t.Context(), s.name("f"), true)
+		}, 1},
+		{"by processor time", func(s *scene) {
+			s.create(of("com.openfaas.scale.type", "cpu", "com.openfaas.scale.target", "2000"))
+			s.scaleTo("f", 5)
+		}, 1},
+		{"with a window", func(s *scene) {
+			s.create(of("com.openfaas.scale.type", "rps", "com.openfaas.scale.down.window", "5m"))
+			s.scaleTo("f", 5)
+		}, 1},
+		{"frozen ones", func(s *scene) { s.create(of("com.openfaas.scale.freeze-duration", "1s")); s.scaleTo("f", 5) }, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			play(t, nil, func(s *scene) {
+				test.act(s)
+				s.passes(7 * time.Minute)
+				status, err := s.Status(s.name("f"))
+				if err != nil || status.Replicas != test.want || status.Available() != test.want || len(s.engine.running()) != test.want {
+					t.Errorf("%d replicas are wanted and %d there (%v), want %d", status.Replicas, len(s.engine.running()), err, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestScale_WhatABurstHasLeftGoesAfterARestart(t *testing.T) {
+	before := func(s *scene) {
+		f := function.Function{Spec: spec("f"), Replicas: 10, ImageID: "sha256:f:latest", Answered: true}
+		if _, err := s.store.Create(f); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	play(t, before, func(s *scene) {
+		s.passes(30 * time.Second)
+		s.wantReady("f", 10)
+		s.passes(2 * time.Minute)
+		s.wantReady("f", 1)
 	})
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"fmt"
 
 	"faas-docker/function"
@@ -30,26 +29,24 @@ func (f *Fleet) List(namespace string) []function.Status {
 
 func (f *Fleet) status(deployed function.Function) function.Status {
 	status := function.Status{Function: deployed, Load: f.Resolver.Load(deployed.ID()), Reason: f.diary.reason(deployed.ID())}
+	status.Invocations = f.Calls(deployed.ID())
 	if deployed.Previous != nil {
 		status.Kept = f.kept(deployed.ID(), deployed.Previous.Revision)
 	}
-	if status.Reason == "" && status.Available() < deployed.Replicas {
-		status.Reason = "starting"
-		if deployed.ImageID == "" {
-			status.Reason = fmt.Sprintf("image %q is being fetched", deployed.Image)
-		}
+	updating := deployed.Previous.Serving() && f.Awaited(deployed.ID()) != ""
+	if status.Reason == "" && (status.Available() < deployed.Replicas || updating) {
+		status.Reason = f.starting(deployed)
 	}
 	return status
 }
 
-// Notes returns what the provider itself has to say about a function, oldest
-// first.
-func (f *Fleet) Notes(name function.Name) []function.Note { return f.diary.notes(name) }
-
-// WatchNotes hands every note about a function, past and then new, to read until
-// ctx ends.
-func (f *Fleet) WatchNotes(ctx context.Context, name function.Name, read func(function.Note)) {
-	f.diary.watch(ctx, name, read)
+// starting says what is waited for.
+func (f *Fleet) starting(deployed function.Function) string {
+	if deployed.ImageID == "" {
+		return fmt.Sprintf("image %q is being fetched", deployed.Image)
+	}
+	if awaited := f.Awaited(deployed.ID()); awaited != "" {
+		return "starting: " + awaited
+	}
+	return "starting"
 }
-
-func field(list string, index int) string { return fmt.Sprintf("%s[%d]", list, index) }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
+	"faas-docker/function/clock"
+	"faas-docker/replica"
 	"faas-docker/resolver"
 )
 
@@ -30,19 +34,43 @@ func (w *worker) task(act func() func(*worker)) {
 	})
 }
 
+// operate begins an operation on a replica, which is act beside the worker, unless another is
+// under way. What act returns is run by the worker when it is over, unless the program stops;
+// nil means that there is nothing to say.
+func (w *worker) operate(ctx context.Context, id string, op replica.Operation, act func() func(*worker)) (begun bool) {
+	if !w.fleet.Resolver.Begin(w.name, id, op) {
+		return false
+	}
+	w.task(func() func(*worker) {
+		done := act()
+		return func(w *worker) {
+			w.tell(id, replica.Event{Kind: replica.Finish, Operation: op})
+			if done != nil && ctx.Err() == nil {
+				done(w)
+			}
+		}
+	})
+	return true
+}
+
+// tell gives an event to a replica.
+func (w *worker) tell(id string, e replica.Event) { w.fleet.Resolver.Tell(w.name, id, e) }
+
 // prepare puts the image and the secrets of the wanted revision in place.
 func (w *worker) prepare(ctx context.Context) {
 	f, epoch, stale := w.last, w.epoch, w.stale
-	w.preparing = true
+	wanted, cancel := context.WithCancel(ctx)
+	w.preparing, w.cancelPreparing = f.Revision, cancel
 	w.task(func() func(*worker) {
+		defer cancel()
 		if stale {
 			w.fleet.refreshPrevious(ctx, f)
 		}
-		err := w.fleet.prepare(ctx, f)
+		err := w.fleet.prepare(wanted, f)
 		return func(w *worker) {
-			w.preparing = false
+			w.preparing = 0
 			if err != nil {
-				w.failedUnlessStopping(ctx, f.Revision, err)
+				w.failed(ctx, f.Revision, err)
 				return
 			}
 			if w.epoch == epoch {
@@ -53,21 +81,23 @@ func (w *worker) prepare(ctx context.Context) {
 }
 
 func (f *Fleet) prepare(ctx context.Context, wanted function.Function) error {
-	if wanted.ImageID == "" {
-		id, err := f.Engine.Image(ctx, wanted.Image)
+	image, err := f.Engine.Image(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	if wanted, err = f.setImage(wanted, image); err != nil {
+		return err
+	}
+	if len(wanted.Secrets) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	values := map[string][]byte{}
+	for _, name := range wanted.Secrets {
+		secret, err := f.Store.Secret(wanted.Namespace, name)
 		if err != nil {
 			return err
 		}
-		if wanted, err = f.setImage(wanted, id); err != nil {
-			return err
-		}
-	}
-	if len(wanted.Secrets) == 0 {
-		return nil
-	}
-	values, err := f.secretValues(wanted)
-	if err != nil {
-		return err
+		values[name] = secret.Value
 	}
 	return f.Engine.PutSecrets(ctx, wanted, values)
 }
@@ -79,143 +109,157 @@ func (f *Fleet) refreshPrevious(ctx context.Context, wanted function.Function) {
 		return
 	}
 	if err := f.prepare(ctx, wanted.Previous.Function()); err != nil && ctx.Err() == nil {
-		f.Logger.Warn("secrets of the revision before not refreshed", "function", wanted.ID(), "err", err)
+		f.Logger.Warn("secrets of the previous revision not refreshed", "function", wanted.ID(), "err", err)
 	}
 }
 
-// setImage writes down which image a revision means, unless another revision is
-// wanted by now.
-func (f *Fleet) setImage(wanted function.Function, id string) (function.Function, error) {
-	wanted.ImageID = id
-	_, err := f.Store.Change(wanted.ID(), func(stored function.Function) (function.Function, bool) {
+// setImage writes down which image a revision means, unless that is known or another
+// revision is wanted by now.
+func (f *Fleet) setImage(wanted function.Function, image function.Image) (function.Function, error) {
+	if image.Config == nil {
+		image.Config = wanted.ImageConfig
+	}
+	if wanted.ImageID == image.ID && wanted.ImageDigest == image.Digest && (wanted.ImageConfig != nil || image.Config == nil) {
+		return wanted, nil
+	}
+	if wanted.ImageID == "" {
+		f.noteImage(wanted.ID(), "image found", image)
+	}
+	wanted.ImageID, wanted.ImageDigest, wanted.ImageConfig = image.ID, image.Digest, image.Config
+	changed, err := f.Store.Change(wanted.ID(), func(stored function.Function) (function.Function, bool) {
 		same := stored.Revision == wanted.Revision
-		stored.ImageID = id
+		stored.ImageID, stored.ImageDigest, stored.ImageConfig = image.ID, image.Digest, image.Config
 		return stored, same
 	})
+	if err == nil {
+		f.declare(changed)
+	}
 	return wanted, err
-}
-
-func (f *Fleet) secretValues(wanted function.Function) (map[string][]byte, error) {
-	values := map[string][]byte{}
-	for _, name := range wanted.Secrets {
-		secret, err := f.Store.Secret(wanted.Namespace, name)
-		if err != nil {
-			return nil, err
-		}
-		values[name] = secret.Value
-	}
-	return values, nil
-}
-
-// startAll starts what is missing, as far as the host has room.
-func (w *worker) startAll(ctx context.Context, p plan) {
-	for range p.start {
-		if !w.admit(ctx, w.last, false) {
-			break
-		}
-	}
-	for range p.sustain {
-		if !w.admit(ctx, w.last.Previous.Function(), false) {
-			break
-		}
-	}
-	for range p.spares {
-		if !w.admit(ctx, w.last, true) {
-			break
-		}
-	}
 }
 
 // start makes one replica of a revision. What the wanted one needs is in place; of
 // the one before, it may have been removed by hand.
-func (w *worker) start(ctx context.Context, f function.Function, room room) {
+func (w *worker) start(ctx context.Context, f function.Function, admitted admission) {
 	prepared := f.Revision == w.last.Revision
-	w.starting[f.Revision]++
+	wanted, cancel := context.WithCancel(ctx)
+	m := &making{revision: f.Revision, cancel: cancel}
+	w.making = append(w.making, m)
 	w.task(func() func(*worker) {
-		room.await(ctx)
+		defer cancel()
+		release, err := w.fleet.awaitTurn(wanted, f, prepared, admitted)
 		began, listing := time.Now(), w.fleet.Resolver.Listing()
-		replica, err := w.fleet.startOne(ctx, f, prepared)
+		var replica function.Replica
+		if err == nil {
+			m.begin(release)
+			replica, err = w.fleet.Engine.Start(ctx, f)
+			m.release()
+		}
 		return func(w *worker) {
-			if w.starting[f.Revision]--; w.starting[f.Revision] == 0 {
-				delete(w.starting, f.Revision)
-			}
+			w.making = slices.DeleteFunc(w.making, func(other *making) bool { return other == m })
 			if err != nil {
 				w.startFailed(ctx, f, err)
 				return
 			}
 			w.fleet.Logger.Info("replica started", "function", w.name, "replica", replica.Instance, "image", f.Image, "took", time.Since(began).Round(time.Millisecond))
-			w.of(replica.ID).counted = true
+			w.of(replica.ID).counted, w.of(replica.ID).size = true, scale.Reservation(f.Spec)
 			w.fleet.Resolver.Add(replica, listing)
 		}
 	})
 }
 
-func (f *Fleet) startOne(ctx context.Context, wanted function.Function, prepared bool) (function.Replica, error) {
-	select {
-	case f.starts <- struct{}{}:
-		defer func() { <-f.starts }()
-	case <-ctx.Done():
-		return function.Replica{}, ctx.Err()
-	}
+// awaitTurn returns when a container may be made: there is room for it, what it needs is
+// in place, and it has a slot, which is to be given back. It gives up when ctx ends.
+func (f *Fleet) awaitTurn(ctx context.Context, wanted function.Function, prepared bool, admitted admission) (release func(), err error) {
+	admitted.await(ctx)
 	if !prepared {
 		if err := f.prepare(ctx, wanted); err != nil {
-			return function.Replica{}, err
+			return nil, err
 		}
 	}
-	return f.Engine.Start(ctx, wanted)
+	return f.starts.take(ctx, wanted.ID(), admitted.needed)
 }
 
 // startFailed forgets what was prepared, because the image or the secrets may
-// have been removed by hand: the next attempt puts both in place again.
+// have been removed by hand: the next attempt puts the same in place again.
 func (w *worker) startFailed(ctx context.Context, f function.Function, err error) {
-	if f.Revision == w.last.Revision {
-		w.prepared = 0
+	if errors.Is(err, context.Canceled) {
+		return // it is no longer wanted
 	}
-	if errors.Is(err, function.ErrNotFound) {
-		if _, storeErr := w.fleet.setImage(f, ""); storeErr != nil {
-			err = storeErr
+	if f.Revision == w.last.Revision {
+		known := w.prepared != f.Revision
+		w.prepared = 0
+		if errors.Is(err, function.ErrNotFound) && (known || w.backoff(f.Revision).pardon(time.Now())) {
+			w.note("%v: it is put back", err)
+			return
 		}
 	}
-	w.failedUnlessStopping(ctx, f.Revision, err)
+	w.failed(ctx, f.Revision, err)
 }
 
 // lived is how long a replica answered before it had to be given up; zero if it
 // never did.
-func (w *worker) lived(replica function.Replica) time.Duration {
-	if !w.of(replica.ID).admitted {
+func (w *worker) lived(m resolver.Member) time.Duration {
+	if !m.Answered {
 		return 0
 	}
-	return w.age(replica.ID)
+	return w.age(m.ID)
 }
 
-// failedUnlessStopping records a task's failure; one that only says that the
-// program stops is none.
-func (w *worker) failedUnlessStopping(ctx context.Context, revision uint64, err error) {
-	if ctx.Err() == nil {
-		w.failed(revision, 0, err.Error())
+// failed records and explains a task's failure; one that only says that the program
+// stops is none, nor is one of a revision that is no longer wanted.
+func (w *worker) failed(ctx context.Context, revision uint64, err error) {
+	if ctx.Err() == nil && w.isWanted(revision) {
+		b := w.backoff(revision)
+		b.fail(time.Now(), 0)
+		w.explain(err.Error(), b.notBefore, 0)
 	}
+}
+
+// isWanted reports whether a revision is in service, as the store says by now.
+func (w *worker) isWanted(revision uint64) bool {
+	wanted, err := w.fleet.Store.Function(w.name)
+	if err != nil {
+		return !errors.Is(err, function.ErrNotFound) && w.inService(revision)
+	}
+	return isInService(wanted, revision)
 }
 
 // probe waits until the replica answers and puts it into rotation.
-func (w *worker) probe(ctx context.Context, replica function.Replica) {
-	limit := w.patience(replica)
+func (w *worker) probe(ctx context.Context, m resolver.Member) {
+	if !w.fleet.Resolver.Begin(w.name, m.ID, replica.Probe) {
+		return
+	}
+	ready := w.readiness(m)
+	limit := ready.Delay + w.patience(m)
 	limited, cancel := context.WithTimeout(ctx, limit)
-	w.probing[replica.ID] = cancel
+	ended := false
+	w.of(m.ID).endProbe = func() { ended = true; cancel() }
 	began := time.Now()
-	path := w.specOf(replica.Revision).ReadyPath()
+	tell := func(what string) {
+		w.post(func(w *worker) {
+			w.hidden = w.hidden || ready.Upstream.Unknown
+			w.fleet.diary.await(w.name, m.Replica, what)
+		})
+	}
 	w.task(func() func(*worker) {
-		err := w.fleet.Await(limited, replica, path)
-		late := limited.Err() == context.DeadlineExceeded && ctx.Err() == nil
-		cancel()
+		err := w.fleet.Await(limited, m.Replica, ready, tell)
 		return func(w *worker) {
-			delete(w.probing, replica.ID)
+			late := err != nil && limited.Err() == context.DeadlineExceeded
+			w.fleet.diary.arrived(w.name, m.Replica)
+			if ended {
+				return // another may be under way
+			}
+			w.of(m.ID).stopProbe()
+			w.tell(m.ID, replica.Event{Kind: replica.Finish, Operation: replica.Probe})
 			switch {
-			case err == nil && w.fleet.Resolver.Admit(w.name, replica.ID):
-				w.of(replica.ID).admitted = true
-				w.note("replica %s is ready", replica.Instance)
-				w.fleet.Logger.Info("replica ready", "function", w.name, "replica", replica.Instance, "took", time.Since(began).Round(100*time.Microsecond))
+			case err == nil && w.fleet.Resolver.MarkReady(w.name, m.ID):
+				w.note("replica %s is ready", m.Instance)
+				w.fleet.Logger.Info("replica ready", "function", w.name, "replica", m.Instance, "took", time.Since(began).Round(100*time.Microsecond))
+			case late && function.IsExhausted(err):
+				// It is asked again: that it could not be says nothing of it.
+				w.fleet.Logger.Warn("replica not probed: no file descriptors left", "function", w.name, "replica", m.Instance, "err", err)
 			case late:
-				w.giveUp(ctx, replica, fmt.Sprintf("has run for %s without answering on port %d: %v", limit, replica.Address.Port(), err))
+				w.giveUp(ctx, m, fmt.Sprintf("has run for %s without answering on port %d: %v", limit, m.Address.Port(), err))
 			}
 		}
 	})
@@ -223,119 +267,97 @@ func (w *worker) probe(ctx context.Context, replica function.Replica) {
 
 // giveUp replaces a replica that runs but does not answer, after what it wrote was
 // read: nothing is left of it later.
-func (w *worker) giveUp(ctx context.Context, replica function.Replica, what string) {
-	reason := fmt.Sprintf("replica %s %s", replica.Instance, what)
-	w.fleet.Resolver.Withdraw(w.name, replica.ID)
-	w.leaving[replica.ID] = true
-	w.task(func() func(*worker) {
-		pm, pmErr := w.fleet.Engine.PostMortem(ctx, replica.ID)
-		if pmErr == nil {
+func (w *worker) giveUp(ctx context.Context, m resolver.Member, what string) {
+	reason := fmt.Sprintf("replica %s %s", m.Instance, what)
+	lived, patience := w.lived(m), time.Duration(0)
+	if lived > 0 {
+		patience = servedPatience
+	}
+	b := w.backoff(m.Revision)
+	b.fail(time.Now(), lived) // before its successor is thought of
+	w.drain(ctx, m, func() {
+		pm, err := w.fleet.Engine.PostMortem(ctx, m.ID)
+		if err == nil {
 			reason += lastWords(pm)
 		}
-		return func(w *worker) {
-			w.failed(replica.Revision, w.lived(replica), reason)
-			w.retire(ctx, replica)
-		}
+		w.post(func(w *worker) { w.explain(reason, b.notBefore, patience) })
 	})
 }
 
-// retire takes a replica out of rotation, lets its invocations end, and stops it.
-func (w *worker) retire(ctx context.Context, replica function.Replica) {
-	w.hold(ctx, replica, "replica not stopped", w.withdraw(ctx, replica))
-}
+// retire takes a replica out of rotation, and has it stopped when its invocations have ended.
+func (w *worker) retire(ctx context.Context, m resolver.Member) { w.drain(ctx, m, func() {}) }
 
-// withdraw takes a replica out of rotation for good, and returns what ends it.
-func (w *worker) withdraw(ctx context.Context, replica function.Replica) (end func() error) {
-	if cancel := w.probing[replica.ID]; cancel != nil {
-		cancel()
+// drain is retire; first is called before the invocations are waited for.
+func (w *worker) drain(ctx context.Context, m resolver.Member, first func()) {
+	if now, known := w.fleet.Resolver.Member(w.name, m.ID); !known || now.IsLeaving() {
+		return
 	}
-	w.untidy = w.untidy || replica.Revision != w.last.Revision
-	idle := w.fleet.Resolver.Withdraw(w.name, replica.ID)
-	spec := w.specOf(replica.Revision)
-	limit, grace := spec.DrainTimeout(w.fleet.DrainTimeout), spec.StopGrace()
-	return func() error {
-		if !drained(ctx, idle, limit) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			w.fleet.Logger.Warn("replica stopped with invocations in flight", "function", w.name, "replica", replica.Instance, "waited", limit)
-		}
-		if err := w.fleet.Engine.Stop(ctx, replica.ID, grace); err != nil {
-			return err
-		}
-		w.fleet.Logger.Info("replica stopped", "function", w.name, "replica", replica.Instance)
-		w.fleet.Resolver.Remove(w.name, replica.ID)
-		return nil
-	}
-}
-
-// drained reports whether the last invocation ended within limit, and before ctx.
-func drained(ctx context.Context, idle <-chan struct{}, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-idle:
-		return true
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return false
-	}
-}
-
-// hold runs act, which ends a replica, while nothing else touches it. After a
-// failure it is left alone for a while before it is looked at again.
-func (w *worker) hold(ctx context.Context, replica function.Replica, failure string, act func() error) {
-	w.leaving[replica.ID] = true
+	w.of(m.ID).stopProbe()
+	w.untidy = w.untidy || m.Revision != w.last.Revision
+	idle := w.fleet.Resolver.Withdraw(w.name, m.ID)
+	limit := w.deployment(m.Revision).Settings().DrainTimeout(w.fleet.DrainTimeout)
 	w.task(func() func(*worker) {
+		first()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		case <-time.After(limit):
+			w.fleet.Logger.Warn("drain timed out: replica stopped with invocations in flight", "function", w.name, "replica", m.Instance, "waited", limit)
+		}
+		return func(w *worker) { w.tell(m.ID, replica.Event{Kind: replica.Drained}) }
+	})
+}
+
+// stop stops a replica that has had its time to drain.
+func (w *worker) stop(ctx context.Context, m resolver.Member) {
+	grace := w.deployment(m.Revision).Settings().StopGrace()
+	w.end(ctx, m, "replica not stopped", func() error {
+		err := w.fleet.Engine.Stop(ctx, m.ID, grace)
+		if err == nil {
+			w.fleet.Logger.Info("replica stopped", "function", w.name, "replica", m.Instance)
+		}
+		return err
+	})
+}
+
+// end ends a replica by act. After a failure it is left alone for a while before it is tried
+// again.
+func (w *worker) end(ctx context.Context, m resolver.Member, failure string, act func() error) {
+	w.operate(ctx, m.ID, replica.End, func() func(*worker) {
 		err := act()
+		if err == nil {
+			w.fleet.Resolver.Remove(w.name, m.ID)
+			return nil
+		}
 		return func(w *worker) {
-			if err == nil || ctx.Err() != nil {
-				delete(w.leaving, replica.ID)
-				return
-			}
-			wait := w.of(replica.ID).endFailed(err)
-			w.fleet.log(err)(failure, "function", w.name, "replica", replica.Instance, "err", err, "retry_in", wait)
-			w.leaveAlone(ctx, replica, wait)
+			n := w.of(m.ID)
+			wait := n.ending.failed(err)
+			n.letGo()
+			w.fleet.log(err)(failure, "function", w.name, "replica", m.Instance, "err", err, "retry_in", wait)
 		}
 	})
 }
 
-// leaveAlone keeps a replica that could not be ended from being looked at for a while.
-func (w *worker) leaveAlone(ctx context.Context, replica function.Replica, wait time.Duration) {
-	w.task(func() func(*worker) {
-		pause(ctx, wait)
-		return func(w *worker) { delete(w.leaving, replica.ID) }
-	})
-}
-
-// bury asks what killed a replica, if that was unexpected, and removes what is
+// remove asks what killed a replica, if that was unexpected, and removes what is
 // left of it.
-func (w *worker) bury(ctx context.Context, m resolver.Member) {
-	replica, unexpected := m.Replica, w.wasWanted(m)
-	patience := time.Duration(0)
+func (w *worker) remove(ctx context.Context, m resolver.Member) {
+	unexpected, patience := w.wasWanted(m), time.Duration(0)
 	if !m.LastUsed.IsZero() {
 		patience = servedPatience
 	}
-	if cancel := w.probing[replica.ID]; cancel != nil {
-		cancel()
-	}
-	w.hold(ctx, replica, "replica not removed", func() error {
+	w.of(m.ID).stopProbe()
+	w.end(ctx, m, "replica not removed", func() error {
 		if unexpected {
-			w.inquire(ctx, replica, patience)
+			w.inquire(ctx, m.Replica, patience)
 		}
-		if err := w.fleet.Engine.Remove(ctx, replica.ID); err != nil {
-			return err
-		}
-		w.fleet.Resolver.Remove(w.name, replica.ID)
-		return nil
+		return w.fleet.Engine.Remove(ctx, m.ID)
 	})
 }
 
 func (w *worker) inquire(ctx context.Context, replica function.Replica, patience time.Duration) {
 	pm, err := w.fleet.Engine.PostMortem(ctx, replica.ID)
 	if err != nil {
-		w.fleet.log(err)("no post-mortem", "function", w.name, "replica", replica.Instance, "err", err)
+		w.fleet.log(err)("post-mortem failed", "function", w.name, "replica", replica.Instance, "err", err)
 		return
 	}
 	w.post(func(w *worker) {
@@ -359,14 +381,7 @@ func (w *worker) tidy(ctx context.Context, over bool) {
 			return nil
 		}
 		w.fleet.Logger.Error("old secrets not removed", "function", w.name, "err", err)
-		pause(ctx, time.Second)
+		clock.Sleep(ctx, time.Second)
 		return func(w *worker) { w.untidy = true }
 	})
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -2,14 +2,15 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
 
+	"faas-docker/fleet/scale"
 	"faas-docker/function"
 	"faas-docker/resolver"
-	"faas-docker/scale"
 )
 
 // worker keeps one function as it should be. Everything but its mailbox belongs
@@ -21,61 +22,68 @@ type worker struct {
 	mailbox
 	// alarm rings when time alone makes a difference; nil before the first.
 	alarm *time.Timer
+	// tasks counts those under way.
+	tasks int
 
 	// last is the function as it was last wanted; it outlives a deletion, for the
 	// sake of draining.
 	last function.Function
-	// prepared is the revision whose image and secrets are in place; zero is none.
-	prepared  uint64
-	preparing bool
+	provision
+	scaling
+	// notes are what is remembered of the replicas beyond their records.
+	notes map[string]*note
+	// hidden is set once a watchdog was seen to wait for a process of which the
+	// environment says nothing.
+	hidden bool
+	// seasoned is set when the worker has looked once.
+	seasoned bool
+	making   makings // containers that are not there yet
+	// backoffs space the starts of each revision.
+	backoffs map[uint64]*backoff
+	pinch    pinch
+	// way is how long there is a way back.
+	way way
+	// forgetful is set while the store does not take what is to be remembered of the
+	// revisions.
+	forgetful bool
+}
+
+// provision is what the revisions need on the engine: images and secrets.
+type provision struct {
+	// prepared is the revision that has all of it in place; zero is none.
+	prepared uint64
+	// preparing is the revision of which that is being put in place, if any; cancelPreparing no longer
+	// waits for its image.
+	preparing       uint64
+	cancelPreparing context.CancelFunc
 	// stale is set when running replicas may have an old secret; epoch counts how
 	// often it was set, so that a preparation under way does not clear it.
 	stale bool
 	epoch int
 	// untidy is set when secrets of old revisions may be left on the engine.
-	untidy   bool
-	starting map[uint64]int                // containers in the making, by revision
-	probing  map[string]context.CancelFunc // asked whether they answer
-	changing map[string]bool               // frozen, or thawed
-	leaving  map[string]bool               // stopped, or buried
-	notes    map[string]*note              // of each replica
-	// scaler decides how many replicas the function should have.
+	untidy bool
+}
+
+// scaling is how many replicas the function should have, and why.
+type scaling struct {
 	scaler *scale.Autoscaler
-	// way is how long there is a way back.
-	way way
 	// unwritten is the last decision of scaler while the store could not take it.
 	unwritten *unwritten
+	// resting is set while the function is wanted, without any replica.
+	resting bool
 	// millicores is what the replicas consumed when that was last measured.
 	millicores float64
 	measured   time.Time
 	measuring  bool
-	tasks      int
-	// resting is set while the function is wanted, without any replica.
-	resting bool
-	// backoffs space the starts of each revision.
-	backoffs map[uint64]*backoff
-	// forgetful is set while the store does not take what is to be remembered of the
-	// revisions.
-	forgetful bool
-	// crowded is set while the host has no room for what should be started.
-	crowded bool
-	// onlookers are closed when the worker has looked and acted once more.
-	onlookers []chan struct{}
 }
 
 func newWorker(f *Fleet, name function.Name) *worker {
 	return &worker{
 		fleet:    f,
 		name:     name,
-		starting: map[uint64]int{},
-		probing:  map[string]context.CancelFunc{},
-		changing: map[string]bool{},
-		leaving:  map[string]bool{},
 		notes:    map[string]*note{},
+		scaling:  scaling{scaler: scale.NewAutoscaler(scale.Policy{}), millicores: notMeasured},
 		backoffs: map[uint64]*backoff{},
-		scaler:   scale.NewAutoscaler(scale.Policy{}),
-
-		millicores: notMeasured,
 	}
 }
 
@@ -86,9 +94,7 @@ func (w *worker) run(ctx context.Context) {
 		for _, act := range mail {
 			act(w)
 		}
-		over := ctx.Err() == nil && w.turn(ctx)
-		w.release()
-		if over && w.fleet.dismiss(w) {
+		if ctx.Err() == nil && w.turn(ctx) && w.fleet.dismiss(w) {
 			return
 		}
 	}
@@ -102,11 +108,14 @@ func (w *worker) turn(ctx context.Context) (over bool) {
 	w.carryOut(ctx, p)
 	again := p.again
 	if w.forgetful || w.unwritten != nil {
-		again = earlier(again, time.Now().Add(rewritePause))
+		again = scale.Earlier(again, time.Now().Add(rewritePause))
 	}
 	w.lookAgain(again)
 	return p.over && w.tasks == 0
 }
+
+// rereadPause is how often a store is asked again that could not be read.
+const rereadPause = 5 * time.Second
 
 // rewritePause is how often a store is tried again that could not be written.
 const rewritePause = time.Minute
@@ -115,7 +124,7 @@ const rewritePause = time.Minute
 func (w *worker) lookAgain(at time.Time) {
 	switch {
 	case !at.IsZero() && w.alarm == nil:
-		w.alarm = time.AfterFunc(time.Until(at), func() { w.fleet.ring(w.name) })
+		w.alarm = time.AfterFunc(time.Until(at), func() { w.fleet.Ring(w.name) })
 	case !at.IsZero():
 		w.alarm.Reset(time.Until(at))
 	case w.alarm != nil:
@@ -123,48 +132,44 @@ func (w *worker) lookAgain(at time.Time) {
 	}
 }
 
-// release lets those go on who waited for the worker to look and act.
-func (w *worker) release() {
-	for _, onlooker := range w.onlookers {
-		close(onlooker)
-	}
-	w.onlookers = nil
-}
-
 // look gathers what is known and decides.
 func (w *worker) look() plan {
 	load := w.fleet.Resolver.Load(w.name)
 	v := view{
-		now:       time.Now(),
-		members:   w.fleet.Resolver.Members(w.name),
-		waiting:   load.Waiting,
-		preparing: w.preparing,
-		stale:     w.stale,
-		making:    w.making(),
-		changing:  w.changing,
-		leaving:   w.leaving,
-		notes:     w.notes,
-		probing:   keysOf(w.probing),
+		now:      time.Now(),
+		members:  w.fleet.Resolver.Members(w.name),
+		notes:    w.notes,
+		pinch:    w.pinch,
+		demand:   demand{waiting: load.Waiting},
+		progress: progress{preparing: w.preparing != 0, stale: w.stale, making: len(w.making), queued: w.making.queued()},
 	}
 	var again time.Time
-	if wanted, err := w.fleet.Store.Function(w.name); err == nil {
+	wanted, err := w.fleet.Store.Function(w.name)
+	switch {
+	case err == nil:
 		w.want(wanted)
 		wanted = w.expire(wanted)
 		wanted, again = w.scale(wanted, load, &v)
-		w.fleet.Resolver.Alarm(w.name, v.policy.Carries(wanted.Replicas))
+		w.fleet.Resolver.Alarm(w.name, v.policy.Carries(wanted.Replicas), load.InFlight)
 		v.want = &wanted
 		v.starting = w.unseen(wanted.Revision, v.members)
 		v.prepared = w.prepared == wanted.Revision
+	case !errors.Is(err, function.ErrNotFound):
+		// It is not deleted as long as the store does not say so.
+		w.fleet.Logger.Error("function not read from the store", "function", w.name, "err", err, "retry_in", rereadPause)
+		return plan{again: v.now.Add(rereadPause)}
 	}
+	w.outdate(&v)
 	w.rest(v.want != nil && v.want.Replicas == 0)
-	w.mourn(v.members)
+	w.countCrashes(v.members)
 	w.remember(v.members)
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
-	v.checks = w.checks(v)
+	w.followChecks(v)
 	w.fleet.reserve(w.name, w.claims(v))
 	p := decide(v)
-	p.again = earlier(p.again, again)
+	p.ending = p.ends(v)
+	p.again = scale.Earlier(p.again, again)
 	return p
 }
 
@@ -177,10 +182,7 @@ func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted
 	} else {
 		w.unwritten = nil
 	}
-	sample := scale.Sample{
-		At: v.now, InFlight: load.InFlight, Waiting: load.Waiting, Calls: load.Invocations - load.InvocationsBefore,
-		CPUMillicores: w.millicores, Ready: load.Ready, Desired: f.Replicas,
-	}
+	sample := sampleOf(load, v.now, w.millicores, f.Replicas)
 	w.scaler.Observe(sample)
 	decision := w.scaler.Decide(v.now)
 	v.policy, v.idleSince = w.scaler.Policy(), w.scaler.IdleSince()
@@ -215,7 +217,7 @@ func (w *worker) rescale(f function.Function, decision scale.Decision) function.
 	})
 	if err != nil {
 		if w.unwritten == nil {
-			w.fleet.Logger.Error("scaling done, but not written down", "function", w.name, "replicas", decision.Replicas, "err", err)
+			w.fleet.Logger.Error("scaling not saved", "function", w.name, "replicas", decision.Replicas, "err", err)
 		}
 		w.unwritten = &unwritten{revision: f.Revision, stored: f.Replicas, replicas: decision.Replicas}
 		f.Replicas = decision.Replicas
@@ -229,23 +231,23 @@ func (w *worker) rescale(f function.Function, decision scale.Decision) function.
 
 // rest says whether the function has no replica and waits to be called.
 func (w *worker) rest(resting bool) {
-	if resting == w.resting || w.fleet.Rested == nil {
+	if resting == w.resting {
 		return
 	}
 	w.resting = resting
+	change := -1
 	if resting {
-		w.fleet.Rested(1)
-		return
+		change = 1
 	}
-	w.fleet.Rested(-1)
+	w.fleet.Rested(change)
 }
 
 // unseen counts the replicas of a revision in the making that are not yet among its
 // members.
 func (w *worker) unseen(revision uint64, members []resolver.Member) int {
-	unseen := w.starting[revision]
+	unseen := w.making.of(revision)
 	for _, m := range members {
-		if w.making() == 0 {
+		if len(w.making) == 0 {
 			w.of(m.ID).counted = true
 		}
 		alive := m.State == function.Running || m.State == function.Paused
@@ -284,12 +286,12 @@ const departure = 15 * time.Second
 
 // forgive forgets the failures of each revision that failed since then: while the engine
 // was away everything failed, and the pauses that grew meanwhile say nothing of the
-// function. Whoever failed before, and not again, keeps the pause.
+// function. A revision that failed before, and not again, keeps its pause.
 func (w *worker) forgive(since time.Time) {
 	known := len(w.backoffs)
 	maps.DeleteFunc(w.backoffs, func(_ uint64, b *backoff) bool { return b.last.After(since) })
 	if len(w.backoffs) < known {
-		w.fleet.Resolver.Relent(w.name)
+		w.fleet.Resolver.ClearRefusal(w.name)
 	}
 }
 
@@ -297,7 +299,7 @@ func (w *worker) readPolicy(spec function.Spec) {
 	policy, err := scale.Parse(spec)
 	if err != nil {
 		// Deployments with bad labels are refused; this one is older than the rule.
-		w.fleet.Logger.Error("scaling labels passed over", "function", w.name, "err", err)
+		w.fleet.Logger.Error("scaling labels ignored", "function", w.name, "err", err)
 	}
 	w.scaler.Update(policy)
 }
@@ -308,106 +310,88 @@ func (w *worker) refreshSecrets() {
 	w.epoch++
 }
 
-func (w *worker) making() int {
-	total := 0
-	for _, n := range w.starting {
-		total += n
+// outdate gives up the starts and preparations of revisions that are no longer wanted.
+func (w *worker) outdate(v *view) {
+	wanted := func(revision uint64) bool { return v.want != nil && w.inService(revision) }
+	v.superseded, v.supersededUntil = w.making.supersede(wanted, v.now)
+	if w.preparing != 0 && !wanted(w.preparing) {
+		w.cancelPreparing()
 	}
-	return total
 }
 
 func (w *worker) carryOut(ctx context.Context, p plan) {
-	for _, m := range p.bury {
-		w.bury(ctx, m)
+	w.making.give(w.last.Revision, p.drop)
+	if previous := w.last.Previous; previous != nil {
+		w.making.give(previous.Revision, p.dropPrevious)
 	}
-	for _, replica := range p.probe {
-		w.probe(ctx, replica)
-	}
-	for _, replica := range p.check {
-		w.check(ctx, replica)
-	}
-	for _, replica := range p.thaw {
-		w.thaw(ctx, replica)
-	}
-	for _, replica := range p.regain {
-		w.regain(ctx, replica)
-	}
-	for _, replica := range p.doze {
-		w.fleet.Resolver.Doze(w.name, replica.ID)
-	}
-	for _, replica := range p.freeze {
-		w.freeze(ctx, replica)
-	}
-	for _, replica := range p.reclaim {
-		w.reclaim(ctx, replica)
-	}
-	for _, replica := range p.keep {
-		w.keep(ctx, replica)
-	}
-	for _, replica := range p.retire {
-		w.retire(ctx, replica)
+	for _, step := range []struct {
+		members []resolver.Member
+		act     func(context.Context, resolver.Member)
+	}{
+		{p.remove, w.remove}, {p.stop, w.stop}, {p.probe, w.probe}, {p.check, w.check}, {p.thaw, w.thaw}, {p.unkeep, w.unkeep},
+		{p.adoptFrozen, w.adoptFrozen}, {p.freeze, w.freeze}, {p.reclaim, w.reclaim}, {p.keep, w.keep}, {p.retire, w.retire},
+	} {
+		for _, m := range step.members {
+			step.act(ctx, m)
+		}
 	}
 	if p.prepare {
 		w.prepare(ctx)
 	}
-	w.startAll(ctx, p)
+	w.admit(ctx, p.start, w.last, admission{needed: p.needed})
+	if p.sustain > 0 {
+		w.admit(ctx, p.sustain, w.last.Previous.Function(), admission{needed: p.needed})
+	}
+	w.admit(ctx, p.spares, w.last, admission{spare: true})
 	if p.answered {
 		w.confirm()
 	}
 	if p.settled {
-		w.crowded = false
+		w.pinch = pinch{}
 		w.fleet.diary.explain(w.name, "")
 	}
-	// Those that are leaving still use their secrets.
-	if w.untidy && len(w.leaving) == 0 && (p.settled || p.over) {
+	// Those that are on their way out still use their secrets.
+	if w.untidy && !p.ending && (p.settled || p.over) {
 		w.tidy(ctx, p.over)
 	}
-}
-
-// failed records that something of a revision never came to run, or no longer
-// answers after it lived for so long, and explains it.
-func (w *worker) failed(revision uint64, lived time.Duration, reason string) {
-	b := w.backoff(revision)
-	b.fail(time.Now(), lived)
-	patience := time.Duration(0)
-	if lived > 0 {
-		patience = servedPatience
-	}
-	w.explain(reason, b.notBefore, patience)
 }
 
 // explain makes a failure visible: in the status, among the logs, and to the
 // callers in line if the next attempt is further away than their patience.
 func (w *worker) explain(reason string, notBefore time.Time, patience time.Duration) {
 	pause := max(0, time.Until(notBefore))
-	w.fleet.Logger.Warn("function is not as it should be", "function", w.name, "err", reason, "retry_in", pause)
+	if w.isPaused() {
+		reason += "; the update is paused and the revision before goes on: deploy it again to retry"
+	}
+	w.fleet.Logger.Warn("function degraded", "function", w.name, "err", reason, "retry_in", pause)
 	w.fleet.diary.explain(w.name, reason)
 	w.fleet.diary.note(w.name, reason)
-	if pause <= patience || w.leansBack() {
-		return
+	if pause > patience && !w.leansBack() {
+		w.turnAway(fmt.Sprintf("function %q has no replica ready: %s", w.name.Name, reason), pause)
 	}
-	w.fleet.Resolver.Refuse(w.name, &function.Failure{
-		Kind:       function.ErrNoReplica,
-		Text:       fmt.Sprintf("function %q has no replica ready: %s", w.name.Name, reason),
-		RetryAfter: pause,
-	}, notBefore)
+}
+
+// turnAway has callers refused for a while instead of waiting in line.
+func (w *worker) turnAway(text string, pause time.Duration) {
+	failure := &function.Failure{Kind: function.ErrNoReplica, Text: text, RetryAfter: pause}
+	w.fleet.Resolver.Refuse(w.name, failure, time.Now().Add(pause))
 }
 
 func (w *worker) note(format string, args ...any) {
 	w.fleet.diary.note(w.name, fmt.Sprintf(format, args...))
 }
 
-// mourn counts the replicas of a revision that stopped though nobody stopped them,
+// countCrashes counts the replicas of a revision that stopped by themselves,
 // together, as one failure, before anything is decided: their successors may have to wait.
-func (w *worker) mourn(members []resolver.Member) {
-	mourned := map[uint64]bool{}
+func (w *worker) countCrashes(members []resolver.Member) {
+	crashCounted := map[uint64]bool{}
 	for _, m := range members {
-		if !w.wasWanted(m) || w.leaving[m.ID] || w.of(m.ID).mourned {
+		if !w.wasWanted(m) || m.IsEnding() || w.of(m.ID).crashCounted {
 			continue
 		}
-		w.of(m.ID).mourned = true
-		if !mourned[m.Revision] {
-			mourned[m.Revision] = true
+		w.of(m.ID).crashCounted = true
+		if !crashCounted[m.Revision] {
+			crashCounted[m.Revision] = true
 			w.backoff(m.Revision).fail(time.Now(), w.age(m.ID))
 		}
 	}
@@ -415,14 +399,17 @@ func (w *worker) mourn(members []resolver.Member) {
 
 // wasWanted reports whether a replica that stopped should be running.
 func (w *worker) wasWanted(m resolver.Member) bool {
-	return !m.Withdrawn && m.State == function.Exited && w.inService(m.Revision)
+	return !m.IsLeaving() && m.State == function.Exited && w.inService(m.Revision)
 }
 
 // inService reports whether a revision is the wanted one, or serves until that
 // answers.
 func (w *worker) inService(revision uint64) bool {
-	previous := w.last.Previous
-	return revision == w.last.Revision || previous != nil && previous.Serving() && revision == previous.Revision
+	return isInService(w.last, revision)
+}
+
+func isInService(f function.Function, revision uint64) bool {
+	return revision == f.Revision || f.Previous.Serving() && revision == f.Previous.Revision
 }
 
 // epitaph says how a replica ended.
@@ -440,12 +427,4 @@ func lastWords(pm function.PostMortem) string {
 		return " and wrote nothing"
 	}
 	return "; its last lines: " + strings.Join(pm.LastLines, " | ")
-}
-
-func keysOf[V any](m map[string]V) map[string]bool {
-	keys := make(map[string]bool, len(m))
-	for key := range m {
-		keys[key] = true
-	}
-	return keys
 }

@@ -1,13 +1,10 @@
 package front
 
 import (
-	"bufio"
-	"context"
+	"errors"
 	"io"
-	"log"
-	"math"
 	"net/http"
-	"runtime/debug"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -15,268 +12,258 @@ import (
 )
 
 const (
-	// readerSize is the longest head that is served here; longer ones are net/http's.
+	// readerSize is what a connection reads at once; longer heads, and bodies for the Lane,
+	// make it grow for a while.
 	readerSize = 8 << 10
-	// drainLimit is how much of a body that nobody wanted is read, for the sake of
-	// the next request, and drainTime how long that, and the end of a connection, may
-	// take. Both are net/http's.
+	// drainTime is how long the end of a connection may take. It is net/http's.
+	drainTime = 500 * time.Millisecond
+	// drainLimit is how much is read of a client that is turned away, in bytes.
 	drainLimit = 256 << 10
-	drainTime  = 500 * time.Millisecond
+	// lingerTime is how long a connection that ends is read from while the client goes on
+	// sending, at least lingerPiece bytes in each drainTime.
+	lingerTime  = 5 * time.Second
+	lingerPiece = 1 << 10
 )
 
-// What conn.idle holds beside the time when an idle connection is closed.
+// phase is who the next bytes of a connection are for.
+type phase int32
+
 const (
-	// busy: a request is being read or answered.
-	busy time.Duration = 0
-	// claimed: somebody is closing the connection.
-	claimed time.Duration = -1
-	// never is the time that does not come.
-	never time.Duration = math.MaxInt64
+	// between: a request may begin. The Lane carries it, or net/http is given it.
+	between phase = iota
+	// within: net/http has a request, and gets nothing behind its end.
+	within
+	// through: everything is net/http's, or whose the connection is by now.
+	through
+	// over: nothing more is read.
+	over
 )
 
-// conn is the connection of one client. It carries one request at a time.
+// conn is the connection of one client, as net/http sees it. Its Read gives net/http one request
+// at a time: each has been judged by its head, and plain ones never appear, because the Lane
+// has carried them. So no request passes by the rules of this package, and a connection serves
+// requests of both kinds.
 type conn struct {
+	*wire.Conn
+	input
 	server *Server
-	tcp    *wire.Conn
-	reader *bufio.Reader
-	// context is what the requests' contexts have in common.
-	context context.Context
-	remote  string
-	// streams and single take over what is not plain.
-	streams, single *handover
-	// idle is when an idle connection is to be closed, by the server's clock; or busy
-	// or claimed.
-	idle atomic.Int64
-	// current is the request that is being answered; nil for none.
-	current atomic.Pointer[exchange]
-	// timed is set when somebody has set a deadline.
-	timed atomic.Bool
-	stall stall
+	remote string
+	phase  atomic.Int32
+	// request is what net/http is being given.
+	request incoming
+	call    Call
+	idling
+	// parting is set when the connection ends with the call that the Lane carries.
+	parting atomic.Bool
+	// unread is set while net/http has not read all of its request: Close may come from any
+	// goroutine.
+	unread atomic.Bool
+	stall  stall
+	// frames follows a client that speaks HTTP/2; nil for others.
+	frames *frames
 }
 
-func newConn(s *Server, tcp *wire.Conn, streams, single *handover) *conn {
-	c := &conn{server: s, tcp: tcp, streams: streams, single: single, remote: tcp.RemoteAddr().String()}
-	c.reader = bufio.NewReaderSize(readerFunc(c.read), readerSize)
-	c.context = context.WithValue(context.Background(), http.ServerContextKey, s.HTTP)
-	c.context = context.WithValue(c.context, http.LocalAddrContextKey, tcp.LocalAddr())
-	c.rest(s.HTTP.ReadHeaderTimeout)
+func newConn(s *Server, tcp *wire.Conn) *conn {
+	c := &conn{Conn: tcp, server: s, remote: tcp.RemoteAddr().String(), input: newInput(tcp, &s.large)}
+	c.call.conn = c
+	c.rest(s.clock.now(), s.HTTP.ReadHeaderTimeout)
 	return c
 }
 
-// forever is a limit as it is meant: zero means none.
-func forever(limit time.Duration) time.Duration {
-	if limit <= 0 {
-		return math.MaxInt64 / 2
-	}
-	return limit
-}
+func (c *conn) is(p phase) bool { return phase(c.phase.Load()) == p }
 
-// serve answers one request after the other, until there are no more or one is not
-// plain.
-func (c *conn) serve() {
-	defer c.server.remove(c)
-	for {
-		ahead, err := c.awaitHead()
-		if err != nil {
-			c.tcp.Close()
-			return
-		}
-		x := c.server.exchanges.get()
-		length, what := x.head.parse(ahead)
-		switch what {
-		case unusual:
-			c.single.hand(c.release())
-			return
-		case http2:
-			c.streams.hand(stream{c.release(), &c.server.turns})
-			return
-		case contradictory:
-			c.refuse()
-			return
-		}
-		_, _ = c.reader.Discard(length)
-		if !c.answer(x) {
-			return
-		}
-		if x.isOver() {
-			c.server.exchanges.put(x)
+func (c *conn) enter(p phase) { c.phase.Store(int32(p)) }
+
+// Read is for net/http. It returns io.EOF when the connection is over.
+func (c *conn) Read(into []byte) (int, error) {
+	if c.is(between) {
+		if err := c.advance(); err != nil {
+			c.enter(over)
+			return 0, err
 		}
 	}
-}
-
-// read reads from the client and notices when that is gone.
-func (c *conn) read(into []byte) (int, error) {
-	n, err := c.tcp.Read(into)
-	if err != nil {
-		if x := c.current.Load(); x != nil && !x.watch.isStopping() {
-			x.context.end()
+	switch {
+	case c.is(over):
+		return 0, io.EOF
+	case c.is(within):
+		return c.readWithin(into)
+	}
+	n, err := c.readThrough(into)
+	if c.frames != nil {
+		if refused := c.frames.follow(into[:n]); refused != nil {
+			return 0, refused
 		}
 	}
 	return n, err
 }
 
-// awaitHead waits for the next request, until its head is there or it is clear that
-// it is not a plain one. It returns what has come, which stays in the reader.
-func (c *conn) awaitHead() ([]byte, error) {
-	if err := c.awaitFirstByte(); err != nil {
-		return nil, err
+// advance carries plain calls until there is a request for net/http.
+func (c *conn) advance() error {
+	for {
+		head, err := c.awaitHead()
+		if err != nil {
+			return err
+		}
+		if head == 0 || c.server.Lane == nil {
+			return c.admit(head)
+		}
+		switch c.carry(head) {
+		case Declined:
+			return c.admit(head)
+		case CarriedLast:
+			c.Conn.Close()
+			return io.EOF
+		}
+		c.rest(c.server.clock.now(), c.server.HTTP.IdleTimeout)
 	}
-	ahead := c.ahead()
-	if isDecided(ahead) {
-		return ahead, nil
+}
+
+// awaitHead waits for the next request, and returns the length of its head with the blank line.
+// It is zero for half a head, and for one that is too long: net/http has answers to those.
+func (c *conn) awaitHead() (int, error) {
+	if err := c.awaitFirstByte(); err != nil {
+		return 0, err
+	}
+	head, line := headEnd(c.ahead(), 0)
+	if head > 0 {
+		return head, nil
 	}
 	c.setReadDeadline(time.Now().Add(forever(c.server.HTTP.ReadHeaderTimeout)))
 	defer c.liftDeadlines()
-	for !isDecided(ahead) {
-		_, err := c.reader.Peek(len(ahead) + 1)
+	for longest := c.server.longestHead(); head == 0 && len(c.ahead()) < longest; {
+		_, err := c.fill()
 		if err == io.EOF {
-			// Half a request: net/http has an answer to that.
-			return c.ahead(), nil
+			return 0, nil
 		}
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		ahead = c.ahead()
+		head, line = headEnd(c.ahead(), line)
 	}
-	return ahead, nil
+	return head, nil
 }
 
-// isDecided reports whether enough of a request has come to judge it.
-func isDecided(ahead []byte) bool {
-	return headEnd(ahead) > 0 || isBeyond(ahead) || len(ahead) >= readerSize
-}
-
-// ahead is what was read and is not used yet.
-func (c *conn) ahead() []byte {
-	ahead, _ := c.reader.Peek(c.reader.Buffered())
-	return ahead
-}
-
-// awaitFirstByte waits for the next request for as long as the connection may be
-// idle.
+// awaitFirstByte waits for the next request for as long as the connection may be idle.
 func (c *conn) awaitFirstByte() error {
-	if c.reader.Buffered() > 0 {
-		c.idle.Store(int64(busy))
-		return nil
+	c.liftDeadlines()
+	var err error
+	if len(c.ahead()) == 0 {
+		if c.server.tracker.stopping.Load() {
+			return http.ErrServerClosed
+		}
+		c.server.batching.Gather()
+		_, err = c.fill()
 	}
-	if c.server.stopping.Load() {
-		return http.ErrServerClosed
-	}
-	c.server.turns.GiveWay()
-	_, err := c.reader.Peek(1)
-	if time.Duration(c.idle.Swap(int64(busy))) == claimed {
+	if !c.wake() {
 		return http.ErrServerClosed
 	}
 	return err
 }
 
-// rest makes the connection idle, until the next request or for a time. The clock may
-// tick any moment.
-func (c *conn) rest(limit time.Duration) {
-	c.idle.Store(int64(c.server.clock.now() + tickTime + forever(limit)))
-}
-
-// closeIfIdle closes the connection if it has been idle until a time for too long.
-func (c *conn) closeIfIdle(now time.Duration) {
-	until := c.idle.Load()
-	if until > int64(busy) && until <= int64(now) && c.idle.CompareAndSwap(until, int64(claimed)) {
-		c.tcp.Close()
-	}
-}
-
-// release gives the connection up, with what was read of it.
-func (c *conn) release() *handed {
-	c.liftDeadlines()
-	return &handed{Conn: c.tcp, ahead: c.ahead()}
-}
-
-// refuse answers a request that can be read in two ways, and ends the connection.
-func (c *conn) refuse() {
-	_, _ = io.WriteString(c.tcp, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+
-		"400 Bad Request: both Content-Length and Transfer-Encoding: it is not clear where the request ends\n")
-	c.closeGently()
-}
-
-// answer lets the handler answer a request, and reports whether another may follow.
-func (c *conn) answer(x *exchange) bool {
-	request := x.begin(c)
-	c.current.Store(x)
-	sound := c.call(x, request)
-	x.watch.stop()
-	x.context.end()
-	if !sound {
-		x.response.release()
-		return false
-	}
-	closes := x.response.finish()
-	read := x.body.x == nil || c.drain(&x.body)
-	c.current.Store(nil)
-	x.leave()
-	c.liftDeadlines()
+// admit lets net/http have the request that begins here, unless there is an objection to it.
+func (c *conn) admit(head int) error {
+	ahead := c.ahead()
 	switch {
-	case !read:
-		c.closeGently()
-		return false
-	case closes:
-		c.tcp.Close()
-		return false
+	case head == 0:
+		c.enter(through)
+		return nil
+	case isHTTP2(ahead[:head]):
+		return c.admitHTTP2()
 	}
-	c.rest(c.server.HTTP.IdleTimeout)
-	return true
+	text := string(ahead[:head])
+	if why := objection(text); why != "" {
+		return c.refuse(why)
+	}
+	c.request = newIncoming(text)
+	c.enter(within)
+	return nil
 }
 
-// call runs the handler, and reports whether it came to its end.
-func (c *conn) call(x *exchange, request *http.Request) (sound bool) {
-	defer func() {
-		if sound {
-			return
+// admitHTTP2 lets net/http have a connection that begins as those of HTTP/2 do. Others
+// are refused: net/http would read them as HTTP/1.
+func (c *conn) admitHTTP2() error {
+	c.setReadDeadline(time.Now().Add(forever(c.server.HTTP.ReadHeaderTimeout)))
+	defer c.liftDeadlines()
+	for len(c.ahead()) < len(wholePreface) {
+		if _, err := c.fill(); err != nil {
+			return err
 		}
-		// What was written goes out: the client shall see where it broke off.
-		x.response.send()
-		c.tcp.Close()
-		if failure := recover(); failure != nil && failure != http.ErrAbortHandler {
-			c.logf("http: panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
-		}
-	}()
-	c.server.handler.ServeHTTP(&x.response, request)
-	return true
+	}
+	if string(c.ahead()[:len(wholePreface)]) != wholePreface || !c.server.speaksHTTP2() {
+		return c.refuse("not the preface of HTTP/2")
+	}
+	c.frames = newFrames()
+	c.enter(through)
+	return nil
 }
 
-// drain reads what the handler left of a body.
-func (c *conn) drain(b *body) bool {
-	if b.isRead() {
-		return true
-	}
-	c.setReadDeadline(time.Now().Add(drainTime))
-	return b.finish(drainLimit)
+// refuse answers a request that is not served, and ends the connection.
+func (c *conn) refuse(why string) error {
+	_, _ = io.WriteString(c.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+refusal(why)+"\n")
+	c.closeGently()
+	return io.EOF
 }
 
 // closeGently ends a connection on which the client may still be sending: closing
-// it at once would take from the client what it has not read yet.
+// it at once would take the unread answer from the client.
 func (c *conn) closeGently() {
-	if c.tcp.CloseWrite() == nil && c.tcp.SetReadDeadline(time.Now().Add(drainTime)) == nil {
-		_, _ = io.Copy(io.Discard, c.tcp)
-	}
-	c.tcp.Close()
-}
-
-func (c *conn) setReadDeadline(at time.Time) {
-	c.timed.Store(true)
-	// It fails only on a closed connection, which the next read notices.
-	_ = c.tcp.SetReadDeadline(at)
-}
-
-// liftDeadlines takes back those that were set.
-func (c *conn) liftDeadlines() {
-	if c.timed.Swap(false) {
-		_ = c.tcp.SetDeadline(time.Time{})
-	}
-}
-
-func (c *conn) logf(format string, args ...any) {
-	if logger := c.server.HTTP.ErrorLog; logger != nil {
-		logger.Printf(format, args...)
+	defer c.Conn.Close()
+	if c.CloseWrite() != nil {
 		return
 	}
-	log.Printf(format, args...)
+	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
+		if c.Conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+			return
+		}
+		n, err := io.Copy(io.Discard, c.Conn)
+		if n < lingerPiece || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// closeIf closes the connection on a condition.
+func (c *conn) closeIf(condition bool) {
+	if condition {
+		c.Conn.Close()
+	}
+}
+
+// Close is for net/http. That takes a connection for idle on which the Lane carries calls: it
+// ends behind the present one then. A client that is still sending gets time to read its answer.
+func (c *conn) Close() error {
+	switch {
+	case c.server.tracker.isClosed():
+		return c.Conn.Close()
+	case c.is(within) && c.unread.Load():
+		c.closeGently()
+		return nil
+	case !c.is(between):
+		return c.Conn.Close()
+	}
+	c.parting.Store(true)
+	c.closeIf(c.isIdleUntil(never))
+	return nil
+}
+
+// SetReadDeadline is for net/http and its handlers. Between requests the waiting is bounded here.
+func (c *conn) SetReadDeadline(at time.Time) error {
+	if c.is(between) {
+		return nil
+	}
+	c.timed.Store(c.timed.Load() || !at.IsZero())
+	return c.Conn.SetReadDeadline(at)
+}
+
+// smallWrite is the size up to which a write of HTTP/2 waits for others.
+const smallWrite = 4 << 10
+
+// Write is for net/http. Its server of HTTP/2 writes whenever it has nothing else to do at that
+// moment, be it one frame of a call that is about to write two more; giving way before each
+// small write lets it, and the calls beside it, add theirs to the next one.
+func (c *conn) Write(piece []byte) (int, error) {
+	if c.frames != nil && len(piece) <= smallWrite {
+		c.server.batching.Gather()
+	}
+	return c.Conn.Write(piece)
 }

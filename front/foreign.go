@@ -5,18 +5,27 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"faas-docker/grammar"
 )
 
-// watchOver serves requests that net/http has read: their clients have as much time to
-// accept a piece of an answer as those of plain ones.
+// watchOver serves requests that net/http has read: the same rules hold for them, and
+// their clients have as much time to accept a piece of an answer, as for plain ones.
 func (s *Server) watchOver(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f := &foreign{ResponseWriter: w, limit: s.stallTimeout()}
 		defer f.end()
-		next.ServeHTTP(f, r)
+		own, why := s.admitForeign(r)
+		if why != "" {
+			refuse(f, r, why)
+			return
+		}
+		next.ServeHTTP(f, own)
 		f.returned()
 	})
 }
@@ -62,22 +71,48 @@ func (f *foreign) HasBegun() bool { return f.begun.Load() }
 
 // WriteHeader implements http.ResponseWriter.
 func (f *foreign) WriteHeader(code int) {
+	f.clean()
 	f.begun.Store(f.begun.Load() || code >= 200 || code == http.StatusSwitchingProtocols)
 	f.ResponseWriter.WriteHeader(code)
 }
 
 // Write implements http.ResponseWriter.
 func (f *foreign) Write(piece []byte) (int, error) {
-	f.begun.Store(true)
+	f.begin()
 	f.unsent.Store(true)
 	f.wait()
 	defer f.stalled.Stop()
 	return f.ResponseWriter.Write(piece)
 }
 
+// begin is for answers without a status of their own.
+func (f *foreign) begin() {
+	if !f.begun.Swap(true) {
+		f.clean()
+	}
+}
+
+// clean takes out of the header what the answers of plain requests leave out: values that
+// would be more than one line, and trailers that belong into a head.
+func (f *foreign) clean() {
+	header := f.Header()
+	for key, values := range header {
+		name, trails := strings.CutPrefix(key, http.TrailerPrefix)
+		if trails && !grammar.MayTrail(name) {
+			delete(header, key)
+			continue
+		}
+		if slices.ContainsFunc(values, isUnsendable) {
+			header[key] = slices.DeleteFunc(slices.Clone(values), isUnsendable)
+		}
+	}
+}
+
+func isUnsendable(value string) bool { return !grammar.IsValue(value) }
+
 // FlushError serves http.ResponseController.
 func (f *foreign) FlushError() error {
-	f.begun.Store(true)
+	f.begin()
 	f.unsent.Store(false)
 	f.wait()
 	defer f.stalled.Stop()
@@ -111,6 +146,16 @@ func (f *foreign) SetWriteDeadline(at time.Time) error {
 	return f.control().SetWriteDeadline(at)
 }
 
+// SetReadDeadline serves http.ResponseController, with the same care.
+func (f *foreign) SetReadDeadline(at time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return errOver
+	}
+	return f.control().SetReadDeadline(at)
+}
+
 // Unwrap gives http.ResponseController what net/http's writer can do besides.
 func (f *foreign) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 
@@ -129,6 +174,9 @@ func (f *foreign) wait() {
 
 // returned bounds what net/http sends behind the handler. It takes the deadline back then.
 func (f *foreign) returned() {
+	if !f.taken.Load() {
+		f.clean()
+	}
 	if f.unsent.Load() && !f.taken.Load() {
 		_ = f.SetWriteDeadline(time.Now().Add(f.limit))
 	}

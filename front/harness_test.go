@@ -21,6 +21,14 @@ func fullServer(t testing.TB, handler http.HandlerFunc) *http.Server {
 		IdleTimeout: time.Minute, ErrorLog: log.New(testWriter{t}, "", 0)}
 }
 
+// likeOurs is a server of net/http alone that holds requests to this package's rules, as far
+// as a handler can.
+func likeOurs(t testing.TB, handler http.HandlerFunc) string {
+	var s Server
+	full := fullServer(t, s.watchOver(handler).ServeHTTP)
+	return serve(t, full.Serve, full.Close)
+}
+
 type testWriter struct{ testing.TB }
 
 func (w testWriter) Write(line []byte) (int, error) {
@@ -118,23 +126,43 @@ func receive[T any](t testing.TB, from <-chan T, what string) T {
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 // normal is what a connection said, but for what may differ between two servers that
-// say the same, the first answers: the date, the order of the fields, and where chunks end.
-func normal(raw, method string, answers int) string {
+// say the same: the date, the order of the fields, and where chunks end.
+func normal(raw, method string) string {
 	var text strings.Builder
-	for reader := bufio.NewReader(strings.NewReader(raw)); answers > 0; {
-		answer, err := http.ReadResponse(reader, &http.Request{Method: method})
-		if err != nil {
-			rest, _ := io.ReadAll(reader)
-			fmt.Fprintf(&text, "%v %q", err, rest)
+	for reader := bufio.NewReader(strings.NewReader(raw)); ; {
+		answer := nextAnswer(reader, method)
+		text.WriteString(answer.text)
+		if answer.code == 0 {
 			return text.String()
 		}
-		answer.Header.Del("Date")
-		answer.Header.Del("Connection")
-		body, err := io.ReadAll(answer.Body)
-		fmt.Fprintln(&text, answer.Proto, answer.Status, answer.Header, answer.ContentLength, answer.TransferEncoding, string(body), err, answer.Trailer)
-		if answer.StatusCode >= 200 {
-			answers--
-		}
 	}
-	return text.String()
+}
+
+// said is one answer; its code is zero when no other can follow.
+type said struct {
+	text   string
+	code   int
+	closes bool
+}
+
+func (s said) String() string { return fmt.Sprintf("%d, closes=%t: %.500s", s.code, s.closes, s.text) }
+
+// refused stands for an answer that refuses a request and ends the connection: the words of
+// that are a server's own.
+const refused = "refused"
+
+func nextAnswer(reader *bufio.Reader, method string) said {
+	answer, err := http.ReadResponse(reader, &http.Request{Method: method})
+	if err != nil {
+		rest, _ := io.ReadAll(reader)
+		return said{text: fmt.Sprintf("%v %q", err, rest)}
+	}
+	if answer.StatusCode >= 400 && answer.Close && strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain") {
+		return said{text: refused}
+	}
+	answer.Header.Del("Date")
+	answer.Header.Del("Connection")
+	body, err := io.ReadAll(answer.Body)
+	text := fmt.Sprintln(answer.Proto, answer.Status, answer.Header, answer.ContentLength, answer.TransferEncoding, string(body), err, answer.Trailer)
+	return said{text, answer.StatusCode, answer.Close}
 }

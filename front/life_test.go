@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-
-	"faas-docker/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -205,6 +203,8 @@ type passing struct{ error }
 
 func (passing) Temporary() bool { return true }
 
+func (passing) Timeout() bool { return false }
+
 func (l *brokenListener) Accept() (net.Conn, error) {
 	if l.calls.Add(1) < 3 {
 		return nil, passing{errors.New("too many open files")}
@@ -268,31 +268,6 @@ func TestServer_HandsOverUpgrades(t *testing.T) {
 	}
 }
 
-// Whoever reads the body beside the handler does not keep the connection from its end.
-func TestDrain_DoesNotWaitForAReaderThatWaitsForTheClient(t *testing.T) {
-	t.Parallel()
-	read := make(chan error, 1)
-	_, address := start(t, func(_ http.ResponseWriter, r *http.Request) {
-		began := make(chan struct{})
-		go func() {
-			_, _ = io.ReadFull(r.Body, make([]byte, 1))
-			close(began)
-			_, err := io.Copy(io.Discard, r.Body)
-			read <- err
-		}()
-		<-began
-		// It is about to wait for the client. If it is not yet, nothing is shown.
-		time.Sleep(10 * time.Millisecond)
-	})
-	c := dial(t, address)
-	c.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
-	c.answer("POST")
-	if err := receive(t, read, "the end of the body"); err == nil {
-		t.Error("the body was read to its end")
-	}
-	c.rest()
-}
-
 func TestServer_ClosesTheConnectionOfAHandlerThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, func(http.ResponseWriter, *http.Request) { runtime.Goexit() })
@@ -316,7 +291,7 @@ func TestServer_KeepsADeadlineThatComesTooLateFromTheNextRequest(t *testing.T) {
 			answered <- w
 			return
 		}
-		late := http.NewResponseController(receive(t, answered, "the first request"))
+		late := http.NewResponseController(<-answered) // it was sent before the client had its answer
 		for name, err := range map[string]error{"write": late.SetWriteDeadline(time.Unix(1, 0)), "read": late.SetReadDeadline(time.Unix(1, 0))} {
 			if err == nil {
 				t.Errorf("a %s deadline was set for an answer that is over", name)
@@ -334,38 +309,5 @@ func TestServer_KeepsADeadlineThatComesTooLateFromTheNextRequest(t *testing.T) {
 		}
 		c.say("GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
 		c.answer("GET")
-	}
-}
-
-// TestExchange_LiftsADeadlineThatIsSetWhileOthersAreLifted: as by a timer, beside the end of
-// the watch over the client.
-func TestExchange_LiftsADeadlineThatIsSetWhileOthersAreLifted(t *testing.T) {
-	t.Parallel()
-	accepted := make(chan *wire.Conn, 1)
-	address := serve(t, func(listener net.Listener) error {
-		tcp, err := listener.Accept()
-		if err != nil {
-			return err
-		}
-		socket, err := wire.New(tcp.(*net.TCPConn))
-		accepted <- socket
-		return err
-	}, func() error { return nil })
-	dial(t, address)
-	socket := receive(t, accepted, "the connection")
-	defer socket.Close()
-	c := &conn{server: &Server{}, tcp: socket}
-	x := &exchange{conn: c}
-	err := x.setDeadline(func(at time.Time) error {
-		c.liftDeadlines()
-		return socket.SetWriteDeadline(at)
-	}, time.Unix(1, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.leave()
-	c.liftDeadlines()
-	if _, err := socket.Write([]byte("the next answer")); err != nil {
-		t.Errorf("the next answer: %v", err)
 	}
 }

@@ -1,154 +1,167 @@
-// Package front takes plain HTTP/1.1 requests off the wire, and hands everything
-// else to net/http.
-//
-// Most requests are plain: a head that is in order, and a body with a length, or in
-// chunks, or none. Those it reads and answers itself, one goroutine to a connection,
-// at about half of what they cost in net/http. Whatever is not plain beyond doubt
-// (HTTP/2, HTTP/1.0, upgrades, announced trailers, all that is malformed) goes to
-// net/http with the bytes that were read, and is served by the same handler.
+// Package front accepts the clients' connections: plain calls are carried by its Lane, and every
+// other request is net/http's, once its head has been judged.
 package front
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"faas-docker/wire"
 )
 
-// Server is a server of net/http with a faster way for plain requests. Set HTTP
-// before use. A Server serves one listener, of TCP, once. The writers that it gives to the
-// handler have a method HasBegun() bool: whether the answer has a status already. Those of
-// plain requests also have Reuse(*http.Request), by which a handler whose request and writer
-// nobody keeps gives their memory to later requests; and their bodies have HasArrived() bool:
-// whether all of it is here already.
+// Server is a server of net/http with a Lane before it. Set HTTP before use. A Server serves one
+// listener, of TCP, once. The writers that it gives to the handler have a method
+// HasBegun() bool: whether the answer has a status already.
 type Server struct {
-	// HTTP serves what is not plain. Its Handler, ReadHeaderTimeout, IdleTimeout
-	// and ErrorLog hold for what is; its ReadTimeout and WriteTimeout must be zero,
-	// and its BaseContext, ConnContext and ConnState are not called for plain
-	// requests. Its own Serve, Shutdown and Close are the Server's to call, and so are
-	// its Handler and HTTP2 once it serves. A zero ReadHeaderTimeout or IdleTimeout means
-	// no limit, as in net/http.
+	// HTTP serves the requests that the Lane does not carry. Its Handler, ReadHeaderTimeout,
+	// IdleTimeout and ErrorLog hold; its ReadTimeout and WriteTimeout must be zero. Its own
+	// Serve, Shutdown and Close are the Server's to call, and so are its Handler, ConnState,
+	// ConnContext and HTTP2 once it serves. A zero ReadHeaderTimeout or IdleTimeout means no limit.
 	HTTP *http.Server
+	// Lane is given every request of HTTP/1 first; nil means that there is none.
+	Lane Lane
 	// StallTimeout is how long a client may take to accept a piece of an answer; one
 	// that takes longer is cut off: in HTTP/2 the stream, or the connection when that
-	// takes nothing at all. For plain requests it is looked after once a second. Zero
+	// takes nothing at all. For calls of the Lane it is looked after once a second. Zero
 	// means 60 s.
 	StallTimeout time.Duration
+	// MaxConns bounds the connections of clients, upgraded ones included. With more, idle
+	// ones are closed, and without any the newcomers are answered 503. Zero means no bound.
+	MaxConns int
+	// Crowded is called when clients are turned away, with the number of those that are
+	// connected, and no more often than every ten seconds. It must return soon; nil means
+	// that nothing is.
+	Crowded func(open int)
+	// Underscores says what becomes of request fields with an underscore in their names.
+	Underscores Underscores
 
-	// handler answers the requests.
-	handler http.Handler
-	// once serves what is left of HTTP/1: one request to a connection, so that no
-	// later one passes by the rules of this package.
-	once *http.Server
 	clock
-	buffers   buffers
-	exchanges exchanges
-	turns     wire.Turns
-	// stopping is set, under mu, when no further request is wanted.
-	stopping atomic.Bool
-
-	// mu protects the fields below.
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[*conn]struct{}
-	// empty is closed when the last connection has ended and no other will come; closed is
-	// by end, when the server is told to close.
-	empty, closed chan struct{}
-	end           func()
+	batching wire.Batching
+	large    largeBuffers
+	crowd    crowd
+	tracker  tracker
 }
 
 // Serve accepts connections until Shutdown or Close is called, then returns
 // http.ErrServerClosed; any other error is the listener's. It closes the listener.
 func (s *Server) Serve(listener net.Listener) error {
-	streams, single := newHandover(listener.Addr()), newHandover(listener.Addr())
-	if !s.start(listener) {
+	s.tracker.mu.Lock()
+	s.prepare()
+	s.tracker.listener = listener
+	stopping := s.tracker.stopping.Load()
+	s.tracker.mu.Unlock()
+	if stopping {
 		listener.Close()
 		return http.ErrServerClosed
 	}
-	var servers sync.WaitGroup
-	servers.Go(func() { _ = s.HTTP.Serve(streams) })
-	servers.Go(func() { _ = s.once.Serve(single) })
-	// It outlives the listener: what is being answered still wants it.
+	// It outlives the listener: requests under way still want it.
 	go s.sweep()
-	err := s.accept(listener, streams, single)
+	err := s.HTTP.Serve(&door{Listener: listener, server: s})
 	if !errors.Is(err, http.ErrServerClosed) {
 		s.Close()
 	}
-	servers.Wait()
 	return err
 }
 
-// start claims the server for a listener.
-func (s *Server) start(listener net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.prepare()
-	s.listener = listener
-	return !s.stopping.Load()
-}
-
-// prepare makes what the zero value lacks.
+// prepare completes the zero value. The caller holds the tracker's mu.
 func (s *Server) prepare() {
-	if s.conns != nil {
+	if !s.tracker.prepare() {
 		return
 	}
-	s.conns = map[*conn]struct{}{}
-	s.empty, s.closed = make(chan struct{}), make(chan struct{})
-	s.end = sync.OnceFunc(func() { close(s.closed) })
 	s.clock.start()
-	s.handler = s.HTTP.Handler
-	s.HTTP.Handler = s.watchOver(s.handler)
+	s.HTTP.Handler = s.watchOver(s.HTTP.Handler)
 	s.HTTP.HTTP2 = boundedWrites(s.HTTP.HTTP2, s.stallTimeout())
-	s.once = &http.Server{
-		Handler:           s.HTTP.Handler,
-		MaxHeaderBytes:    s.HTTP.MaxHeaderBytes,
-		ReadHeaderTimeout: s.HTTP.ReadHeaderTimeout,
-		ErrorLog:          s.HTTP.ErrorLog,
-	}
-	s.once.SetKeepAlivesEnabled(false)
+	s.HTTP.ConnState = s.follow
+	s.HTTP.ConnContext = withCall
 }
 
-// accept gives every connection a goroutine.
-func (s *Server) accept(listener net.Listener, streams, single *handover) error {
-	backoff := time.Duration(0)
+// speaksHTTP2 reports whether HTTP's Protocols have HTTP/2 without TLS.
+func (s *Server) speaksHTTP2() bool {
+	return s.HTTP.Protocols != nil && s.HTTP.Protocols.UnencryptedHTTP2()
+}
+
+// longestHead is how much net/http reads of a head, in bytes, before it answers 431.
+func (s *Server) longestHead() int {
+	const slop = 4 << 10
+	return cmp.Or(s.HTTP.MaxHeaderBytes, http.DefaultMaxHeaderBytes) + slop
+}
+
+// follow hears from net/http when it has done with a request, or with a connection.
+func (s *Server) follow(of net.Conn, state http.ConnState) {
+	c := of.(*conn)
+	switch state {
+	case http.StateIdle:
+		c.leave()
+	case http.StateHijacked:
+		c.enter(through)
+		s.tracker.remove(c)
+	case http.StateClosed:
+		s.tracker.remove(c)
+	}
+}
+
+// door is the listener that net/http accepts from.
+type door struct {
+	net.Listener
+	server *Server
+}
+
+// Accept waits for the next client that can be served. What passes, such as a lack of
+// descriptors, net/http waits for.
+func (d *door) Accept() (net.Conn, error) {
 	for {
-		accepted, err := listener.Accept()
-		if err != nil && s.stopping.Load() {
-			return http.ErrServerClosed
+		accepted, err := d.Listener.Accept()
+		if isPassing(err) {
+			d.server.tracker.closeOneIdle(d.server.clock.now())
 		}
-		if err != nil && isPassing(err) {
-			// There are too many open files, most likely: others will be closed.
-			backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
-			time.Sleep(backoff)
-			continue
+		if err != nil && d.server.tracker.stopping.Load() {
+			return nil, http.ErrServerClosed
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		backoff = 0
 		tcp, ok := accepted.(*net.TCPConn)
 		if !ok {
 			accepted.Close()
-			return fmt.Errorf("accept a connection of %T: want TCP", accepted)
+			return nil, fmt.Errorf("accept a connection of %T: want TCP", accepted)
 		}
-		socket, err := wire.New(tcp)
-		if err != nil {
-			// It is closed already.
-			continue
+		if c := d.server.take(tcp); c != nil {
+			return c, nil
 		}
-		c := newConn(s, socket, streams, single)
-		if !s.add(c) {
-			tcp.Close()
-			return http.ErrServerClosed
-		}
-		go c.serve()
 	}
+}
+
+// Close closes the listener, which the tracker may have done before.
+func (d *door) Close() error {
+	if err := d.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// take lets a client in, or turns it away and returns nil.
+func (s *Server) take(tcp *net.TCPConn) *conn {
+	if !s.mayServeMore() {
+		s.turnAway(tcp)
+		return nil
+	}
+	socket, err := wire.New(tcp)
+	if err != nil {
+		return nil // it is closed already
+	}
+	s.crowd.enter(socket)
+	c := newConn(s, socket)
+	if !s.tracker.add(c) {
+		socket.Close()
+		return nil
+	}
+	return c
 }
 
 // isPassing reports whether accepting may succeed later.
@@ -162,7 +175,7 @@ func isPassing(err error) bool {
 // context's error and leaves them to Close. Upgraded connections are not waited for.
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.stop()
-	err := errors.Join(s.HTTP.Shutdown(ctx), s.once.Shutdown(ctx))
+	err := s.HTTP.Shutdown(ctx)
 	select {
 	case <-empty:
 		return err
@@ -174,51 +187,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close closes the listener and every connection at once, upgraded ones excepted.
 func (s *Server) Close() error {
 	s.stop()
-	s.end()
-	s.mu.Lock()
-	for c := range s.conns {
-		c.tcp.Close()
-	}
-	s.mu.Unlock()
-	return errors.Join(s.HTTP.Close(), s.once.Close())
+	s.tracker.closeAll()
+	return s.HTTP.Close()
 }
 
-// stop closes what is idle and returns a channel that is closed when no connection
-// is left.
+// stop lets no further request begin, and returns a channel that is closed when no
+// connection is left.
 func (s *Server) stop() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.tracker.mu.Lock()
+	defer s.tracker.mu.Unlock()
 	s.prepare()
-	stopped := s.stopping.Swap(true)
-	if s.listener != nil {
-		s.listener.Close()
-	}
-	for c := range s.conns {
-		c.closeIfIdle(never)
-	}
-	if !stopped && len(s.conns) == 0 {
-		close(s.empty)
-	}
-	return s.empty
-}
-
-func (s *Server) add(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping.Load() {
-		return false
-	}
-	s.conns[c] = struct{}{}
-	return true
-}
-
-func (s *Server) remove(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if len(s.conns) == 0 && s.stopping.Load() {
-		close(s.empty)
-	}
+	return s.tracker.stop()
 }
 
 // sweep closes connections that have been idle for too long, or whose clients do not
@@ -229,20 +208,14 @@ func (s *Server) sweep() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.empty:
+		case <-s.tracker.empty:
 			return
-		case <-s.closed:
+		case <-s.tracker.closed:
 			return
 		case <-ticker.C:
 		}
 		s.clock.tick()
-		now := s.clock.now()
-		s.mu.Lock()
-		for c := range s.conns {
-			c.closeIfIdle(now)
-			c.closeIfStalled(now)
-		}
-		s.mu.Unlock()
+		s.tracker.sweep(s.clock.now(), s.stallTimeout())
 	}
 }
 

@@ -18,7 +18,7 @@ func hasty(t *testing.T, handler http.HandlerFunc) string {
 	return serve(t, s.Serve, s.Close)
 }
 
-// Each answer is short; those that nobody reads fill the way to the client.
+// Each answer is short; unread ones fill the way to the client.
 func TestStall_AClientThatAsksAndDoesNotReadIsCut(t *testing.T) {
 	t.Parallel()
 	answer := strings.Repeat("x", 3900)
@@ -49,7 +49,6 @@ func TestStall_AHandlerLearnsOfIt(t *testing.T) {
 	}
 }
 
-// The sweep outlives the listener.
 func TestStall_AClientThatDoesNotReadIsCutDuringAShutdown(t *testing.T) {
 	t.Parallel()
 	began, goOn, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -69,13 +68,12 @@ func TestStall_AClientThatDoesNotReadIsCutDuringAShutdown(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Shutdown(t.Context()) }()
 	receive(t, served, "the end of Serve")
-	before := s.clock.now()
 	close(goOn)
 	if err := receive(t, failed, "the end of the write"); err == nil {
 		t.Error("all of it was written")
 	}
-	if err := receive(t, ended, "the shutdown"); err != nil || s.clock.now() == before {
-		t.Errorf("%v, and the clock went from %s to %s", err, before, s.clock.now())
+	if err := receive(t, ended, "the shutdown"); err != nil {
+		t.Error(err)
 	}
 }
 

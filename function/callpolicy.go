@@ -1,9 +1,8 @@
 package function
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -11,8 +10,7 @@ import (
 // as its policy allows.
 var ErrBusy = errors.New("busy")
 
-// The labels or annotations that shape how a function is invoked. When both
-// carry a key, the annotation counts. Durations are written as in Go ("90s",
+// The annotations, or labels, that shape how a function is invoked. Durations are written as in Go ("90s",
 // "1m30s") or as a number of seconds.
 const (
 	// PolicyTimeout bounds the whole of an invocation, the wait for a replica
@@ -60,96 +58,47 @@ type CallPolicy struct {
 	// MaxRequestBody bounds the body of a request, in bytes. Zero means as for any
 	// function, and a negative one that there is no bound.
 	MaxRequestBody int64
-	// Policies are what is done around each call; nil means nothing.
+	// Policies wrap each call; nil means none.
 	Policies *Policies
+	// WatchdogTime is how long the function's own watchdog lets a call take, by its
+	// environment; zero means that it does not say so.
+	WatchdogTime time.Duration
 }
 
-// CallPolicy reads the policy from the labels and annotations. What cannot be
-// understood is an ErrInvalid that names it.
-func (s Spec) CallPolicy() (CallPolicy, error) {
-	var p CallPolicy
-	for _, read := range []func() error{
-		func() error { return s.policyDuration(PolicyTimeout, &p.Timeout) },
-		func() error { return s.policyDuration(PolicyHeadTimeout, &p.HeadTimeout) },
-		func() error { return s.policyDuration(PolicyIdleTimeout, &p.IdleTimeout) },
-		func() error { return s.policyCount(PolicyMaxInFlightShort, &p.MaxInFlight) },
-		func() error { return s.policyCount(PolicyMaxInFlight, &p.MaxInFlight) },
-		func() error { return s.policyCount(PolicyMaxWaiting, &p.MaxWaiting) },
-		func() error { return s.policyBytes(PolicyMaxRequestBody, &p.MaxRequestBody) },
-		func() error { return s.policyProtocol(&p.Protocol) },
-		func() (err error) { p.Policies, err = s.policies(); return err },
-	} {
-		if err := read(); err != nil {
-			return CallPolicy{}, err
-		}
+// CallPolicy reads the policy from the labels and annotations, and from the
+// environment of a watchdog. What cannot be understood is an ErrInvalid that names it.
+func (s Settings) CallPolicy() (CallPolicy, error) {
+	p, err := callPolicy(s.spec.Metadata())
+	if err != nil {
+		return CallPolicy{}, err
 	}
+	if !s.spec.Metadata().Has(PolicyMaxInFlight, PolicyMaxInFlightShort) {
+		p.MaxInFlight = s.maxInFlight()
+	}
+	p.WatchdogTime = s.callTime()
 	return p, nil
 }
 
-// policyText finds a key among the annotations, then among the labels, and names
-// the field for those who have to correct it.
-func (s Spec) policyText(key string) (text, field string, found bool) {
-	if text, found = s.Annotations[key]; found {
-		return text, fmt.Sprintf("annotations[%q]", key), true
+// callPolicy reads what the labels and annotations say of calls.
+func callPolicy(m Metadata) (CallPolicy, error) {
+	var p CallPolicy
+	err := cmp.Or(
+		m.duration(PolicyTimeout, &p.Timeout),
+		m.duration(PolicyHeadTimeout, &p.HeadTimeout),
+		m.duration(PolicyIdleTimeout, &p.IdleTimeout),
+		m.count(PolicyMaxInFlightShort, &p.MaxInFlight),
+		m.count(PolicyMaxInFlight, &p.MaxInFlight),
+		m.count(PolicyMaxWaiting, &p.MaxWaiting),
+		m.bytes(PolicyMaxRequestBody, &p.MaxRequestBody),
+		m.text(PolicyProtocol, &p.Protocol, func(text string) bool {
+			return text == "" || text == ProtocolHTTP1 || text == ProtocolH2C
+		}, ProtocolHTTP1+" or "+ProtocolH2C),
+	)
+	if err == nil {
+		p.Policies, err = readPolicies(m)
 	}
-	text, found = s.Labels[key]
-	return text, fmt.Sprintf("labels[%q]", key), found
-}
-
-func (s Spec) policyDuration(key string, d *time.Duration) error {
-	text, field, found := s.policyText(key)
-	if !found {
-		return nil
-	}
-	parsed, err := time.ParseDuration(text)
-	if seconds, notSeconds := strconv.ParseUint(text, 10, 31); notSeconds == nil {
-		parsed, err = time.Duration(seconds)*time.Second, nil
-	}
-	if err != nil || parsed < 0 {
-		return Invalid(field, "%q: want a duration such as 90s or 1m30s, or a number of seconds; 0 means the default", text)
-	}
-	*d = parsed
-	return nil
-}
-
-func (s Spec) policyCount(key string, n *int) error {
-	text, field, found := s.policyText(key)
-	if !found {
-		return nil
-	}
-	parsed, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return Invalid(field, "%q: want a whole number; 0 means no limit", text)
+		return CallPolicy{}, err
 	}
-	*n = int(parsed)
-	return nil
-}
-
-func (s Spec) policyBytes(key string, n *int64) error {
-	text, field, found := s.policyText(key)
-	if !found {
-		return nil
-	}
-	if text == "0" {
-		*n = -1
-		return nil
-	}
-	parsed, err := ParseMemory(text)
-	if err != nil {
-		return Invalid(field, "%q: want an amount such as 512Ki or 10Mi; 0 means no limit", text)
-	}
-	*n = parsed
-	return nil
-}
-
-func (s Spec) policyProtocol(protocol *string) error {
-	text, field, found := s.policyText(PolicyProtocol)
-	if !found || text == "" {
-		return nil
-	}
-	if text != ProtocolHTTP1 && text != ProtocolH2C {
-		return Invalid(field, "%q: want %s or %s", text, ProtocolHTTP1, ProtocolH2C)
-	}
-	*protocol = text
-	return nil
+	return p, nil
 }

@@ -24,15 +24,15 @@ func TestCallPolicy_ReadsLabelsAndAnnotations(t *testing.T) {
 	}
 	want := CallPolicy{Timeout: 90 * time.Second, HeadTimeout: 5 * time.Second, IdleTimeout: 250 * time.Millisecond,
 		MaxInFlight: 7, MaxWaiting: 100, Protocol: ProtocolH2C, MaxRequestBody: 10 << 20}
-	got, err := spec.CallPolicy()
+	got, err := spec.With(nil).CallPolicy()
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 	unbounded := Spec{Labels: map[string]string{"com.openfaas.call.max_request_body": "0"}}
-	if got, err := unbounded.CallPolicy(); err != nil || got.MaxRequestBody >= 0 {
+	if got, err := unbounded.With(nil).CallPolicy(); err != nil || got.MaxRequestBody >= 0 {
 		t.Errorf("a body without a bound: got %+v, %v", got, err)
 	}
-	if got, err := (Spec{}).CallPolicy(); err != nil || got != (CallPolicy{}) {
+	if got, err := (Spec{}).With(nil).CallPolicy(); err != nil || got != (CallPolicy{}) {
 		t.Errorf("nothing said: got %+v, %v", got, err)
 	}
 }
@@ -48,7 +48,7 @@ func TestCallPolicy_RefusesWhatItCannotUnderstand(t *testing.T) {
 		"com.openfaas.call.max_request_body": "big",
 		"com.openfaas.protocol":              "spdy",
 	} {
-		_, err := Spec{Labels: map[string]string{key: text}}.CallPolicy()
+		_, err := Spec{Labels: map[string]string{key: text}}.With(nil).CallPolicy()
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s=%q: got %v, want an ErrInvalid that names it", key, text, err)
 		}

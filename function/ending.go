@@ -1,16 +1,8 @@
 package function
 
 import (
-	"strconv"
+	"cmp"
 	"time"
-)
-
-// The environment variables by which both OpenFaaS watchdogs are told how long
-// they may take: Go durations, or whole seconds.
-const (
-	envWriteTimeout   = "write_timeout"
-	envExecTimeout    = "exec_timeout"
-	envHealthInterval = "healthcheck_interval"
 )
 
 const (
@@ -26,14 +18,11 @@ const (
 // as long as one call of the function may at all. That is what its call policy
 // says (PolicyTimeout), or else the longer of its watchdog's exec_timeout and
 // write_timeout, or else otherwise.
-func (s Spec) DrainTimeout(otherwise time.Duration) time.Duration {
+func (s Settings) DrainTimeout(otherwise time.Duration) time.Duration {
 	if policy, err := s.CallPolicy(); err == nil && policy.Timeout > 0 {
 		return policy.Timeout
 	}
-	if longest := max(s.envDuration(envExecTimeout), s.envDuration(envWriteTimeout)); longest > 0 {
-		return longest
-	}
-	return otherwise
+	return cmp.Or(s.callTime(), otherwise)
 }
 
 // StopGrace is how long a replica gets between SIGTERM and SIGKILL. A watchdog
@@ -41,23 +30,9 @@ func (s Spec) DrainTimeout(otherwise time.Duration) time.Duration {
 // write_timeout unless it is set, and then lets calls end for write_timeout; none
 // is left then, so the longer of the two is enough. Without either it is ten
 // seconds, as for Docker.
-func (s Spec) StopGrace() time.Duration {
-	if stated := max(s.envDuration(envWriteTimeout), s.envDuration(envHealthInterval)); stated > 0 {
+func (s Settings) StopGrace() time.Duration {
+	if stated := max(s.duration(envWriteTimeout), s.duration(envHealthInterval)); stated > 0 {
 		return stated + graceMargin
 	}
 	return defaultGrace
-}
-
-// envDuration reads a time from the function's environment; zero means that it is
-// not there, or not a time, or no bound.
-func (s Spec) envDuration(name string) time.Duration {
-	text := s.EnvVars[name]
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0
-	}
-	return max(0, d)
 }

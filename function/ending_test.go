@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestSpec_DrainTimeoutAndStopGraceFollowTheFunctionsOwnTimes(t *testing.T) {
+func TestSettings_DrainTimeoutAndStopGraceFollowTheFunctionsOwnTimes(t *testing.T) {
 	const standard = time.Minute
 	tests := []struct {
 		name         string
@@ -24,10 +24,10 @@ func TestSpec_DrainTimeoutAndStopGraceFollowTheFunctionsOwnTimes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := test.spec.DrainTimeout(standard); got != test.drain {
+			if got := test.spec.With(nil).DrainTimeout(standard); got != test.drain {
 				t.Errorf("drain timeout %v, want %v", got, test.drain)
 			}
-			if got := test.spec.StopGrace(); got != test.grace {
+			if got := test.spec.With(nil).StopGrace(); got != test.grace {
 				t.Errorf("grace %v, want %v", got, test.grace)
 			}
 		})

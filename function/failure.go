@@ -3,6 +3,7 @@ package function
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -46,27 +47,47 @@ func (f *Failure) Unwrap() []error {
 }
 
 // Invalid is the ErrInvalid for one field of a request; format says what is
-// wrong with it and what is allowed.
+// wrong with it and which values are allowed.
 func Invalid(field, format string, args ...any) error {
-	return &Failure{Kind: ErrInvalid, Text: field + ": " + fmt.Sprintf(format, args...)}
+	return &Failure{Kind: ErrInvalid, Text: Clip(field + ": " + fmt.Sprintf(format, args...))}
 }
 
 // NotFound is an ErrNotFound with a text for the caller.
 func NotFound(format string, args ...any) error {
-	return &Failure{Kind: ErrNotFound, Text: fmt.Sprintf(format, args...)}
+	return &Failure{Kind: ErrNotFound, Text: Clip(fmt.Sprintf(format, args...))}
 }
 
 // Conflict is an ErrConflict with a text for the caller.
 func Conflict(format string, args ...any) error {
-	return &Failure{Kind: ErrConflict, Text: fmt.Sprintf(format, args...)}
+	return &Failure{Kind: ErrConflict, Text: Clip(fmt.Sprintf(format, args...))}
 }
 
 // Unavailable is an ErrUnavailable with a text for the caller.
 func Unavailable(cause error, format string, args ...any) error {
-	return &Failure{Kind: ErrUnavailable, Cause: cause, Text: fmt.Sprintf(format, args...)}
+	return &Failure{Kind: ErrUnavailable, Cause: cause, Text: Clip(fmt.Sprintf(format, args...))}
+}
+
+// MissingSecret is the ErrInvalid for a deployment that reads a secret that does not
+// exist; index is its place in the list.
+func MissingSecret(index int, secret, namespace string) error {
+	return Invalid(fmt.Sprintf("secrets[%d]", index), "secret %q does not exist in namespace %q: create it first", secret, namespace)
 }
 
 // UnknownFunction is the ErrNotFound for a function that is not deployed.
 func UnknownFunction(n Name) error {
 	return NotFound("function %q is not deployed in namespace %q", n.Name, n.Namespace)
+}
+
+// maxText is the longest text that is sent back or logged, in bytes:
+// enough for any name, and for the last lines of a replica that has died.
+const maxText = 4 << 10
+
+// Clip returns a text that is too long to be told without its middle: what is wrong
+// stands at its beginning, what to do about it at its end.
+func Clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	const half = maxText/2 - len("…")
+	return strings.ToValidUTF8(text[:half], "") + "…" + strings.ToValidUTF8(text[len(text)-half:], "")
 }

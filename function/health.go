@@ -1,117 +1,171 @@
 package function
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 )
 
-// The annotations, or labels, that say how a running replica is asked whether it
-// still answers. Any of them switches the check on. Times are seconds, or Go
-// durations; 0 means the default.
+// The prefixes of the annotations, or labels, that say how replicas are asked whether
+// they are ready for calls, and whether those that run still answer. Times are seconds,
+// or Go durations; 0 means the default.
 const (
-	// AnnotationHealthPath is requested to find out whether a replica is ready and
-	// whether it still answers; without it /_/health is.
-	AnnotationHealthPath = "com.openfaas.health.http.path"
-	// AnnotationHealthDelay is how long after a replica was first ready it is asked
-	// for the first time: by default after one period.
-	AnnotationHealthDelay = "com.openfaas.health.http.initialDelaySeconds"
-	// AnnotationHealthPeriod is the time between two checks: by default 2 s.
-	AnnotationHealthPeriod = "com.openfaas.health.http.periodSeconds"
-	// AnnotationHealthTimeout is how long the answer may take: by default 1 s.
-	AnnotationHealthTimeout = "com.openfaas.health.http.timeoutSeconds"
-	// AnnotationHealthFailures is how many checks in a row have to fail before the
-	// replica is replaced: by default 3.
-	AnnotationHealthFailures = "com.openfaas.health.http.failureThreshold"
-	// AnnotationReadyPath is requested instead of AnnotationHealthPath to find out
-	// whether a replica is ready.
-	AnnotationReadyPath = "com.openfaas.ready.http.path"
+	HealthPrefix = "com.openfaas.health.http."
+	ReadyPrefix  = "com.openfaas.ready.http."
 )
 
-// HealthCheck is how a running replica is asked whether it still answers.
-type HealthCheck struct {
-	// Wanted is set when the function asks for the check.
+// What follows a prefix. Any of them switches that check on.
+const (
+	// ProbePath is requested, and must answer with 2xx or 3xx. Without it /_/health is
+	// requested, which may answer with anything but 503. The one for health counts for
+	// readiness too, unless that has its own.
+	ProbePath = "path"
+	// ProbeHost is the Host that is sent, in place of localhost.
+	ProbeHost = "host"
+	// ProbeDelay, or ProbeDelaySeconds, is how long a replica is not asked: whether it is
+	// ready since its start, and for its health since it was first ready. By default that
+	// is no time, and one period.
+	ProbeDelay        = "initialDelay"
+	ProbeDelaySeconds = "initialDelaySeconds"
+	// ProbePeriod is the time between two checks: by default 2 s.
+	ProbePeriod = "periodSeconds"
+	// ProbeTimeout is how long the answer may take: by default 1 s.
+	ProbeTimeout = "timeoutSeconds"
+	// ProbeFailures is how many checks in a row have to fail before the replica is
+	// replaced, or takes no calls until it is ready again: by default 3.
+	ProbeFailures = "failureThreshold"
+	// ProbeSuccesses is how many checks in a row have to succeed before a replica is
+	// ready: by default 1.
+	ProbeSuccesses = "successThreshold"
+)
+
+// The annotations that are used most.
+const (
+	AnnotationHealthPath     = HealthPrefix + ProbePath
+	AnnotationHealthPeriod   = HealthPrefix + ProbePeriod
+	AnnotationHealthFailures = HealthPrefix + ProbeFailures
+	AnnotationReadyPath      = ReadyPrefix + ProbePath
+)
+
+// Probe is how a replica is asked one thing.
+type Probe struct {
+	// Wanted is set when the function asks for the check while a replica runs.
 	Wanted bool
-	// Path is the one that must answer 2xx. Empty means that the watchdogs' own,
-	// /_/health, may answer anything but 503.
+	// Path is the one that must answer with 2xx or 3xx. Empty means that the watchdogs'
+	// own, /_/health, may answer with anything but 503.
 	Path string
-	// Delay is the time from ready to the first check.
+	// Host is the Host that is sent.
+	Host string
+	// PortSuffices is set when a watchdog's own paths may answer with 503 too: without its
+	// lock file it says nothing else.
+	PortSuffices bool
+	// Delay is the time before the first check.
 	Delay time.Duration
-	// Period is the time between two checks.
+	// Period is the time between two checks; Paced is set when the function names it.
 	Period time.Duration
+	Paced  bool
 	// Timeout bounds one check.
 	Timeout time.Duration
-	// Failures in a row mean that the replica is to be replaced.
-	Failures int
+	// Failures and Successes in a row change whether the replica counts as well.
+	Failures, Successes int
 }
 
 // Patience is how long a replica may fail to answer before it is replaced.
-func (h HealthCheck) Patience() time.Duration { return time.Duration(h.Failures) * h.Period }
+func (p Probe) Patience() time.Duration { return time.Duration(p.Failures) * p.Period }
 
-// HealthCheck reads the check from the annotations. What cannot be used is an
-// ErrInvalid that names it; what is returned with it are the defaults.
-func (s Spec) HealthCheck() (HealthCheck, error) {
-	defaults := HealthCheck{Delay: 2 * time.Second, Period: 2 * time.Second, Timeout: time.Second, Failures: 3}
-	var check HealthCheck
-	for _, read := range []func() error{
-		func() error { return s.healthPath(AnnotationHealthPath, &check.Path) },
-		func() error { return s.healthPath(AnnotationReadyPath, new(string)) },
-		func() error { return s.policyDuration(AnnotationHealthDelay, &check.Delay) },
-		func() error { return s.policyDuration(AnnotationHealthPeriod, &check.Period) },
-		func() error { return s.policyDuration(AnnotationHealthTimeout, &check.Timeout) },
-		func() error { return s.policyCount(AnnotationHealthFailures, &check.Failures) },
-	} {
-		if err := read(); err != nil {
-			return defaults, err
-		}
-	}
-	check.Wanted = s.wantsHealthCheck()
-	if check.Period <= 0 {
-		check.Period = defaults.Period
-	}
-	if check.Timeout <= 0 {
-		check.Timeout = defaults.Timeout
-	}
-	if check.Failures <= 0 {
-		check.Failures = defaults.Failures
-	}
-	if check.Delay <= 0 {
-		check.Delay = check.Period
-	}
-	return check, nil
+// Readiness is how a replica is asked whether it is ready for calls.
+type Readiness struct {
+	Probe
+	// Upstream is the process that a watchdog waits for.
+	Upstream Upstream
+	// Ports are those that the image or the environment speak of, sorted.
+	Ports []int
 }
 
-// wantsHealthCheck reports whether any of its annotations is there, be it with the
-// value that means the default.
-func (s Spec) wantsHealthCheck() bool {
-	for _, key := range []string{AnnotationHealthPath, AnnotationHealthDelay, AnnotationHealthPeriod, AnnotationHealthTimeout, AnnotationHealthFailures} {
-		if _, _, found := s.policyText(key); found {
-			return true
-		}
+// HealthCheck reads how a running replica is asked whether it still answers. What
+// cannot be used is an ErrInvalid that names it, and comes with the defaults.
+func (s Settings) HealthCheck() (Probe, error) {
+	check := s.defaultProbe()
+	read, err := readProbe(s.spec.Metadata(), HealthPrefix, check)
+	if err != nil {
+		return check, err
 	}
-	return false
+	if read.Successes != 1 {
+		_, field, _ := s.spec.Metadata().Find(HealthPrefix + ProbeSuccesses)
+		return check, Invalid(field, "%q: want 1: a replica that runs is healthy when it answers once", fmt.Sprint(read.Successes))
+	}
+	read.Delay = cmp.Or(read.Delay, read.Period)
+	return read, nil
 }
 
-// ReadyPath is requested to find out whether a replica is ready; empty means that
-// the function names none.
-func (s Spec) ReadyPath() string {
-	for _, key := range []string{AnnotationReadyPath, AnnotationHealthPath} {
-		if path, _, found := s.policyText(key); found {
-			return path
-		}
+// Readiness reads how a replica is asked whether it is ready for calls, like
+// HealthCheck.
+func (s Settings) Readiness() (Readiness, error) {
+	ready := Readiness{Probe: s.defaultProbe(), Upstream: s.upstream(), Ports: s.namedPorts()}
+	health, err := readProbe(s.spec.Metadata(), HealthPrefix, ready.Probe)
+	if err != nil {
+		return ready, err
 	}
-	return ""
+	inherited := ready.Probe
+	inherited.Path, inherited.Host = health.Path, health.Host
+	read, err := readProbe(s.spec.Metadata(), ReadyPrefix, inherited)
+	if err == nil {
+		ready.Probe = read
+	}
+	return ready, err
 }
 
-func (s Spec) healthPath(key string, path *string) error {
-	text, field, found := s.policyText(key)
-	if !found {
-		return nil
+func (s Settings) defaultProbe() Probe {
+	return Probe{
+		Host: "localhost", PortSuffices: s.isTrue(envSuppressLock),
+		Period: 2 * time.Second, Timeout: time.Second, Failures: 3, Successes: 1,
 	}
-	if !strings.HasPrefix(text, "/") || strings.ContainsFunc(text, isSpaceOrControl) {
-		return Invalid(field, "%q: want a path that begins with / and has no spaces", text)
+}
+
+// readProbe reads the settings with a prefix, over the defaults.
+func readProbe(m Metadata, prefix string, defaults Probe) (Probe, error) {
+	p := defaults
+	err := cmp.Or(
+		m.text(prefix+ProbePath, &p.Path, isPath, "a path that begins with / and has no spaces"),
+		m.text(prefix+ProbeHost, &p.Host, isHost, "a host such as localhost or shop.example.org"),
+		m.duration(prefix+ProbeDelay, &p.Delay),
+		m.duration(prefix+ProbeDelaySeconds, &p.Delay),
+		m.duration(prefix+ProbePeriod, &p.Period),
+		m.duration(prefix+ProbeTimeout, &p.Timeout),
+		m.count(prefix+ProbeFailures, &p.Failures),
+		m.count(prefix+ProbeSuccesses, &p.Successes),
+	)
+	if err != nil {
+		return defaults, err
 	}
-	*path = text
-	return nil
+	p.Wanted = m.Has(probeKeys(prefix)...)
+	p.Paced = m.Has(prefix+ProbePeriod) && p.Period > 0
+	p.Period, p.Timeout = cmp.Or(p.Period, defaults.Period), cmp.Or(p.Timeout, defaults.Timeout)
+	p.Failures, p.Successes = cmp.Or(p.Failures, defaults.Failures), cmp.Or(p.Successes, defaults.Successes)
+	return p, nil
+}
+
+// probeKeys are the known keys with a prefix.
+func probeKeys(prefix string) []string {
+	keys := []string{ProbePath, ProbeHost, ProbeDelay, ProbeDelaySeconds, ProbePeriod, ProbeTimeout, ProbeFailures, ProbeSuccesses}
+	for i := range keys {
+		keys[i] = prefix + keys[i]
+	}
+	return keys
+}
+
+// validateProbes refuses probes that cannot be used.
+func (s Spec) validateProbes() error {
+	return cmp.Or(errorOf(s.With(nil).HealthCheck()), errorOf(s.With(nil).Readiness()))
+}
+
+func isPath(text string) bool {
+	return strings.HasPrefix(text, "/") && !strings.ContainsFunc(text, isSpaceOrControl)
+}
+
+func isHost(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, isSpaceOrControl) && !strings.ContainsAny(text, "/@?#\\,")
 }
 
 func isSpaceOrControl(c rune) bool { return c <= ' ' || c == 0x7f }

@@ -3,12 +3,9 @@
 // does no I/O.
 package function
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
-// DefaultNamespace is where functions live when nobody names a namespace. It is
+// DefaultNamespace is where functions live whose namespace is not given. It is
 // the one that faas-cli and the OpenFaaS SDKs append to a bare function name.
 const DefaultNamespace = "openfaas-fn"
 
@@ -52,23 +49,20 @@ func ValidateNamespace(namespace string) error {
 	return validateLabel("namespace", namespace)
 }
 
-// ValidateSecretName reports, as an ErrInvalid, a secret name that is not a
-// DNS-1123 subdomain: labels joined by dots, at most 253 characters in all.
+// ValidateSecretName reports, as an ErrInvalid, a secret name that could not be the
+// name of a file. It takes what faas-cli, Docker Swarm and faasd take: at most 253
+// letters, digits, dashes, underscores and dots. A name with two dots in a row could
+// lead out of the folder of secrets, and one that begins with a dash is taken for an
+// option by the programs that read the file.
 func ValidateSecretName(name string) error {
-	if len(name) > 0 && len(name) <= 253 && everyLabelValid(name) {
-		return nil
+	isRight := name != "" && len(name) <= 253 && hasOnly(name, nameLetters)
+	if !isRight || name[0] == '-' || name == "." || strings.Contains(name, "..") {
+		return Invalid("name", "%q is not a secret name: %s", name, secretNameRule)
 	}
-	return Invalid("name", "%q is not a secret name: want at most 253 lower-case letters, digits, dashes and dots, each part beginning and ending with a letter or a digit", name)
+	return nil
 }
 
-func everyLabelValid(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if !isLabel(label) {
-			return false
-		}
-	}
-	return true
-}
+const secretNameRule = "want at most 253 letters, digits, dashes, underscores and dots, without a dash first or two dots in a row"
 
 func validateLabel(field, text string) error {
 	if text == "" {
@@ -84,32 +78,16 @@ func validateLabel(field, text string) error {
 }
 
 func isLabel(text string) bool {
-	if text == "" || text[0] == '-' || text[len(text)-1] == '-' {
-		return false
-	}
-	for _, c := range []byte(text) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
+	return text != "" && text[0] != '-' && text[len(text)-1] != '-' && hasOnly(text, lowerLetters+digits+"-")
 }
 
-// validateEnvName accepts what Kubernetes does: a C identifier, widened by dots
-// and dashes.
-func validateEnvName(name string) error {
-	if isEnvName(name) {
-		return nil
-	}
-	return Invalid(fmt.Sprintf("envVars[%q]", name), "not a variable's name: want letters, digits, '_', '-' and '.', not beginning with a digit")
-}
+const (
+	lowerLetters = "abcdefghijklmnopqrstuvwxyz"
+	upperLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits       = "0123456789"
+	// nameLetters are those of names of secrets and variables.
+	nameLetters = lowerLetters + upperLetters + digits + "-_."
+)
 
-func isEnvName(name string) bool {
-	for i, c := range []byte(name) {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("_-.", c) >= 0
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return name != ""
-}
+// hasOnly reports whether a text has no other letters than these.
+func hasOnly(text, letters string) bool { return strings.Trim(text, letters) == "" }

@@ -65,8 +65,13 @@ func TestName_Validate(t *testing.T) {
 func TestValidateSecretName(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"token": true, "tls.crt": true, "a-b.c-d": true, strings.Repeat("a", 253): true,
-		"": false, ".": false, "..": false, "a..b": false, "../etc": false, "a/b": false,
-		"A": false, "-a": false, strings.Repeat("a", 254): false,
+		"db_password": true, "DB_PASSWORD": true, "_token": true, "token_": true, "a__b": true, "_": true,
+		"My.Key_2": true, ".dockerconfigjson": true, "tls.": true, "0": true, "a-": true, "v1_2-3.4": true,
+		"": false, ".": false, "..": false, "...": false, "a..b": false, "..staging": false, "a/..": false,
+		"../etc": false, "a/b": false, "/etc/passwd": false, "a\\b": false, "%2e%2e": false, "a%2fb": false,
+		"-a": false, "--help": false, "a b": false, " a": false, "a\n": false, "a\x00b": false, "ä": false,
+		"a=b": false, "a:b": false, "a,b": false, "~": false, "*": false, "\u202ea": false,
+		strings.Repeat("a", 254): false, strings.Repeat("../", 50): false,
 	} {
 		if err := ValidateSecretName(name); (err == nil) != ok {
 			t.Errorf("ValidateSecretName(%q) = %v", name, err)

@@ -2,15 +2,13 @@ package function
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
 
 // PolicyPrefix begins the labels and annotations that ask for a policy around the
 // calls to a function: "com.openfaas.policy.retry" has the text "attempts=3
-// on=connect,503". When both carry a key, the annotation counts.
+// on=connect,503".
 const PolicyPrefix = "com.openfaas.policy."
 
 // The names of the policies, for annotations and for the filters of routes.
@@ -24,7 +22,7 @@ const (
 	PolicyProgress   = "progress"
 )
 
-// Policies describe what is done around each call to a function. The zero value
+// Policies wrap each call to a function. The zero value
 // is nothing. They are values: equal ones ask for the same.
 type Policies struct {
 	Retry RetryPolicy
@@ -159,34 +157,20 @@ func (p Policies) With(others Policies) Policies {
 	return p
 }
 
-// policies reads the policies from the labels and annotations; nil when they ask
+// readPolicies reads the policies from the labels and annotations; nil when they ask
 // for none. What cannot be understood is an ErrInvalid that names it.
-func (s Spec) policies() (*Policies, error) {
+func readPolicies(m Metadata) (*Policies, error) {
 	var p Policies
-	for _, key := range s.policyKeys() {
-		text, field, _ := s.policyText(key)
+	for _, key := range m.Keys(PolicyPrefix) {
+		text, field, _ := m.Find(key)
 		if err := p.Set(strings.TrimPrefix(key, PolicyPrefix), text); err != nil {
-			return nil, Invalid(field, "%q: %v", text, err)
+			return nil, Invalid(field, "%.200q: %v", text, err)
 		}
 	}
 	if p.said == 0 {
 		return nil, nil
 	}
 	return &p, nil
-}
-
-// policyKeys are the keys of the annotations and labels that ask for policies.
-func (s Spec) policyKeys() []string {
-	var keys []string
-	for _, fields := range []map[string]string{s.Annotations, s.Labels} {
-		for key := range maps.Keys(fields) {
-			if strings.HasPrefix(key, PolicyPrefix) {
-				keys = append(keys, key)
-			}
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
 }
 
 // policiesKey is where a context keeps the policies of one call.

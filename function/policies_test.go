@@ -10,8 +10,8 @@ import (
 
 func outcomes(t *testing.T, text string) Outcomes {
 	t.Helper()
-	var o Outcomes
-	if err := o.set(text); err != nil {
+	o, err := parseOutcomes(text)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -36,7 +36,7 @@ func TestPolicies_AreReadFromAnnotationsAndLabels(t *testing.T) {
 		"progress": {"", Policies{Progress: ProgressPolicy{Every: 5 * time.Second, From: 1 << 20}}},
 	} {
 		spec := Spec{Annotations: map[string]string{PolicyPrefix + name: tc.text}, Labels: map[string]string{PolicyPrefix + name: "off"}}
-		got, err := spec.CallPolicy()
+		got, err := spec.With(nil).CallPolicy()
 		if err != nil || got.Policies == nil {
 			t.Errorf("%s: %q: %v, %v", name, tc.text, got.Policies, err)
 			continue
@@ -45,11 +45,11 @@ func TestPolicies_AreReadFromAnnotationsAndLabels(t *testing.T) {
 		if *got.Policies != tc.want {
 			t.Errorf("%s: %q\n got %+v\nwant %+v", name, tc.text, *got.Policies, tc.want)
 		}
-		if got, err := (Spec{Labels: map[string]string{PolicyPrefix + name: tc.text}}).CallPolicy(); err != nil || got.Policies == nil {
+		if got, err := (Spec{Labels: map[string]string{PolicyPrefix + name: tc.text}}).With(nil).CallPolicy(); err != nil || got.Policies == nil {
 			t.Errorf("%s as a label: %v, %v", name, got.Policies, err)
 		}
 	}
-	if got, err := (Spec{Labels: map[string]string{"other": "x"}}).CallPolicy(); err != nil || got.Policies != nil {
+	if got, err := (Spec{Labels: map[string]string{"other": "x"}}).With(nil).CallPolicy(); err != nil || got.Policies != nil {
 		t.Errorf("nothing asked for: got %+v, %v", got.Policies, err)
 	}
 }
@@ -57,13 +57,13 @@ func TestPolicies_AreReadFromAnnotationsAndLabels(t *testing.T) {
 func TestPolicies_RefuseWhatTheyCannotUnderstand(t *testing.T) {
 	for _, tc := range []struct{ name, text, says string }{
 		{"retri", "", "want one of retry, tryTimeout"},
-		{"retry", "3", "3 is no key=value"},
+		{"retry", "3", "3: want key=value"},
 		{"retry", "attempts=1", "from 2 to 10"},
-		{"retry", "attempts=3 attempts=3", "said twice"},
+		{"retry", "attempts=3 attempts=3", "given twice"},
 		{"retry", "tries=3", "tries: there is no such option"},
 		{"retry", "on=connect,600", "600"},
 		{"retry", "on=200", "200"},
-		{"retry", "on=", "no key=value"},
+		{"retry", "on=", "want key=value"},
 		{"retry", "methods=G@T", "no method"},
 		{"retry", "budget=120%", "share"},
 		{"retry", "budget=NaN", "share"},
@@ -113,6 +113,6 @@ func TestPolicies_OfTheLastHandReplaceThoseBefore(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	if PoliciesFrom(context.Background()) != nil {
-		t.Error("a context nobody has touched has policies")
+		t.Error("an untouched context has policies")
 	}
 }

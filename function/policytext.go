@@ -20,6 +20,9 @@ const (
 	standardFailures   = "connect,timeout,5xx"
 )
 
+// longestPolicy is the longest text of one policy, in bytes.
+const longestPolicy = 4096
+
 // policyOff is the text that asks for no policy.
 const policyOff = "off"
 
@@ -35,27 +38,22 @@ type policyText struct {
 // policyTexts are all policies. Their places are the bits of a policySet.
 func policyTexts() []policyText {
 	return []policyText{
-		{PolicyRetry, "attempts=3 on=connect,503 backoff=50ms",
-			func(p *Policies, text string) error { return p.Retry.read(text) },
-			func(to, from *Policies) { to.Retry = from.Retry }},
-		{PolicyTryTimeout, "2s",
-			func(p *Policies, text string) error { return setDuration(&p.TryTimeout, text) },
-			func(to, from *Policies) { to.TryTimeout = from.TryTimeout }},
-		{PolicyHedge, "after=200ms",
-			func(p *Policies, text string) error { return p.Hedge.read(text) },
-			func(to, from *Policies) { to.Hedge = from.Hedge }},
-		{PolicyBreaker, "failures=5 open=10s",
-			func(p *Policies, text string) error { return p.Breaker.read(text) },
-			func(to, from *Policies) { to.Breaker = from.Breaker }},
-		{PolicyFault, "delay=200ms delay_share=10% abort=503 abort_share=5%",
-			func(p *Policies, text string) error { return p.Fault.read(text) },
-			func(to, from *Policies) { to.Fault = from.Fault }},
-		{PolicyLog, "level=info headers=User-Agent",
-			func(p *Policies, text string) error { return p.Log.read(text) },
-			func(to, from *Policies) { to.Log = from.Log }},
-		{PolicyProgress, "every=5s from=1Mi",
-			func(p *Policies, text string) error { return p.Progress.read(text) },
-			func(to, from *Policies) { to.Progress = from.Progress }},
+		textOf(PolicyRetry, "attempts=3 on=connect,503 backoff=50ms", func(p *Policies) *RetryPolicy { return &p.Retry }, readRetry),
+		textOf(PolicyTryTimeout, "2s", func(p *Policies) *time.Duration { return &p.TryTimeout }, parseSpan),
+		textOf(PolicyHedge, "after=200ms", func(p *Policies) *HedgePolicy { return &p.Hedge }, readHedge),
+		textOf(PolicyBreaker, "failures=5 open=10s", func(p *Policies) *BreakerPolicy { return &p.Breaker }, readBreaker),
+		textOf(PolicyFault, "delay=200ms delay_share=10% abort=503 abort_share=5%", func(p *Policies) *FaultPolicy { return &p.Fault }, readFault),
+		textOf(PolicyLog, "level=info headers=User-Agent", func(p *Policies) *LogPolicy { return &p.Log }, readLog),
+		textOf(PolicyProgress, "every=5s from=1Mi", func(p *Policies) *ProgressPolicy { return &p.Progress }, readProgress),
+	}
+}
+
+// textOf is how the policy at a place is written.
+func textOf[T any](name, example string, at func(*Policies) *T, read func(string) (T, error)) policyText {
+	return policyText{
+		name: name, example: example,
+		read: func(p *Policies, text string) error { return into(at(p), read)(text) },
+		copy: func(to, from *Policies) { *at(to) = *at(from) },
 	}
 }
 
@@ -86,6 +84,9 @@ func (p *Policies) Set(name, text string) error {
 	if i < 0 {
 		return fmt.Errorf("no policy is called %s: want one of %s", name, strings.Join(PolicyNames(), ", "))
 	}
+	if len(text) > longestPolicy {
+		return fmt.Errorf("a text of %d bytes is too long: at most %d", len(text), longestPolicy)
+	}
 	read := Policies{}
 	if text = strings.TrimSpace(text); text != policyOff {
 		if err := known[i].read(&read, text); err != nil {
@@ -97,194 +98,168 @@ func (p *Policies) Set(name, text string) error {
 	return nil
 }
 
-// readOptions hands each key=value of a text to set.
-func readOptions(text string, set func(key, value string) error) error {
+// options are what reads the value of each key.
+type options map[string]func(value string) error
+
+// readOptions reads a text of key=value key=value.
+func readOptions(text string, known options) error {
 	seen := map[string]bool{}
 	for option := range strings.FieldsSeq(text) {
 		key, value, found := strings.Cut(option, "=")
 		if !found || value == "" {
-			return fmt.Errorf("%s is no key=value", option)
+			return fmt.Errorf("%s: want key=value", option)
 		}
 		if seen[key] {
-			return fmt.Errorf("%s is said twice", key)
+			return fmt.Errorf("%s is given twice: give it once", key)
 		}
 		seen[key] = true
-		if err := set(key, value); err != nil {
+		read := known[key]
+		if read == nil {
+			return fmt.Errorf("%s: there is no such option", key)
+		}
+		if err := read(value); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
 	return nil
 }
 
-func (r *RetryPolicy) read(text string) error {
-	*r = RetryPolicy{Attempts: 2, Backoff: standardBackoff, MaxBackoff: standardMaxBackoff, Replay: standardReplay()}
-	_ = r.On.set(standardOutcomes)
-	return readOptions(text, func(key, value string) error {
-		switch key {
-		case "attempts":
-			return setCount(&r.Attempts, value, 2, 10)
-		case "on":
-			return r.On.set(value)
-		case "backoff":
-			return setDuration(&r.Backoff, value)
-		case "max_backoff":
-			return setDuration(&r.MaxBackoff, value)
+// into keeps what parse makes of a text.
+func into[T any](target *T, parse func(string) (T, error)) func(string) error {
+	return func(text string) error {
+		parsed, err := parse(text)
+		if err == nil {
+			*target = parsed
 		}
-		return r.Replay.set(key, value)
-	})
+		return err
+	}
 }
 
-func (h *HedgePolicy) read(text string) error {
-	*h = HedgePolicy{Replay: standardReplay()}
-	err := readOptions(text, func(key, value string) error {
-		if key == "after" {
-			return setDuration(&h.After, value)
-		}
-		return h.Replay.set(key, value)
-	})
+func readRetry(text string) (RetryPolicy, error) {
+	r := RetryPolicy{Attempts: 2, Backoff: standardBackoff, MaxBackoff: standardMaxBackoff, Replay: standardReplay()}
+	r.On, _ = parseOutcomes(standardOutcomes)
+	known := r.Replay.options()
+	known["attempts"] = into(&r.Attempts, countFrom(2, 10))
+	known["on"] = into(&r.On, parseOutcomes)
+	known["backoff"] = into(&r.Backoff, parseSpan)
+	known["max_backoff"] = into(&r.MaxBackoff, parseSpan)
+	err := readOptions(text, known)
+	return r, err
+}
+
+func readHedge(text string) (HedgePolicy, error) {
+	h := HedgePolicy{Replay: standardReplay()}
+	known := h.Replay.options()
+	known["after"] = into(&h.After, parseSpan)
+	err := readOptions(text, known)
 	if err == nil && h.After == 0 {
 		err = errors.New("after is missing")
 	}
-	return err
+	return h, err
 }
 
 func standardReplay() Replay { return Replay{Budget: standardBudget, MaxBody: standardReplayBody} }
 
-// set reads an option that retry and hedge share.
-func (r *Replay) set(key, value string) error {
-	switch key {
-	case "methods":
-		return r.setMethods(value)
-	case "budget":
-		return setShare(&r.Budget, value)
-	case "body":
-		return setBytes(&r.MaxBody, value)
+// options are those that retry and hedge share.
+func (r *Replay) options() options {
+	return options{
+		"methods": into(&r.Methods, parseMethods),
+		"budget":  into(&r.Budget, parseShare),
+		"body":    into(&r.MaxBody, parseBytes),
 	}
-	return errUnknownOption
 }
 
-var errUnknownOption = errors.New("there is no such option")
-
-func (r *Replay) setMethods(value string) error {
-	methods := strings.Split(strings.ToUpper(value), ",")
-	if value == MethodsAny {
-		r.Methods = MethodsAny
-		return nil
+func parseMethods(text string) (string, error) {
+	if text == MethodsAny {
+		return text, nil
 	}
-	for _, method := range methods {
-		if strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || method == "" {
-			return fmt.Errorf("%q is no method: want GET,PUT or any", method)
+	text = strings.ToUpper(text)
+	for method := range strings.SplitSeq(text, ",") {
+		if method == "" || !hasOnly(method, upperLetters) {
+			return "", fmt.Errorf("%q is no method: want GET,PUT or any", method)
 		}
 	}
-	r.Methods = strings.Join(methods, ",")
-	return nil
+	return text, nil
 }
 
-func (b *BreakerPolicy) read(text string) error {
-	*b = BreakerPolicy{Calls: 20, Window: 10 * time.Second, Open: 10 * time.Second, Trials: 1}
-	_ = b.On.set(standardFailures)
-	err := readOptions(text, b.set)
+func readBreaker(text string) (BreakerPolicy, error) {
+	b := BreakerPolicy{Calls: 20, Window: 10 * time.Second, Open: 10 * time.Second, Trials: 1}
+	b.On, _ = parseOutcomes(standardFailures)
+	err := readOptions(text, options{
+		"failures": into(&b.Failures, countFrom(1, 1000000)),
+		"rate":     into(&b.Rate, parseShare),
+		"calls":    into(&b.Calls, countFrom(1, 1000000)),
+		"window":   into(&b.Window, parseSpan),
+		"open":     into(&b.Open, parseSpan),
+		"trials":   into(&b.Trials, countFrom(1, 1000)),
+		"on":       into(&b.On, parseOutcomes),
+	})
 	if err == nil && b.Failures == 0 && b.Rate == 0 {
 		err = errors.New("neither failures nor rate is given")
 	}
-	return err
+	return b, err
 }
 
-func (b *BreakerPolicy) set(key, value string) error {
-	switch key {
-	case "failures":
-		return setCount(&b.Failures, value, 1, 1000000)
-	case "rate":
-		return setShare(&b.Rate, value)
-	case "calls":
-		return setCount(&b.Calls, value, 1, 1000000)
-	case "window":
-		return setDuration(&b.Window, value)
-	case "open":
-		return setDuration(&b.Open, value)
-	case "trials":
-		return setCount(&b.Trials, value, 1, 1000)
-	case "on":
-		return b.On.set(value)
-	}
-	return errUnknownOption
-}
-
-func (f *FaultPolicy) read(text string) error {
-	*f = FaultPolicy{DelayShare: 1, AbortShare: 1}
-	err := readOptions(text, func(key, value string) error {
-		switch key {
-		case "delay":
-			return setDuration(&f.Delay, value)
-		case "delay_share":
-			return setShare(&f.DelayShare, value)
-		case "abort":
-			return setCount(&f.Abort, value, 400, 599)
-		case "abort_share":
-			return setShare(&f.AbortShare, value)
-		}
-		return errUnknownOption
+func readFault(text string) (FaultPolicy, error) {
+	f := FaultPolicy{DelayShare: 1, AbortShare: 1}
+	err := readOptions(text, options{
+		"delay":       into(&f.Delay, parseSpan),
+		"delay_share": into(&f.DelayShare, parseShare),
+		"abort":       into(&f.Abort, countFrom(400, 599)),
+		"abort_share": into(&f.AbortShare, parseShare),
 	})
 	if err == nil && f.Delay == 0 && f.Abort == 0 {
 		err = errors.New("neither delay nor abort is given")
 	}
-	return err
+	return f, err
 }
 
-func (l *LogPolicy) read(text string) error {
-	*l = LogPolicy{Level: "info"}
-	return readOptions(text, func(key, value string) error {
-		switch key {
-		case "level":
-			if !slices.Contains([]string{"debug", "info", "warn"}, value) {
-				return fmt.Errorf("%q: want debug, info or warn", value)
-			}
-			l.Level = value
-		case "headers":
-			return setHeaders(&l.Headers, value)
-		case "redact":
-			l.Redact = value
-		default:
-			return errUnknownOption
-		}
-		return nil
+func readLog(text string) (LogPolicy, error) {
+	l := LogPolicy{Level: "info"}
+	err := readOptions(text, options{
+		"level":   into(&l.Level, parseLevel),
+		"headers": into(&l.Headers, parseHeaders),
+		"redact":  func(value string) error { l.Redact = value; return nil },
 	})
+	return l, err
 }
 
-func setHeaders(headers *string, value string) error {
-	names := strings.Split(value, ",")
+func parseLevel(text string) (string, error) {
+	if !slices.Contains([]string{"debug", "info", "warn"}, text) {
+		return "", fmt.Errorf("%q: want debug, info or warn", text)
+	}
+	return text, nil
+}
+
+func parseHeaders(text string) (string, error) {
+	names := strings.Split(text, ",")
 	for i, name := range names {
 		names[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
-	*headers = strings.Join(names, ",")
-	return nil
+	return strings.Join(names, ","), nil
 }
 
-func (p *ProgressPolicy) read(text string) error {
-	*p = ProgressPolicy{Every: 5 * time.Second, From: 1 << 20}
-	return readOptions(text, func(key, value string) error {
-		switch key {
-		case "every":
-			return setDuration(&p.Every, value)
-		case "from":
-			return setBytes(&p.From, value)
-		}
-		return errUnknownOption
+func readProgress(text string) (ProgressPolicy, error) {
+	p := ProgressPolicy{Every: 5 * time.Second, From: 1 << 20}
+	err := readOptions(text, options{
+		"every": into(&p.Every, parseSpan),
+		"from":  into(&p.From, parseBytes),
 	})
+	return p, err
 }
 
-// set reads "connect,timeout,503,5xx".
-func (o *Outcomes) set(text string) error {
-	*o = Outcomes{}
+// parseOutcomes reads "connect,timeout,503,5xx".
+func parseOutcomes(text string) (Outcomes, error) {
+	var o Outcomes
 	for word := range strings.SplitSeq(text, ",") {
-		if err := o.setWord(word); err != nil {
-			return err
+		if err := o.addWord(word); err != nil {
+			return o, err
 		}
 	}
-	return nil
+	return o, nil
 }
 
-func (o *Outcomes) setWord(word string) error {
+func (o *Outcomes) addWord(word string) error {
 	code, err := strconv.Atoi(word)
 	switch {
 	case word == "connect":
@@ -305,43 +280,41 @@ func (o *Outcomes) setWord(word string) error {
 	return nil
 }
 
-func setDuration(d *time.Duration, text string) error {
+func parseSpan(text string) (time.Duration, error) {
 	parsed, err := time.ParseDuration(text)
 	if err != nil || parsed <= 0 || parsed > 24*time.Hour {
-		return fmt.Errorf("%q: want a duration such as 200ms or 5s", text)
+		return 0, fmt.Errorf("%q: want a duration such as 200ms or 5s", text)
 	}
-	*d = parsed
-	return nil
+	return parsed, nil
 }
 
-func setCount(n *int, text string, from, to int) error {
-	parsed, err := strconv.Atoi(text)
-	if err != nil || parsed < from || parsed > to {
-		return fmt.Errorf("%q: want a whole number from %d to %d", text, from, to)
+func countFrom(least, most int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		parsed, err := strconv.Atoi(text)
+		if err != nil || parsed < least || parsed > most {
+			return 0, fmt.Errorf("%q: want a whole number from %d to %d", text, least, most)
+		}
+		return parsed, nil
 	}
-	*n = parsed
-	return nil
 }
 
-// setShare reads "20%", or "0.2" as predicates of routes write it.
-func setShare(share *float64, text string) error {
+// parseShare reads "20%", or "0.2" as predicates of routes write it.
+func parseShare(text string) (float64, error) {
 	digits, percent := strings.CutSuffix(text, "%")
 	parsed, err := strconv.ParseFloat(digits, 64)
 	if percent {
 		parsed /= 100
 	}
 	if err != nil || !(parsed > 0 && parsed <= 1) {
-		return fmt.Errorf("%q: want a share such as 20%% or 0.2", text)
+		return 0, fmt.Errorf("%q: want a share such as 20%% or 0.2", text)
 	}
-	*share = parsed
-	return nil
+	return parsed, nil
 }
 
-func setBytes(n *int64, text string) error {
+func parseBytes(text string) (int64, error) {
 	parsed, err := ParseMemory(text)
-	if err != nil || parsed <= 0 {
-		return fmt.Errorf("%q: want an amount such as 512Ki or 10Mi", text)
+	if err != nil {
+		return 0, fmt.Errorf("%q: want an amount such as 512Ki or 10Mi", text)
 	}
-	*n = parsed
-	return nil
+	return parsed, nil
 }

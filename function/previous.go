@@ -2,13 +2,14 @@ package function
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // AnnotationRollback is how long the replicas of a revision that an update has
 // replaced are kept frozen, for a way back in milliseconds: a Go duration or whole
 // seconds, up to 720h. What the new revision says counts; without it, or with 0,
-// they are stopped. A label of this name does as well.
+// they are stopped.
 const AnnotationRollback = "com.openfaas.rollback"
 
 // maxRollback is the longest that a way back is kept.
@@ -21,6 +22,10 @@ type Previous struct {
 	Spec     Spec   `json:"spec"`
 	Revision uint64 `json:"revision"`
 	ImageID  string `json:"imageID,omitempty"`
+	// ImageDigest is a reference under which a registry has the image.
+	ImageDigest string `json:"imageDigest,omitempty"`
+	// ImageConfig is what its image says of its containers; nil while that is unknown.
+	ImageConfig *ImageConfig `json:"imageConfig,omitempty"`
 	// Replicas is how many it had.
 	Replicas int `json:"replicas"`
 	// Until is when the way back ends; zero while the present deployment does not
@@ -28,12 +33,15 @@ type Previous struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Serving reports whether the deployment that replaced it has not answered yet.
-func (p Previous) Serving() bool { return p.Until.IsZero() }
+// Serving reports whether there is one, and the deployment that replaced it has not answered yet.
+func (p *Previous) Serving() bool { return p != nil && p.Until.IsZero() }
 
 // Function is the deployment as it was.
 func (p Previous) Function() Function {
-	return Function{Spec: p.Spec, Revision: p.Revision, ImageID: p.ImageID, Replicas: p.Replicas, Answered: true}
+	return Function{
+		Spec: p.Spec, Revision: p.Revision, ImageID: p.ImageID, ImageDigest: p.ImageDigest, ImageConfig: p.ImageConfig,
+		Replicas: p.Replicas, Answered: true,
+	}
 }
 
 // Replaced is what a new deployment has to remember of this one: what served until
@@ -42,7 +50,10 @@ func (f Function) Replaced() *Previous {
 	if !f.Answered {
 		return f.Previous
 	}
-	return &Previous{Spec: f.Spec, Revision: f.Revision, ImageID: f.ImageID, Replicas: f.Replicas}
+	return &Previous{
+		Spec: f.Spec, Revision: f.Revision, ImageID: f.ImageID, ImageDigest: f.ImageDigest, ImageConfig: f.ImageConfig,
+		Replicas: f.Replicas,
+	}
 }
 
 // RolledBack is the function as it was before the present deployment, with so many
@@ -56,15 +67,21 @@ func (f Function) RolledBack(replicas int) Function {
 	return back
 }
 
+// Reads reports whether replicas of the function, of this deployment or of the one
+// before, may be started with a secret.
+func (f Function) Reads(secret string) bool {
+	return slices.Contains(f.Secrets, secret) || f.Previous != nil && slices.Contains(f.Previous.Spec.Secrets, secret)
+}
+
 // RollbackWindow reads AnnotationRollback. A time that cannot be used is an
 // ErrInvalid that names it.
 func (s Spec) RollbackWindow() (time.Duration, error) {
 	var window time.Duration
-	if err := s.policyDuration(AnnotationRollback, &window); err != nil {
+	if err := s.Metadata().duration(AnnotationRollback, &window); err != nil {
 		return 0, err
 	}
 	if window > maxRollback {
-		_, field, _ := s.policyText(AnnotationRollback)
+		_, field, _ := s.Metadata().Find(AnnotationRollback)
 		return 0, Invalid(field, "%s: want at most %s", window, fmt.Sprintf("%dh", int(maxRollback.Hours())))
 	}
 	return window, nil

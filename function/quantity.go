@@ -5,7 +5,23 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// ParseDuration reads a time as OpenFaaS writes it: a Go duration ("90s", "1m30s"), or
+// whole seconds.
+func ParseDuration(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseUint(text, 10, 33); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	return time.ParseDuration(text)
+}
+
+// parseCount reads a whole number that is not negative.
+func parseCount(text string) (int, error) {
+	count, err := strconv.ParseUint(text, 10, 31)
+	return int(count), err
+}
 
 // ParseMemory reads an amount of memory in bytes, as Kubernetes writes it
 // ("128Mi", "1.5Gi", "500M", "1e8") or as Docker does ("128m", "512mb", "1g").
@@ -57,12 +73,8 @@ func memoryFactor(unit string) (float64, bool) {
 // Kubernetes ("100m", "0.5", "2") and Docker ("0.5") write it.
 func ParseCPU(text string) (int64, error) {
 	number, unit := splitUnit(text)
-	factor := 1e9
-	switch unit {
-	case "":
-	case "m":
-		factor = 1e6
-	default:
+	factor, ok := map[string]float64{"": 1e9, "m": 1e6}[unit]
+	if !ok {
 		return 0, fmt.Errorf("cpu %q: unknown unit %q", text, unit)
 	}
 	amount, err := strconv.ParseFloat(number, 64)
@@ -87,9 +99,6 @@ func ParseGPUs(text string) (int, error) {
 
 // splitUnit cuts "1.5Gi" into "1.5" and "Gi". An exponent stays with the number.
 func splitUnit(text string) (number, unit string) {
-	end := len(text)
-	for end > 0 && !strings.ContainsRune("0123456789.", rune(text[end-1])) {
-		end--
-	}
-	return text[:end], text[end:]
+	number = strings.TrimRightFunc(text, func(c rune) bool { return !strings.ContainsRune("0123456789.", c) })
+	return number, text[len(number):]
 }

@@ -59,18 +59,20 @@ type Load struct {
 	InFlight int
 	// Waiting is the number of callers held because no replica is ready.
 	Waiting int
-	// Invocations is the number of invocations since the provider started.
+	// Invocations is how often a replica was lent since the provider started; in a Status,
+	// how often the function was called since it was deployed.
 	Invocations uint64
 	// InvocationsBefore is how many of them the revision before took, kept for a way
 	// back.
 	InvocationsBefore uint64
 }
 
-// Status is a function with what is true of it now.
+// Status is a function with its present state.
 type Status struct {
 	Function
 	Load
-	// Reason says why fewer replicas answer than should; empty when all is well.
+	// Reason says why fewer replicas answer than should, or what an update waits for;
+	// empty when all is well.
 	Reason string
 	// Kept is the number of replicas of the Previous revision that are there for a way
 	// back.
@@ -90,9 +92,11 @@ type Usage struct {
 	Millicores float64
 	// MemoryBytes is resident memory without the page cache that can be dropped.
 	MemoryBytes float64
+	// CPUSeconds is the processor time that was used so far, by replicas that are gone, too.
+	CPUSeconds float64
 }
 
-// PostMortem is what remains of a replica that stopped by itself.
+// PostMortem says how a replica ended that stopped by itself.
 type PostMortem struct {
 	ExitCode int
 	// OutOfMemory is set when the kernel stopped it for its memory limit.
@@ -127,11 +131,12 @@ type LogQuery struct {
 	Follow bool
 }
 
-// Namespace is a place where functions and secrets live.
+// Namespace is a place where functions and secrets live, field for field as OpenFaaS's
+// FunctionNamespace.
 type Namespace struct {
 	Name        string            `json:"name"`
-	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
 }
 
 // Secret is a value that functions read from a file. Its value appears in no

@@ -1,8 +1,10 @@
 package function
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,19 +25,29 @@ const (
 	// with a namespace of its own.
 	LabelHolder  = "com.openfaas.holder"
 	LabelAddress = "com.openfaas.address"
+	// LabelPort is the port that a replica listens on, and LabelImageConfig what its
+	// image says of it, as JSON. Containers of older providers have neither.
+	LabelPort        = "com.openfaas.port"
+	LabelImageConfig = "com.openfaas.image-config"
 	// LabelFaaS is what faas-netes adds to every function; tools select by it.
 	LabelFaaS = "faas_function"
 )
 
-// The annotations that change how a function is run.
+// The values of LabelRole. Every container of ours has one, so that a label that an
+// image brings along cannot change what a container is.
 const (
-	// AnnotationCapabilities names Linux capabilities to give back, separated by
-	// commas: "NET_BIND_SERVICE,CHOWN". All others stay dropped.
-	AnnotationCapabilities = "com.openfaas.capabilities"
+	RoleFunction    = "function"
+	RoleSecrets     = "secrets"
+	RoleHolder      = "holder"
+	RoleHolderImage = "holder-image"
 )
 
-// Spec is what somebody asked to be run, field for field as OpenFaaS's
-// FunctionDeployment carries it, kept verbatim so that what was sent comes back.
+// AnnotationCapabilities names Linux capabilities to give back, separated by
+// commas: "NET_BIND_SERVICE,CHOWN". All others stay dropped.
+const AnnotationCapabilities = "com.openfaas.capabilities"
+
+// Spec is the deployment that a user asked for, field for field as OpenFaaS's
+// FunctionDeployment carries it, kept verbatim so that clients read back the deployment that they sent.
 // A Spec that has been stored is shared between goroutines and never modified.
 type Spec struct {
 	Name                   string            `json:"service"`
@@ -52,13 +64,14 @@ type Spec struct {
 	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty"`
 }
 
-// Resources are amounts as the user wrote them; Memory and CPU parse them.
+// Resources are amounts as the user wrote them, field for field as OpenFaaS's
+// FunctionResources.
 // An empty text means no limit, or no reservation.
 type Resources struct {
 	Memory    string `json:"memory,omitempty"`
 	CPU       string `json:"cpu,omitempty"`
 	NvidiaGPU string `json:"nvidia.com/gpu,omitempty"`
-	AMDGPU    string `json:"amd.com/gpu,omitempty"`
+	AmdGPU    string `json:"amd.com/gpu,omitempty"`
 	IntelGPU  string `json:"intel.com/gpu,omitempty"`
 }
 
@@ -74,6 +87,11 @@ type Function struct {
 	// ImageID is the image that the reference meant when this revision was
 	// deployed; empty until that is known.
 	ImageID string `json:"imageID,omitempty"`
+	// ImageDigest is a reference under which a registry has exactly this image; empty
+	// for one that was built, or loaded, on the engine.
+	ImageDigest string `json:"imageDigest,omitempty"`
+	// ImageConfig is what that image says of its containers; nil until that is known.
+	ImageConfig *ImageConfig `json:"imageConfig,omitempty"`
 	// CreatedAt is when the function was first deployed.
 	CreatedAt time.Time `json:"createdAt"`
 	// Answered is set when as many replicas of this revision as should be were seen
@@ -113,28 +131,27 @@ func (s Spec) canonical() Spec {
 // Validate checks every field that can be judged without asking the engine, and
 // reports the first that is wrong as an ErrInvalid that names it.
 func (s Spec) Validate() error {
-	checks := []func() error{
-		s.ID().Validate,
-		s.validateImage,
-		s.validateEnv,
-		s.validateSecrets,
-		s.validateLabels,
-		s.validateAnnotations,
-		func() error { _, err := s.CallPolicy(); return err },
-		func() error { _, err := s.RollbackWindow(); return err },
-		func() error { _, err := s.HealthCheck(); return err },
-		s.validateConstraints,
-		func() error { return s.Limits.validate("limits") },
-		func() error { return s.Requests.validate("requests") },
-		s.validateRequestsFitLimits,
-	}
-	for _, check := range checks {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(
+		s.ID().Validate(),
+		s.validateImage(),
+		s.validateEnv(),
+		s.validateSecrets(),
+		s.validateLabels(),
+		s.validateAnnotations(),
+		s.Metadata().validateKeys(),
+		errorOf(callPolicy(s.Metadata())),
+		errorOf(s.RollbackWindow()),
+		errorOf(s.PullPolicy(PullIfNewer)),
+		s.validateProbes(),
+		s.validateUpdateOrder(),
+		s.validateConstraints(),
+		s.Limits.validate("limits"),
+		s.Requests.validate("requests"),
+		s.validateRequestsFitLimits(),
+	)
 }
+
+func errorOf[T any](_ T, err error) error { return err }
 
 func (s Spec) validateImage() error {
 	if s.Image == "" {
@@ -148,8 +165,9 @@ func (s Spec) validateEnv() error {
 		return Invalid("envProcess", "contains a NUL byte")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.EnvVars)) {
-		if err := validateEnvName(name); err != nil {
-			return err
+		// As Kubernetes has it: a C identifier, widened by dots and dashes.
+		if name == "" || !hasOnly(name, nameLetters) || hasOnly(name[:1], digits) {
+			return Invalid(fmt.Sprintf("envVars[%q]", name), "not a variable's name: want letters, digits, '_', '-' and '.', not beginning with a digit")
 		}
 		if strings.ContainsRune(s.EnvVars[name], 0) {
 			return Invalid(fmt.Sprintf("envVars[%q]", name), "the value contains a NUL byte")
@@ -159,19 +177,21 @@ func (s Spec) validateEnv() error {
 }
 
 func (s Spec) validateSecrets() error {
+	seen := map[string]bool{}
 	for i, name := range s.Secrets {
 		if ValidateSecretName(name) != nil {
-			return Invalid(fmt.Sprintf("secrets[%d]", i), "%q is not a secret name: want lower-case letters, digits, dashes and dots", name)
+			return Invalid(fmt.Sprintf("secrets[%d]", i), "%q is not a secret name: %s", name, secretNameRule)
 		}
-		if slices.Contains(s.Secrets[:i], name) {
+		if seen[name] {
 			return Invalid(fmt.Sprintf("secrets[%d]", i), "%q is listed twice", name)
 		}
+		seen[name] = true
 	}
 	return nil
 }
 
 func (s Spec) validateLabels() error {
-	reserved := []string{LabelFunction, LabelNamespace, LabelRevision, LabelSpec, LabelProvider, LabelRole, LabelHolder, LabelAddress}
+	reserved := reservedKeys()
 	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
 		field := fmt.Sprintf("labels[%q]", key)
 		switch {
@@ -210,7 +230,8 @@ func (s Spec) validateCapabilities() error {
 // upper-case as Linux spells them.
 func (s Spec) Capabilities() []string {
 	var names []string
-	for name := range strings.SplitSeq(s.Annotations[AnnotationCapabilities], ",") {
+	given, _, _ := s.Metadata().Find(AnnotationCapabilities)
+	for name := range strings.SplitSeq(given, ",") {
 		if name = strings.ToUpper(strings.TrimSpace(name)); name != "" {
 			names = append(names, name)
 		}
@@ -237,37 +258,67 @@ func (s Spec) validateConstraints() error {
 }
 
 func (s Spec) validateRequestsFitLimits() error {
-	if s.Requests == nil || s.Limits == nil || s.Requests.Memory == "" || s.Limits.Memory == "" {
+	if s.Requests == nil || s.Limits == nil {
 		return nil
 	}
-	request, _ := ParseMemory(s.Requests.Memory)
-	limit, _ := ParseMemory(s.Limits.Memory)
-	if request > limit {
-		return Invalid("requests.memory", "%q is more than limits.memory, %q", s.Requests.Memory, s.Limits.Memory)
+	limits := s.Limits.amounts()
+	for i, request := range s.Requests.amounts() {
+		limit := limits[i]
+		if request.text == "" || limit.text == "" {
+			continue
+		}
+		least, _ := request.parse(request.text)
+		if most, _ := limit.parse(limit.text); least > most {
+			return Invalid("requests."+request.field, "%q is more than limits.%s, %q", request.text, limit.field, limit.text)
+		}
 	}
 	return nil
+}
+
+// amount is one of the amounts in Resources.
+type amount struct {
+	field, text string
+	parse       func(string) (int64, error)
+	want        string
+}
+
+func (r *Resources) amounts() []amount {
+	const gpus = "a whole number from 1 to 64, or all"
+	return []amount{
+		{"memory", r.Memory, ParseMemory, "an amount such as 128Mi, 1Gi, 128m or 512mb"},
+		{"cpu", r.CPU, ParseCPU, "an amount such as 100m, 0.5 or 2"},
+		{"nvidia.com/gpu", r.NvidiaGPU, gpuAmount, gpus},
+		{"amd.com/gpu", r.AmdGPU, gpuAmount, gpus},
+		{"intel.com/gpu", r.IntelGPU, gpuAmount, gpus},
+	}
+}
+
+// gpuAmount is a count of GPUs that can be compared: all are more than any count.
+func gpuAmount(text string) (int64, error) {
+	count, err := ParseGPUs(text)
+	if count < 0 {
+		return math.MaxInt64, err
+	}
+	return int64(count), err
+}
+
+// Amounts returns the memory, in bytes, and the processor time, in billionths of a core.
+// What is not stated, or does not parse, is zero.
+func (r *Resources) Amounts() (memory, nanoCPUs int64) {
+	if r != nil {
+		memory, _ = ParseMemory(r.Memory)
+		nanoCPUs, _ = ParseCPU(r.CPU)
+	}
+	return memory, nanoCPUs
 }
 
 func (r *Resources) validate(field string) error {
 	if r == nil {
 		return nil
 	}
-	if r.Memory != "" {
-		if _, err := ParseMemory(r.Memory); err != nil {
-			return Invalid(field+".memory", "%q: want an amount such as 128Mi, 1Gi, 128m or 512mb", r.Memory)
-		}
-	}
-	if r.CPU != "" {
-		if _, err := ParseCPU(r.CPU); err != nil {
-			return Invalid(field+".cpu", "%q: want an amount such as 100m, 0.5 or 2", r.CPU)
-		}
-	}
-	for key, text := range map[string]string{"nvidia.com/gpu": r.NvidiaGPU, "amd.com/gpu": r.AMDGPU, "intel.com/gpu": r.IntelGPU} {
-		if text == "" {
-			continue
-		}
-		if _, err := ParseGPUs(text); err != nil {
-			return Invalid(field+"."+key, "%q: want a whole number from 1 to 64, or all", text)
+	for _, a := range r.amounts() {
+		if _, err := a.parse(a.text); err != nil && a.text != "" {
+			return Invalid(field+"."+a.field, "%q: want %s", a.text, a.want)
 		}
 	}
 	return nil

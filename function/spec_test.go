@@ -47,6 +47,39 @@ func TestSpec_Validate(t *testing.T) {
 		{"request beyond the limit", func(s *Spec) {
 			s.Limits, s.Requests = &Resources{Memory: "128Mi"}, &Resources{Memory: "1Gi"}
 		}, "requests.memory"},
+		{"request beyond the limit in other units", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{Memory: "1G"}, &Resources{Memory: "1Gi"}
+		}, "requests.memory"},
+		{"request of cpu beyond the limit", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{CPU: "500m"}, &Resources{CPU: "1"}
+		}, "requests.cpu"},
+		{"request of cpu a little beyond the limit", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{CPU: "0.5"}, &Resources{CPU: "501m"}
+		}, "requests.cpu"},
+		{"request of GPUs beyond the limit", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{NvidiaGPU: "1"}, &Resources{NvidiaGPU: "2"}
+		}, "requests.nvidia.com/gpu"},
+		{"request of all GPUs, limited to some", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{AmdGPU: "8"}, &Resources{AmdGPU: "all"}
+		}, "requests.amd.com/gpu"},
+		{"request within limits of all GPUs", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{NvidiaGPU: "all"}, &Resources{NvidiaGPU: "2"}
+		}, ""},
+		{"requests as large as the limits", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{Memory: "1Gi", CPU: "1"}, &Resources{Memory: "1024Mi", CPU: "1000m"}
+		}, ""},
+		{"request of one, limit of the other", func(s *Spec) {
+			s.Limits, s.Requests = &Resources{Memory: "64Mi"}, &Resources{CPU: "1"}
+		}, ""},
+		{"stop first", func(s *Spec) { s.Annotations = map[string]string{AnnotationUpdateOrder: "stop-first"} }, ""},
+		{"start first, by label", func(s *Spec) { s.Labels = map[string]string{AnnotationUpdateOrder: "start-first"} }, ""},
+		{"an order that there is not", func(s *Spec) { s.Annotations = map[string]string{AnnotationUpdateOrder: "Recreate"} }, `annotations["com.openfaas.update.order"]`},
+		{"an empty order", func(s *Spec) { s.Labels = map[string]string{AnnotationUpdateOrder: ""} }, `labels["com.openfaas.update.order"]`},
+		{"no cpu at all", func(s *Spec) { s.Limits = &Resources{CPU: "0"} }, "limits.cpu"},
+		{"negative cpu", func(s *Spec) { s.Requests = &Resources{CPU: "-1"} }, "requests.cpu"},
+		{"endless cpu", func(s *Spec) { s.Limits = &Resources{CPU: "Inf"} }, "limits.cpu"},
+		{"no memory at all", func(s *Spec) { s.Limits = &Resources{Memory: "0Mi"} }, "limits.memory"},
+		{"memory beyond counting", func(s *Spec) { s.Limits = &Resources{Memory: "9e99"} }, "limits.memory"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -19,35 +20,24 @@ type alertRequest struct {
 	} `json:"alerts"`
 }
 
-// Alert scales functions as AlertManager's webhook asks for, as the OpenFaaS
+// alert scales functions as AlertManager's webhook asks for, as the OpenFaaS
 // gateway does at /system/alert: one step up while an alert fires, and back to the
 // minimum when it is resolved. Alerts for functions that are not deployed, or that
 // name none, are passed over: one stale alert must not keep others from counting.
-func (a *API) Alert() http.HandlerFunc { return a.adapt(a.alert) }
-
-func (a *API) alert(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, maxBody)
+func (a functionsAPI) alert(w http.ResponseWriter, r *http.Request) error {
+	request, err := read[alertRequest](w, r)
 	if err != nil {
-		return err
-	}
-	var request alertRequest
-	if err := decode(body, &request); err != nil {
 		return err
 	}
 	for _, alert := range request.Alerts {
 		if alert.Labels.FunctionName == "" {
 			continue
 		}
-		status := alert.Status
-		if status == "" {
-			status = request.Status
-		}
-		name := function.ParseName(alert.Labels.FunctionName, a.defaultNamespace())
-		err := a.Fleet.Alert(r.Context(), name, status == "firing")
+		name := function.ParseName(alert.Labels.FunctionName, a.fallback())
+		err := a.Fleet.Alert(r.Context(), name, cmp.Or(alert.Status, request.Status) == "firing")
 		if err != nil && !errors.Is(err, function.ErrNotFound) {
 			return err
 		}
 	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return done(w, http.StatusOK, nil)
 }

@@ -18,7 +18,7 @@ func TestAlert_ScalesTheFunctionsItNames(t *testing.T) {
 		{"status":"firing","labels":{"function_name":"unknown"}},
 		{"status":"firing","labels":{"alertname":"disk"}}]}`
 	answer := httptest.NewRecorder()
-	api.Alert()(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/system/alert", strings.NewReader(body)))
+	api.adapt(functionsAPI{api}.alert)(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/system/alert", strings.NewReader(body)))
 	if answer.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", answer.Code, answer.Body)
 	}
@@ -31,7 +31,7 @@ func TestAlert_ScalesTheFunctionsItNames(t *testing.T) {
 func TestAlert_RefusesWhatIsNoWebhook(t *testing.T) {
 	api := &API{Fleet: &fakeFleet{}}
 	answer := httptest.NewRecorder()
-	api.Alert()(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/system/alert", strings.NewReader("hello")))
+	api.adapt(functionsAPI{api}.alert)(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/system/alert", strings.NewReader("hello")))
 	if answer.Code != http.StatusBadRequest {
 		t.Errorf("status %d, want 400", answer.Code)
 	}

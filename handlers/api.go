@@ -6,22 +6,33 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/openfaas/faas-provider/types"
 
 	"faas-docker/function"
 )
 
 // Fleet runs the functions. All methods must be safe for concurrent use.
 type Fleet interface {
+	Deployer
+	Scribe
+}
+
+// Deployer changes what runs.
+type Deployer interface {
 	// Create deploys a new function. ready is false while its image is still
 	// being fetched. It returns an ErrConflict when the function exists.
 	Create(ctx context.Context, spec function.Spec) (ready bool, err error)
 	// Update replaces a function that exists. ready is false while the image is
 	// still being fetched. It returns an ErrNotFound for a new one.
 	Update(ctx context.Context, spec function.Spec) (ready bool, err error)
+	// Rollback goes back to the revision before the last update. It returns an
+	// ErrNotFound for an unknown function, and an ErrConflict when there is nothing to
+	// go back to.
+	Rollback(ctx context.Context, name function.Name) error
 	// Delete removes a function. It returns an ErrNotFound for an unknown one.
 	Delete(ctx context.Context, name function.Name) error
 	// Scale sets how many replicas should run. It returns an ErrNotFound for an
@@ -30,17 +41,16 @@ type Fleet interface {
 	// Alert scales a function as an alert about its load asks for: up while it
 	// fires, back when it is over. It returns an ErrNotFound for an unknown one.
 	Alert(ctx context.Context, name function.Name, firing bool) error
-	// Rollback goes back to the revision before the last update. It returns an
-	// ErrNotFound for an unknown function, and an ErrConflict when there is nothing to
-	// go back to.
-	Rollback(ctx context.Context, name function.Name) error
-	// Status answers from memory. It returns an ErrNotFound for an unknown
-	// function.
+}
+
+// Scribe tells how functions are, from memory, and knows what a change of something else
+// means for them.
+type Scribe interface {
+	// Status returns an ErrNotFound for an unknown function.
 	Status(name function.Name) (function.Status, error)
-	// List answers from memory, sorted by name; it is empty for a namespace that
-	// nobody has heard of.
+	// List is sorted by name; it is empty for an unknown namespace.
 	List(namespace string) []function.Status
-	// Notes returns what the provider wrote about a function, oldest first.
+	// Notes returns what the provider wrote about one function, oldest first.
 	Notes(name function.Name) []function.Note
 	// WatchNotes calls emit for every note there is, oldest first, and goes on
 	// with each new one as it is written; it returns when ctx ends. emit may
@@ -67,15 +77,16 @@ type Engine interface {
 }
 
 // API is the system API. Fleet, Secrets, Namespaces and Engine are required. Its
-// fields must not change once Handlers has been called; the handlers are safe
-// for concurrent use.
+// fields must not change once it is mounted; its handlers are safe for concurrent use.
 type API struct {
 	Fleet      Fleet
 	Secrets    Secrets
 	Namespaces Namespaces
 	Engine     Engine
-	// Routes is the route table; nil only where RouteTable is not used.
+	// Routes is the route table.
 	Routes Routes
+	// Stack is the provider's stack file; nil means that it has none.
+	Stack Stack
 	// DefaultNamespace is meant when a request names none. Empty means
 	// function.DefaultNamespace.
 	DefaultNamespace string
@@ -84,36 +95,69 @@ type API struct {
 	// Behind chooses the shape of /system/info, which an OpenFaaS gateway wants
 	// different from what faas-cli wants. Empty means BehindAuto.
 	Behind Behind
+	// Joined reports whether functions can be reached, as far as that is known; nil means
+	// that they always can.
+	Joined func() bool
 	// Logger receives one line for each failed request. Nil discards them.
 	Logger hclog.Logger
+
+	patience logPatience
 }
 
-// Handlers returns a handler for each operation of the system API. FunctionProxy
-// and Telemetry stay nil. Routes that name something in their path must carry it
-// in the gorilla/mux variable "name".
-func (a *API) Handlers() types.FaaSHandlers {
-	return types.FaaSHandlers{
-		FunctionLister:  a.adapt(a.list),
-		DeployFunction:  a.adapt(a.deploy),
-		UpdateFunction:  a.adapt(a.update),
-		DeleteFunction:  a.adapt(a.remove),
-		FunctionStatus:  a.adapt(a.status),
-		ScaleFunction:   a.adapt(a.scale),
-		Secrets:         a.adapt(a.secrets),
-		Logs:            a.adapt(a.logs),
-		ListNamespaces:  a.adapt(a.listNamespaces),
-		MutateNamespace: a.adapt(a.namespace),
-		Info:            a.adapt(a.info),
-		Health:          a.adapt(a.health),
+// operation is what one method does at a path. It either answers and returns nil, or
+// returns an error and has written nothing.
+type operation struct {
+	method string
+	do     func(http.ResponseWriter, *http.Request) error
+}
+
+// resource is a path of the system API, and what can be done there.
+type resource struct {
+	path       string
+	operations []operation
+}
+
+// named is what a path names at its end, by faas-provider's pattern of a function's name.
+const named = "{name:[-a-zA-Z_0-9.]+}"
+
+// resources are the whole of the system API, as faas-provider lays it out, and what is
+// ours: rollback, routes, stack, and the gateway's alert.
+func (a *API) resources() []resource {
+	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	functions, secrets, namespaces, table := functionsAPI{a}, secretsAPI{a}, namespacesAPI{a}, routesAPI{a}
+	return []resource{
+		{"/system/functions", []operation{{get, functions.list}, {post, functions.deploy}, {put, functions.update}, {remove, functions.remove}}},
+		{"/system/function/" + named, []operation{{get, functions.status}}},
+		{"/system/scale-function/" + named, []operation{{post, functions.scale}}},
+		{"/system/rollback/" + named, []operation{{post, functions.rollback}}},
+		{"/system/alert", []operation{{post, functions.alert}}},
+		{"/system/info", []operation{{get, a.info}}},
+		{"/system/secrets", []operation{{get, secrets.list}, {post, secrets.create}, {put, secrets.update}, {remove, secrets.remove}}},
+		{"/system/logs", []operation{{get, logsAPI{a}.answer}}},
+		{"/system/namespaces", []operation{{get, namespaces.list}}},
+		{"/system/namespace/{name:[-a-zA-Z_0-9.]*}", []operation{{get, namespaces.get}, {post, namespaces.create}, {put, namespaces.update}, {remove, namespaces.remove}}},
+		{"/system/routes", []operation{{get, table.list}, {put, table.put}}},
+		{"/system/routes/" + named, []operation{{get, table.get}, {put, table.put}, {remove, table.remove}}},
+		{"/system/stack", []operation{{get, a.showStack}, {post, a.deployStack}}},
 	}
 }
 
-func (a *API) defaultNamespace() string {
-	if a.DefaultNamespace == "" {
-		return function.DefaultNamespace
-	}
-	return a.DefaultNamespace
+// serve is the handler of a resource.
+func (a *API) serve(operations []operation) http.HandlerFunc {
+	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		var methods []string
+		for _, o := range operations {
+			if o.method == r.Method {
+				return o.do(w, r)
+			}
+			methods = append(methods, o.method)
+		}
+		return methodNotAllowed(r.Method, methods)
+	})
 }
+
+// fallback is the namespace that is meant when a request names none.
+func (a *API) fallback() string { return cmp.Or(a.DefaultNamespace, function.DefaultNamespace) }
 
 func (a *API) logger() hclog.Logger {
 	if a.Logger == nil {

@@ -99,7 +99,7 @@ func knows(s *scene) {
 
 const (
 	figlet       = `{"service":"figlet","image":"figlet:1"}`
-	figletStatus = `{"name":"figlet","image":"figlet:1","namespace":"openfaas-fn","labels":{},"annotations":{},` +
+	figletStatus = `{"name":"figlet","image":"figlet:1","namespace":"openfaas-fn","labels":{"faas_function":"figlet"},"annotations":{},` +
 		`"invocationCount":7,"replicas":2,"availableReplicas":1,"createdAt":"2026-01-31T08:00:00Z"`
 	figletReason = `,"reason":"replica 2 of 2 is starting"}`
 )
@@ -110,7 +110,7 @@ func TestFunctions_AnswerAsTheContractSays(t *testing.T) {
 	slow := &function.Failure{Kind: function.ErrUnavailable, Text: "registry unreachable", Cause: errors.New("dial tcp: refused"), RetryAfter: 1500 * time.Millisecond}
 	plain := map[string]string{"Content-Type": "text/plain; charset=utf-8"}
 	runRows(t, []row{
-		{name: "deploy, image in place", scene: creates(true, nil), request: "POST /system/functions", body: figlet, status: 200},
+		{name: "deploy, image in place", scene: creates(true, nil), request: "POST /system/functions", body: figlet, status: 202},
 		{name: "deploy, image being fetched", scene: creates(false, nil), request: "POST /system/functions", body: figlet, status: 202, header: plain,
 			answer: "the image is still being fetched: GET /system/function/figlet?namespace=openfaas-fn tells when the function is ready\n"},
 		{name: "deploy, exists", scene: creates(false, function.Conflict(`function "figlet" exists: update it`)), request: "POST /system/functions", body: figlet,
@@ -245,6 +245,11 @@ func TestHealth_IsTheEngines(t *testing.T) {
 	})
 	s := newScene()
 	pings(nil)(s)
+	s.API.Joined = func() bool { return false }
+	if got := s.call(t, "GET /healthz", ""); got.Code != http.StatusServiceUnavailable || !strings.Contains(got.Body.String(), "network is not joined") {
+		t.Errorf("before the function network is joined: got %d %q", got.Code, got.Body)
+	}
+	s.API.Joined = func() bool { return true }
 	if got := s.call(t, "HEAD /healthz", "").Code; got != http.StatusOK {
 		t.Errorf("got %d for HEAD, want 200", got)
 	}
@@ -257,25 +262,37 @@ func TestInfo_ComesInTwoShapes(t *testing.T) {
 		direct = `{"provider":` + raw + `,"version":{"sha":"abc123","release":"1.2.3"},"orchestration":"docker","arch":"…`
 	)
 	for _, test := range []struct {
-		name      string
-		behind    Behind
-		forwarded string
-		want      string
+		name   string
+		behind Behind
+		host   string // X-Forwarded-Host
+		client string // X-Forwarded-For
+		want   string
 	}{
-		{"client, by default", "", "", direct},
-		{"gateway, by default", "", "gateway:8080", raw},
-		{"client", BehindAuto, "", direct},
-		{"gateway", BehindAuto, "gateway:8080", raw},
-		{"client behind a proxy", BehindDirect, "example.com", direct},
-		{"always a gateway", BehindGateway, "", raw},
+		{"client, by default", "", "", "", direct},
+		{"gateway, by default", "", "gateway:8080", "172.18.0.1:40312", raw},
+		{"client", BehindAuto, "", "", direct},
+		{"gateway", BehindAuto, "127.0.0.1:8081", "172.18.0.1:40312", raw},
+		{"gateway of IPv6", BehindAuto, "[::1]:8081", "[fd00::1]:40312", raw},
+		{"nginx", BehindAuto, "faas.example.org", "192.0.2.7", direct},
+		{"nginx without X-Forwarded-For", BehindAuto, "faas.example.org", "", direct},
+		{"nginx without X-Forwarded-Host", BehindAuto, "", "192.0.2.7", direct},
+		{"two proxies", BehindAuto, "faas.example.org", "192.0.2.7, 10.0.0.2", direct},
+		{"nginx of IPv6", BehindAuto, "faas.example.org", "2001:db8::7", direct},
+		{"nginx before a gateway", BehindAuto, "faas.example.org", "192.0.2.7", direct},
+		{"unknown client", BehindAuto, "faas.example.org", "unknown", direct},
+		{"port without a host", BehindAuto, "", "192.0.2.7:4711", direct},
+		{"proxy that does as the gateway", BehindDirect, "faas.example.org", "192.0.2.7:4711", direct},
+		{"always a gateway", BehindGateway, "", "", raw},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene()
 			s.Behind = test.behind
 			w, r := newExchange(t, http.MethodGet, "/system/info")
-			if test.forwarded != "" {
-				r.Header.Set("X-Forwarded-Host", test.forwarded)
+			for key, value := range map[string]string{"X-Forwarded-Host": test.host, "X-Forwarded-For": test.client} {
+				if value != "" {
+					r.Header.Set(key, value)
+				}
 			}
 			s.routes().ServeHTTP(w, r)
 			checkText(t, "body", w.Body.String(), test.want)

@@ -13,7 +13,7 @@ import (
 )
 
 // statusClientGone is what nginx made the custom for a caller who left before
-// the answer: nobody reads it but logs and metrics.
+// the answer: only logs and metrics read it.
 const statusClientGone = 499
 
 // refusal is a failure of HTTP itself, which has no kind among function's.
@@ -34,7 +34,7 @@ func unprocessable(parameter, got, want string) error {
 	}
 }
 
-func methodNotAllowed(method string, allowed ...string) error {
+func methodNotAllowed(method string, allowed []string) error {
 	list := strings.Join(allowed, ", ")
 	return &refusal{
 		status: http.StatusMethodNotAllowed,
@@ -43,8 +43,7 @@ func methodNotAllowed(method string, allowed ...string) error {
 	}
 }
 
-// adapt is the only way from an error to an HTTP answer: a handler either
-// answers and returns nil, or returns an error and has written nothing.
+// adapt is the only way from an error to an HTTP answer.
 func (a *API) adapt(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := handle(w, r)
@@ -52,7 +51,7 @@ func (a *API) adapt(handle func(http.ResponseWriter, *http.Request) error) http.
 			return
 		}
 		if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-			a.logger().Debug("caller left", "method", r.Method, "path", r.URL.Path, "err", err)
+			a.logger().Debug("caller left", "method", r.Method, "path", function.Clip(r.URL.Path), "err", err)
 			w.WriteHeader(statusClientGone)
 			return
 		}
@@ -65,17 +64,30 @@ func (a *API) adapt(handle func(http.ResponseWriter, *http.Request) error) http.
 	}
 }
 
-// refuse writes a failure: one line of text.
+// refuse writes a failure: one line of text, of a length that a person reads.
 func refuse(w http.ResponseWriter, status int, text string) {
-	http.Error(w, strings.Join(strings.Fields(text), " "), status)
+	http.Error(w, function.Clip(strings.Join(strings.Fields(text), " ")), status)
 }
 
 // unauthorized answers byte for byte as every other OpenFaaS provider does.
 func unauthorized(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Basic realm="Restricted"`)
+	writeText(w, http.StatusUnauthorized, "invalid credentials")
+}
+
+// writeText answers with a text, which is lost when the caller has left.
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(http.StatusUnauthorized)
-	_, _ = io.WriteString(w, "invalid credentials") // the caller left: nobody is there to be told
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
+}
+
+// done answers with a status alone, unless what led here has failed.
+func done(w http.ResponseWriter, status int, err error) error {
+	if err == nil {
+		w.WriteHeader(status)
+	}
+	return err
 }
 
 // explain decides what the caller may know of err.
@@ -131,10 +143,10 @@ func retryAfter(failure *function.Failure) http.Header {
 // logFailure keeps what the caller was not told. A request that was refused for
 // its own fault is no event of this machine, and only shown when debugging.
 func (a *API) logFailure(r *http.Request, status int, err error) {
-	fields := []any{"method", r.Method, "path", r.URL.Path, "status", status, "err", err}
+	fields := []any{"method", function.Clip(r.Method), "path", function.Clip(r.URL.Path), "status", status, "err", function.Clip(err.Error())}
 	var failure *function.Failure
 	if errors.As(err, &failure) && failure.Cause != nil {
-		fields = append(fields, "cause", failure.Cause)
+		fields = append(fields, "cause", function.Clip(failure.Cause.Error()))
 	}
 	switch {
 	case status == http.StatusServiceUnavailable:

@@ -113,7 +113,9 @@ func (f *fakeNamespaces) UpdateNamespace(n function.Namespace) error { return f.
 type fakeEngine struct {
 	logs  func(context.Context, function.LogQuery, func(function.LogLine) error) error
 	usage func() (function.Usage, error)
-	ping  func() error
+	ping  func() error // nil answers
+	// silent has it take requests and never answer.
+	silent bool
 }
 
 func (f *fakeEngine) Logs(ctx context.Context, _ function.Name, q function.LogQuery, emit func(function.LogLine) error) error {
@@ -124,7 +126,16 @@ func (f *fakeEngine) Usage(context.Context, function.Name) (function.Usage, erro
 	return f.usage()
 }
 
-func (f *fakeEngine) Ping(context.Context) error { return f.ping() }
+func (f *fakeEngine) Ping(ctx context.Context) error {
+	if f.silent {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if f.ping == nil {
+		return nil
+	}
+	return f.ping()
+}
 
 // scene is an API over fakes that a test fills in, with its log.
 type scene struct {
@@ -149,23 +160,13 @@ func newScene() *scene {
 	return s
 }
 
-// routes mounts the handlers as faas-provider does.
+// routes mounts the operations without what stands before them.
 func (s *scene) routes() http.Handler {
-	const name = "{name:[-a-zA-Z_0-9.]+}"
-	h, r := s.Handlers(), mux.NewRouter()
-	r.HandleFunc("/system/functions", h.FunctionLister).Methods("GET")
-	r.HandleFunc("/system/functions", h.DeployFunction).Methods("POST")
-	r.HandleFunc("/system/functions", h.UpdateFunction).Methods("PUT")
-	r.HandleFunc("/system/functions", h.DeleteFunction).Methods("DELETE")
-	r.HandleFunc("/system/function/"+name, h.FunctionStatus).Methods("GET")
-	r.HandleFunc("/system/scale-function/"+name, h.ScaleFunction).Methods("POST")
-	r.HandleFunc("/system/rollback/"+name, s.Rollback()).Methods("POST")
-	r.HandleFunc("/system/info", h.Info).Methods("GET")
-	r.HandleFunc("/system/secrets", h.Secrets)
-	r.HandleFunc("/system/logs", h.Logs).Methods("GET")
-	r.HandleFunc("/system/namespaces", h.ListNamespaces).Methods("GET")
-	r.HandleFunc("/system/namespace/{name:[-a-zA-Z_0-9.]*}", h.MutateNamespace)
-	r.HandleFunc("/healthz", h.Health).Methods("GET", "HEAD")
+	r := mux.NewRouter()
+	for _, resource := range s.resources() {
+		r.HandleFunc(resource.path, s.serve(resource.operations))
+	}
+	r.HandleFunc("/healthz", s.adapt(s.health)).Methods("GET", "HEAD")
 	return r
 }
 

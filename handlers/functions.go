@@ -2,45 +2,58 @@ package handlers
 
 import (
 	"context"
-	"io"
 	"net/http"
+	"strings"
 
 	"github.com/openfaas/faas-provider/types"
 
 	"faas-docker/function"
 )
 
+// functionsAPI are the operations on functions.
+type functionsAPI struct{ *API }
+
 // list answers with the functions of one namespace.
-func (a *API) list(w http.ResponseWriter, r *http.Request) error {
+func (a functionsAPI) list(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := a.namespaceOf(r, "", "")
 	if err != nil {
 		return err
 	}
 	found := a.Fleet.List(namespace)
+	verbatim := comparesLabels(r)
 	statuses := make([]functionStatus, 0, len(found)) // never null: clients range over it
 	for _, s := range found {
-		statuses = append(statuses, encodeStatus(s))
+		status := encodeStatus(s)
+		if verbatim {
+			status.Labels = notNil(s.Labels)
+		}
+		statuses = append(statuses, status)
 	}
 	return writeJSON(w, http.StatusOK, statuses)
 }
 
-// deploy creates a function. For one that exists the Fleet answers ErrConflict.
-func (a *API) deploy(w http.ResponseWriter, r *http.Request) error {
-	return a.deployWith(w, r, a.Fleet.Create)
+// comparesLabels reports whether the caller holds the labels of a list against those that
+// it deployed with, as faas-cli diff does: a label that the provider has added would be a
+// difference. Other clients expect it.
+func comparesLabels(r *http.Request) bool {
+	return strings.HasPrefix(r.UserAgent(), "faas-cli/")
+}
+
+// deploy creates a function. For one that exists the Fleet answers ErrConflict. The answer
+// is always 202: faas-cli takes a 200 to mean that the function existed before.
+func (a functionsAPI) deploy(w http.ResponseWriter, r *http.Request) error {
+	return a.deployWith(w, r, a.Fleet.Create, http.StatusAccepted)
 }
 
 // update replaces a function. For one that does not exist the Fleet answers
 // ErrNotFound, upon which faas-cli sends the same again as a deploy.
-func (a *API) update(w http.ResponseWriter, r *http.Request) error {
-	return a.deployWith(w, r, a.Fleet.Update)
+func (a functionsAPI) update(w http.ResponseWriter, r *http.Request) error {
+	return a.deployWith(w, r, a.Fleet.Update, http.StatusOK)
 }
 
-func (a *API) deployWith(w http.ResponseWriter, r *http.Request, act func(context.Context, function.Spec) (bool, error)) error {
-	body, err := readBody(w, r, maxBody)
-	if err != nil {
-		return err
-	}
-	spec, err := decodeSpec(body)
+// deployWith answers success when the image is in place.
+func (a functionsAPI) deployWith(w http.ResponseWriter, r *http.Request, act func(context.Context, function.Spec) (bool, error), success int) error {
+	spec, err := read[function.Spec](w, r)
 	if err != nil {
 		return err
 	}
@@ -51,24 +64,18 @@ func (a *API) deployWith(w http.ResponseWriter, r *http.Request, act func(contex
 		return err
 	}
 	ready, err := act(r.Context(), spec)
-	if err != nil {
-		return err
+	if err != nil || ready {
+		return done(w, success, err)
 	}
-	if ready {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	return accepted(w, "the image is still being fetched: GET /system/function/"+spec.Name+"?namespace="+spec.Namespace+" tells when the function is ready")
+	// One line for people; programs ignore it.
+	writeText(w, http.StatusAccepted, "the image is still being fetched: GET /system/function/"+spec.Name+"?namespace="+spec.Namespace+" tells when the function is ready\n")
+	return nil
 }
 
 // remove deletes a function.
-func (a *API) remove(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, maxBody)
+func (a functionsAPI) remove(w http.ResponseWriter, r *http.Request) error {
+	request, err := read[types.DeleteFunctionRequest](w, r)
 	if err != nil {
-		return err
-	}
-	var request types.DeleteFunctionRequest
-	if err := decode(body, &request); err != nil {
 		return err
 	}
 	if request.FunctionName == "" {
@@ -78,54 +85,5 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Fleet.Delete(r.Context(), name); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusAccepted)
-	return nil
-}
-
-// accepted answers 202 with one line for people; programs ignore it.
-func accepted(w http.ResponseWriter, text string) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(http.StatusAccepted)
-	_, _ = io.WriteString(w, text+"\n") // the caller left: nobody is there to be told
-	return nil
-}
-
-// decodeSpec reads a deployment. The namespace is as it was sent, perhaps empty,
-// and nothing is validated.
-func decodeSpec(body []byte) (function.Spec, error) {
-	var sent types.FunctionDeployment
-	if err := decode(body, &sent); err != nil {
-		return function.Spec{}, err
-	}
-	return function.Spec{
-		Name:                   sent.Service,
-		Namespace:              sent.Namespace,
-		Image:                  sent.Image,
-		EnvProcess:             sent.EnvProcess,
-		EnvVars:                sent.EnvVars,
-		Constraints:            sent.Constraints,
-		Secrets:                sent.Secrets,
-		Labels:                 mapOf(sent.Labels),
-		Annotations:            mapOf(sent.Annotations),
-		Limits:                 decodeResources(sent.Limits),
-		Requests:               decodeResources(sent.Requests),
-		ReadOnlyRootFilesystem: sent.ReadOnlyRootFilesystem,
-	}, nil
-}
-
-func mapOf(m *map[string]string) map[string]string {
-	if m == nil {
-		return nil
-	}
-	return *m
-}
-
-func decodeResources(r *types.FunctionResources) *function.Resources {
-	if r == nil {
-		return nil
-	}
-	return &function.Resources{Memory: r.Memory, CPU: r.CPU, NvidiaGPU: r.NvidiaGPU, AMDGPU: r.AmdGPU, IntelGPU: r.IntelGPU}
+	return done(w, http.StatusAccepted, a.Fleet.Delete(r.Context(), name))
 }

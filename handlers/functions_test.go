@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"faas-docker/function"
 )
 
-// deployment has every field that OpenFaaS knows, each with a value that somebody
+// deployment has every field that OpenFaaS knows, each with a value that a user
 // might be tempted to tidy up.
 const deployment = `{
 	"service": "figlet", "image": "ghcr.io/openfaas/figlet:latest", "namespace": "dev",
@@ -21,7 +22,7 @@ const deployment = `{
 	"constraints": ["node.platform.os == linux"], "secrets": ["b", "a"],
 	"labels": {"com.openfaas.scale.min": "01", "faas_function": "figlet"},
 	"annotations": {"topic": "{\"a\": [1]}"},
-	"limits": {"memory": "5Mi", "cpu": "0100m", "nvidia.com/gpu": "1", "amd.com/gpu": "2", "intel.com/gpu": "3"},
+	"limits": {"memory": "5Mi", "cpu": "0900m", "nvidia.com/gpu": "1", "amd.com/gpu": "2", "intel.com/gpu": "3"},
 	"requests": {"memory": "1mb", "cpu": ".5"},
 	"readOnlyRootFilesystem": true, "fromTheFuture": {"x": 1}
 }`
@@ -34,7 +35,7 @@ func TestStatus_GivesBackWhatWasDeployed(t *testing.T) {
 	s.fleet.list = func(string) []function.Status {
 		return []function.Status{{Function: function.Function{Spec: stored}}}
 	}
-	if w := s.call(t, "POST /system/functions", deployment); w.Code != http.StatusOK {
+	if w := s.call(t, "POST /system/functions", deployment); w.Code != http.StatusAccepted {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
 
@@ -48,6 +49,50 @@ func TestStatus_GivesBackWhatWasDeployed(t *testing.T) {
 	}
 	if got := asDeployment(statuses[0]); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// OpenFaaS adds a label to what it lists, which its certifier demands; faas-cli diff would
+// take it for a difference.
+func TestList_AddsTheLabelThatToolsSelectBy(t *testing.T) {
+	t.Parallel()
+	const own, none = "figlet", ""
+	for _, test := range []struct {
+		request, agent string
+		labels         map[string]string
+		want           string
+	}{
+		{"GET /system/functions", "openfaas-go-sdk", nil, own},
+		{"GET /system/functions", "Go-http-client/1.1", nil, own},
+		{"GET /system/functions", "", nil, own},
+		{"GET /system/functions", "curl/8", map[string]string{"a": "b"}, own},
+		{"GET /system/functions", "openfaas-ce-gateway/0.27", map[string]string{"a": "b"}, own},
+		{"GET /system/functions", "x faas-cli/0.18.0", nil, own},
+		{"GET /system/functions", "faas-cli/0.18.0", nil, none},
+		{"GET /system/functions", "faas-cli/dev", map[string]string{"a": "b"}, none},
+		{"GET /system/functions?namespace=dev", "faas-cli/0.18.0", nil, none},
+		{"GET /system/functions", "faas-cli/0.18.0", map[string]string{"faas_function": "figlet"}, own},
+		{"GET /system/function/figlet", "faas-cli/0.18.0", nil, own},
+		{"GET /system/function/figlet?usage=1", "openfaas-go-sdk", nil, own},
+	} {
+		s := newScene()
+		found := function.Status{Function: function.Function{Spec: function.Spec{Name: "figlet", Labels: test.labels}}}
+		s.fleet.list = func(string) []function.Status { return []function.Status{found} }
+		s.fleet.status = func(function.Name) (function.Status, error) { return found, nil }
+		s.engine.usage = func() (function.Usage, error) { return function.Usage{}, nil }
+		before := len(test.labels)
+		method, target, _ := strings.Cut(test.request, " ")
+		r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+		r.Header.Set("User-Agent", test.agent)
+		w := httptest.NewRecorder()
+		s.routes().ServeHTTP(w, r)
+		var answer types.FunctionStatus
+		if err := json.Unmarshal(bytes.Trim(w.Body.Bytes(), "[]"), &answer); err != nil {
+			t.Fatalf("%s: %v in %s", test.request, err, w.Body)
+		}
+		if got := (*answer.Labels)["faas_function"]; got != test.want || len(test.labels) != before {
+			t.Errorf("%s as %q with %v: got %q, want %q", test.request, test.agent, test.labels, got, test.want)
+		}
 	}
 }
 
@@ -159,8 +204,8 @@ func FuzzDecodeDeployment(f *testing.F) {
 	f.Add([]byte(`{"service":{"a":[1,2,{}]}}`))
 	f.Add([]byte("\xff{}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		spec, err := decodeSpec(body)
-		if err != nil {
+		var spec function.Spec
+		if err := decode(body, &spec); err != nil {
 			if status := explain(err).status; status != http.StatusBadRequest {
 				t.Fatalf("got %d for %q: %v", status, body, err)
 			}
@@ -174,12 +219,15 @@ func FuzzDecodeDeployment(f *testing.F) {
 		if err := json.Unmarshal(sent, &back); err != nil {
 			t.Fatalf("decode %s: %v", sent, err)
 		}
+		if _, sent := spec.Labels[function.LabelFaaS]; !sent {
+			delete(*back.Labels, function.LabelFaaS)
+		}
 		again, err := json.Marshal(asDeployment(back))
 		if err != nil {
 			t.Fatalf("encode again: %v", err)
 		}
-		respec, err := decodeSpec(again)
-		if err != nil || !respec.Equal(spec) {
+		var respec function.Spec
+		if err := decode(again, &respec); err != nil || !respec.Equal(spec) {
 			t.Fatalf("sent %q\ngot  %+v (%v)\nwant %+v", body, respec, err, spec)
 		}
 		if !bytes.Contains(sent, []byte(`"labels":{`)) || !bytes.Contains(sent, []byte(`"annotations":{`)) {

@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -14,16 +13,18 @@ import (
 // commonly wait, so that the reason arrives before they give up.
 const healthTimeout = 2 * time.Second
 
-// health answers exactly 200 "OK" while the engine does; faas-cli ready takes
-// nothing else.
+// health answers exactly 200 "OK" while the engine answers and functions can be
+// reached; faas-cli ready takes nothing else.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 	defer cancel()
 	if err := a.Engine.Ping(ctx); err != nil {
 		return unhealthy(err)
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, "OK") // the caller left: nobody is there to be told
+	if a.Joined != nil && !a.Joined() {
+		return function.Unavailable(nil, "the function network is not joined yet: the provider is starting, or the network was removed")
+	}
+	writeText(w, http.StatusOK, "OK")
 	return nil
 }
 

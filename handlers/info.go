@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/netip"
 	"runtime"
 
 	"github.com/openfaas/faas-provider/types"
@@ -9,25 +10,19 @@ import (
 
 // Version says which build of the provider answers. Empty fields are reported
 // empty.
-type Version struct {
-	// SHA is the commit it was built from.
-	SHA string
-	// Release is the version number.
-	Release string
-	// CommitMessage is the subject of that commit.
-	CommitMessage string
-}
+type Version = types.VersionInfo
 
 // Behind says who calls /system/info.
 type Behind string
 
 // The callers that /system/info can be shaped for.
 const (
-	// BehindAuto takes a request with X-Forwarded-Host, which an OpenFaaS gateway
-	// always sets, for the gateway's, and any other for a client's.
+	// BehindAuto knows an OpenFaaS gateway by what it alone does: it names its client in
+	// X-Forwarded-For with the port. A gateway that is taken for a client reads all but
+	// the provider's name.
 	BehindAuto Behind = "auto"
-	// BehindDirect is for clients that call the provider itself, perhaps through a
-	// proxy that also sets X-Forwarded-Host.
+	// BehindDirect is for clients that call the provider itself, perhaps through a proxy
+	// that does as the gateway does.
 	BehindDirect Behind = "direct"
 	// BehindGateway is for a provider that only an OpenFaaS gateway calls.
 	BehindGateway Behind = "gateway"
@@ -43,18 +38,13 @@ type clientInfo struct {
 }
 
 func (a *API) info(w http.ResponseWriter, r *http.Request) error {
-	version := types.VersionInfo{
-		SHA:           a.Version.SHA,
-		Release:       a.Version.Release,
-		CommitMessage: a.Version.CommitMessage,
-	}
-	provider := types.ProviderInfo{Name: "faas-docker", Version: &version, Orchestration: "docker"}
+	provider := types.ProviderInfo{Name: "faas-docker", Version: &a.Version, Orchestration: "docker"}
 	if a.calledByGateway(r) {
 		return writeJSON(w, http.StatusOK, provider)
 	}
 	return writeJSON(w, http.StatusOK, clientInfo{
 		Provider:      provider,
-		Version:       version,
+		Version:       a.Version,
 		Orchestration: provider.Orchestration,
 		Arch:          runtime.GOARCH,
 	})
@@ -67,5 +57,6 @@ func (a *API) calledByGateway(r *http.Request) bool {
 	case BehindGateway:
 		return true
 	}
-	return r.Header.Get("X-Forwarded-Host") != ""
+	_, err := netip.ParseAddrPort(r.Header.Get("X-Forwarded-For"))
+	return err == nil && r.Header.Get("X-Forwarded-Host") != ""
 }

@@ -18,6 +18,15 @@ import (
 // maxBody bounds a request body, in bytes.
 const maxBody = 4 << 20
 
+// read decodes a request's body: one JSON object.
+func read[T any](w http.ResponseWriter, r *http.Request) (sent T, err error) {
+	body, err := readBody(w, r, maxBody)
+	if err == nil {
+		err = decode(body, &sent)
+	}
+	return sent, err
+}
+
 // readBody returns the whole body, or an http.MaxBytesError when it is larger
 // than limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -70,7 +79,7 @@ func explainType(err *json.UnmarshalTypeError) error {
 	if field == "" {
 		field = "body"
 	}
-	// "number 1.5" would show what may be a secret.
+	// "number 1.5" would show a value that may be secret.
 	got, _, _ := strings.Cut(err.Value, " ")
 	return function.Invalid(field, "found JSON %s where %s is wanted", got, describe(err.Type))
 }
@@ -104,6 +113,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n"))) // the caller left: nobody is there to be told
+	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n"))) // an error means that the caller left
 	return nil
 }

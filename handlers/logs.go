@@ -15,10 +15,13 @@ import (
 // function's lines.
 const ownInstance = "faas-docker"
 
-// logs answers with the lines of a function's replicas and the provider's notes
+// logsAPI is the operation that reads the logs of functions.
+type logsAPI struct{ *API }
+
+// answer sends the lines of a function's replicas and the provider's notes
 // about it: all that there are, in the order they were written, or, following,
 // until the caller leaves.
-func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
+func (a logsAPI) answer(w http.ResponseWriter, r *http.Request) error {
 	query, err := logQuery(r)
 	if err != nil {
 		return err
@@ -60,9 +63,9 @@ func logQuery(r *http.Request) (function.LogQuery, error) {
 	return query, nil
 }
 
-// pastLogs answers with what has been written, and ends. Nothing is sent before
+// pastLogs answers with the lines of the past, and ends. Nothing is sent before
 // the first line, so that an engine that fails at once is still answered as such.
-func (a *API) pastLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
+func (a logsAPI) pastLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
 	last := lastMessages{limit: query.Tail, next: out.write}
 	merged := merger{notes: notesFor(a.Fleet.Notes(out.name), query), next: last.add, name: out.name}
 	if err := a.lines(ctx, out.name, query, merged.add); err != nil {
@@ -78,7 +81,7 @@ func (a *API) pastLogs(ctx context.Context, out *logStream, query function.LogQu
 // followLogs sends the past notes, then the past lines, then both as they are
 // written. The answer begins at once, because a caller who follows a function
 // that is silent must see that it is listened to.
-func (a *API) followLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
+func (a logsAPI) followLogs(ctx context.Context, out *logStream, query function.LogQuery) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out.following = true
@@ -106,7 +109,7 @@ func (a *API) followLogs(ctx context.Context, out *logStream, query function.Log
 
 // watchNotes sends the notes that are newer than the past ones until ctx ends, or
 // returns the error that kept it from sending one.
-func (a *API) watchNotes(ctx context.Context, out *logStream, query function.LogQuery, past []function.Note) error {
+func (a logsAPI) watchNotes(ctx context.Context, out *logStream, query function.LogQuery, past []function.Note) error {
 	var seen time.Time
 	if len(past) > 0 {
 		seen = past[len(past)-1].Time
@@ -125,9 +128,9 @@ func (a *API) watchNotes(ctx context.Context, out *logStream, query function.Log
 }
 
 // lines asks the engine, unless the caller wants the provider's notes alone.
-func (a *API) lines(ctx context.Context, name function.Name, query function.LogQuery, emit func(function.LogLine) error) error {
+func (a logsAPI) lines(ctx context.Context, name function.Name, query function.LogQuery, emit func(function.LogLine) error) error {
 	if query.Instance != ownInstance {
-		return a.Engine.Logs(ctx, name, query, emit)
+		return a.engineLines(ctx, name, query, emit)
 	}
 	if query.Follow {
 		<-ctx.Done()
@@ -138,14 +141,14 @@ func (a *API) lines(ctx context.Context, name function.Name, query function.LogQ
 // breakOff ends an answer that err cut short. What was sent cannot be taken back,
 // so the caller is told by a last message; before the first one, err is returned
 // and answered like any other failure.
-func (a *API) breakOff(ctx context.Context, out *logStream, err error) error {
+func (a logsAPI) breakOff(ctx context.Context, out *logStream, err error) error {
 	if err == nil || !out.isOpen() {
 		return err
 	}
 	if ctx.Err() != nil || errors.Is(err, errNotWritten) {
 		return nil // the caller left
 	}
-	a.logger().Warn("logs broke off", "function", out.name.String(), "err", err)
+	a.logger().Warn("log stream broke off", "function", out.name.String(), "err", err)
 	text := "the logs break off here: " + explain(err).text
 	_ = out.write(noteMessage(out.name, function.Note{Time: time.Now(), Text: text})) // the caller left
 	return nil

@@ -135,18 +135,21 @@ func TestLogs_TellWhenTheyBreakOff(t *testing.T) {
 		if got, want := texts(t, w.Body.String()), "a, the logs break off here: the engine was stopped"; got != want {
 			t.Errorf("follow=%s: got %q, want %q", follow, got, want)
 		}
-		if got := s.log.String(); !strings.Contains(got, "[WARN]  logs broke off: function=figlet.openfaas-fn") {
+		if got := s.log.String(); !strings.Contains(got, "[WARN]  log stream broke off: function=figlet.openfaas-fn") {
 			t.Errorf("follow=%s: got log %q", follow, got)
 		}
 	}
 }
 
-// serve runs the scene behind a server whose timeouts are shorter than any test.
+// serverTimeout is long enough for a request's head on a busy machine.
+const serverTimeout = time.Second
+
+// serve runs the scene behind a server whose timeouts are shorter than logs may take.
 func serve(t *testing.T, s *scene) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(s.routes())
-	server.Config.ReadTimeout = 50 * time.Millisecond
-	server.Config.WriteTimeout = 50 * time.Millisecond
+	server.Config.ReadTimeout = serverTimeout
+	server.Config.WriteTimeout = serverTimeout
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
@@ -246,7 +249,7 @@ func TestLogs_OutliveTheServersTimeouts(t *testing.T) {
 	knows(s)
 	s.engine.logs = func(ctx context.Context, q function.LogQuery, emit func(function.LogLine) error) error {
 		select {
-		case <-time.After(300 * time.Millisecond): // six times the server's timeouts
+		case <-time.After(2 * serverTimeout):
 			return writes(2, "late")(ctx, q, emit)
 		case <-ctx.Done():
 			return ctx.Err()

@@ -136,7 +136,7 @@ func (l *lastMessages) add(message logs.Message) error {
 	return nil
 }
 
-// flush passes on what was kept. Until here that may be up to twice the limit,
+// flush passes on the lines that were kept. Until here that may be up to twice the limit,
 // because the lines and the notes have each been cut to it.
 func (l *lastMessages) flush() error {
 	surplus := max(0, len(l.kept)-max(0, l.limit))

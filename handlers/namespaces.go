@@ -1,9 +1,8 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
-
-	"github.com/openfaas/faas-provider/types"
 
 	"faas-docker/function"
 )
@@ -20,8 +19,11 @@ type Namespaces interface {
 	UpdateNamespace(function.Namespace) error
 }
 
-// listNamespaces answers with the names alone, as clients expect.
-func (a *API) listNamespaces(w http.ResponseWriter, _ *http.Request) error {
+// namespacesAPI are the operations on namespaces.
+type namespacesAPI struct{ *API }
+
+// list answers with the names alone, as clients expect.
+func (a namespacesAPI) list(w http.ResponseWriter, _ *http.Request) error {
 	names := []string{} // never null: clients range over it
 	for _, namespace := range a.Namespaces.Namespaces() {
 		names = append(names, namespace.Name)
@@ -29,21 +31,7 @@ func (a *API) listNamespaces(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, names)
 }
 
-func (a *API) namespace(w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		return a.getNamespace(w, r)
-	case http.MethodPost:
-		return a.storeNamespace(w, r, a.Namespaces.CreateNamespace, http.StatusCreated)
-	case http.MethodPut:
-		return a.storeNamespace(w, r, a.Namespaces.UpdateNamespace, http.StatusOK)
-	case http.MethodDelete:
-		return a.deleteNamespace(w, r)
-	}
-	return methodNotAllowed(r.Method, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete)
-}
-
-func (a *API) getNamespace(w http.ResponseWriter, r *http.Request) error {
+func (a namespacesAPI) get(w http.ResponseWriter, r *http.Request) error {
 	name := pathName(r)
 	if name == "" {
 		return function.Invalid("name", "missing: want /system/namespace/NAME; /system/namespaces lists all")
@@ -52,38 +40,34 @@ func (a *API) getNamespace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, types.FunctionNamespace{
-		Name:        found.Name,
-		Labels:      found.Labels,
-		Annotations: found.Annotations,
-	})
+	return writeJSON(w, http.StatusOK, found)
 }
 
-func (a *API) storeNamespace(w http.ResponseWriter, r *http.Request, store func(function.Namespace) error, success int) error {
+func (a namespacesAPI) create(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := decodeNamespace(w, r)
 	if err != nil {
 		return err
 	}
-	if err := store(namespace); err != nil {
-		return err
-	}
-	w.WriteHeader(success)
-	return nil
+	return done(w, http.StatusCreated, a.Namespaces.CreateNamespace(namespace))
 }
 
-func (a *API) deleteNamespace(w http.ResponseWriter, r *http.Request) error {
+func (a namespacesAPI) update(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := decodeNamespace(w, r)
 	if err != nil {
 		return err
 	}
-	if namespace.Name == a.defaultNamespace() {
+	return done(w, http.StatusOK, a.Namespaces.UpdateNamespace(namespace))
+}
+
+func (a namespacesAPI) remove(w http.ResponseWriter, r *http.Request) error {
+	namespace, err := decodeNamespace(w, r)
+	if err != nil {
+		return err
+	}
+	if namespace.Name == a.fallback() {
 		return function.Conflict("namespace %q is the default one, which always exists: delete its functions and secrets instead", namespace.Name)
 	}
-	if err := a.Fleet.DeleteNamespace(r.Context(), namespace.Name); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusAccepted)
-	return nil
+	return done(w, http.StatusAccepted, a.Fleet.DeleteNamespace(r.Context(), namespace.Name))
 }
 
 // decodeNamespace reads a namespace whose name is valid. The name may stand in
@@ -94,20 +78,15 @@ func decodeNamespace(w http.ResponseWriter, r *http.Request) (function.Namespace
 	if err != nil {
 		return function.Namespace{}, err
 	}
-	var sent types.FunctionNamespace
+	var sent function.Namespace
 	if len(body) > 0 || pathName(r) == "" || r.Method == http.MethodPut {
 		if err := decode(body, &sent); err != nil {
 			return function.Namespace{}, err
 		}
 	}
-	if sent.Name == "" {
-		sent.Name = pathName(r)
-	}
+	sent.Name = cmp.Or(sent.Name, pathName(r))
 	if path := pathName(r); path != "" && path != sent.Name {
 		return function.Namespace{}, function.Invalid("name", "the path says %q and the body %q: name one", path, sent.Name)
 	}
-	if err := function.ValidateNamespace(sent.Name); err != nil {
-		return function.Namespace{}, err
-	}
-	return function.Namespace{Name: sent.Name, Labels: sent.Labels, Annotations: sent.Annotations}, nil
+	return sent, function.ValidateNamespace(sent.Name)
 }

@@ -7,20 +7,13 @@ import (
 	"faas-docker/function"
 )
 
-// Rollback goes back to the revision that served before the last update. OpenFaaS
-// has no such call: the route is ours.
-func (a *API) Rollback() http.HandlerFunc { return a.adapt(a.rollback) }
-
-func (a *API) rollback(w http.ResponseWriter, r *http.Request) error {
+// rollback goes back to the revision that served before the last update.
+func (a functionsAPI) rollback(w http.ResponseWriter, r *http.Request) error {
 	name, err := a.target(r, pathName(r), "")
 	if err != nil {
 		return err
 	}
-	if err := a.Fleet.Rollback(r.Context(), name); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return done(w, http.StatusOK, a.Fleet.Rollback(r.Context(), name))
 }
 
 // wayBack says in a status what a rollback would lead to.

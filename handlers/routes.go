@@ -33,7 +33,7 @@ type Route struct {
 	Source string `json:"source"`
 	// Rule is the text of the rule without its name.
 	Rule string `json:"rule"`
-	// Problem is why the rule is kept aside; empty for one that is in force.
+	// Problem is why the rule was rejected; empty for one that is in force.
 	Problem string `json:"problem,omitempty"`
 }
 
@@ -48,28 +48,16 @@ type RouteSource struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// RouteTable lists, adds and deletes routing rules: GET and PUT without, PUT and DELETE
-// with the name of a rule in the path. The body of a PUT is rules, not JSON.
-func (a *API) RouteTable() http.HandlerFunc { return a.adapt(a.routeTable) }
+// routesAPI are the operations on routing rules.
+type routesAPI struct{ *API }
 
-func (a *API) routeTable(w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet:
-		return a.listRoutes(w, r)
-	case http.MethodPut:
-		return a.putRoutes(w, r)
-	case http.MethodDelete:
-		return a.Routes.DeleteRoute(r.Context(), pathName(r))
-	}
-	return methodNotAllowed(r.Method, http.MethodGet, http.MethodPut, http.MethodDelete)
+func (a routesAPI) list(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, a.Routes.Routes())
 }
 
-func (a *API) listRoutes(w http.ResponseWriter, r *http.Request) error {
-	list, name := a.Routes.Routes(), pathName(r)
-	if name == "" {
-		return writeJSON(w, http.StatusOK, list)
-	}
-	for _, route := range list.Routes {
+func (a routesAPI) get(w http.ResponseWriter, r *http.Request) error {
+	name := pathName(r)
+	for _, route := range a.Routes.Routes().Routes {
 		if route.ID == name {
 			return writeJSON(w, http.StatusOK, route)
 		}
@@ -77,7 +65,12 @@ func (a *API) listRoutes(w http.ResponseWriter, r *http.Request) error {
 	return function.NotFound("there is no route %q: GET /system/routes lists all", name)
 }
 
-func (a *API) putRoutes(w http.ResponseWriter, r *http.Request) error {
+func (a routesAPI) remove(_ http.ResponseWriter, r *http.Request) error {
+	return a.Routes.DeleteRoute(r.Context(), pathName(r))
+}
+
+// put adds rules. Its body is their text, not JSON.
+func (a routesAPI) put(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r, maxBody)
 	if err != nil {
 		return err

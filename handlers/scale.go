@@ -18,13 +18,9 @@ type scaleRequest struct {
 
 // scale sets how many replicas should run. The function is the one in the path;
 // the serviceName in the body repeats it and is not looked at.
-func (a *API) scale(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, maxBody)
+func (a functionsAPI) scale(w http.ResponseWriter, r *http.Request) error {
+	request, err := read[scaleRequest](w, r)
 	if err != nil {
-		return err
-	}
-	var request scaleRequest
-	if err := decode(body, &request); err != nil {
 		return err
 	}
 	if request.Replicas == nil {
@@ -37,9 +33,5 @@ func (a *API) scale(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Fleet.Scale(r.Context(), name, int(*request.Replicas)); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusAccepted)
-	return nil
+	return done(w, http.StatusAccepted, a.Fleet.Scale(r.Context(), name, int(*request.Replicas)))
 }

@@ -30,74 +30,62 @@ type Secrets interface {
 	DeleteSecret(namespace, name string) error
 }
 
-// secretEntry is what a list shows of a secret: never its value.
-type secretEntry struct {
-	Name      string `json:"name"`
-	Namespace string `json:"namespace"`
-}
+// secretsAPI are the operations on secrets.
+type secretsAPI struct{ *API }
 
-func (a *API) secrets(w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		return a.listSecrets(w, r)
-	case http.MethodPost:
-		return a.storeSecret(w, r, a.Secrets.CreateSecret, http.StatusCreated)
-	case http.MethodPut:
-		return a.storeSecret(w, r, a.Secrets.UpdateSecret, http.StatusOK)
-	case http.MethodDelete:
-		return a.deleteSecret(w, r)
-	}
-	return methodNotAllowed(r.Method, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete)
-}
-
-func (a *API) listSecrets(w http.ResponseWriter, r *http.Request) error {
+// list answers with the names of a namespace's secrets, never with their values.
+func (a secretsAPI) list(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := a.namespaceOf(r, "", "")
 	if err != nil {
 		return err
 	}
-	entries := []secretEntry{} // never null: clients range over it
+	entries := []types.Secret{} // never null: clients range over it
 	for _, name := range a.Secrets.Secrets(namespace) {
-		entries = append(entries, secretEntry{Name: name, Namespace: namespace})
+		entries = append(entries, types.Secret{Name: name, Namespace: namespace})
 	}
 	return writeJSON(w, http.StatusOK, entries)
 }
 
-func (a *API) storeSecret(w http.ResponseWriter, r *http.Request, store func(function.Secret) error, success int) error {
-	secret, err := a.decodeSecret(w, r)
+func (a secretsAPI) create(w http.ResponseWriter, r *http.Request) error {
+	return a.store(w, r, a.Secrets.CreateSecret, http.StatusCreated)
+}
+
+func (a secretsAPI) update(w http.ResponseWriter, r *http.Request) error {
+	return a.store(w, r, a.Secrets.UpdateSecret, http.StatusOK)
+}
+
+func (a secretsAPI) store(w http.ResponseWriter, r *http.Request, keep func(function.Secret) error, success int) error {
+	secret, err := a.decode(w, r)
 	if err != nil {
 		return err
 	}
 	if err := validateValue(secret.Value); err != nil {
 		return err
 	}
-	if err := store(secret); err != nil {
+	if err := keep(secret); err != nil {
 		return err
 	}
 	// The secret is stored whether or not the caller waits: running functions must
-	// not be left with the old one because somebody pressed Ctrl-C.
+	// not be left with the old one because a user pressed Ctrl-C.
 	ctx := context.WithoutCancel(r.Context())
 	if err := a.Fleet.SecretChanged(ctx, secret.Namespace, secret.Name); err != nil {
 		return notHandedOver(secret, err)
 	}
-	w.WriteHeader(success)
-	return nil
+	return done(w, success, nil)
 }
 
-func (a *API) deleteSecret(w http.ResponseWriter, r *http.Request) error {
-	secret, err := a.decodeSecret(w, r)
+func (a secretsAPI) remove(w http.ResponseWriter, r *http.Request) error {
+	secret, err := a.decode(w, r)
 	if err != nil {
 		return err
 	}
-	if err := a.Secrets.DeleteSecret(secret.Namespace, secret.Name); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusOK) // not 204, which faas-cli takes for a failure
-	return nil
+	// Not 204, which faas-cli takes for a failure.
+	return done(w, http.StatusOK, a.Secrets.DeleteSecret(secret.Namespace, secret.Name))
 }
 
-// decodeSecret reads a secret whose name and namespace are valid. Its value may
+// decode reads a secret whose name and namespace are valid. Its value may
 // be anything, or missing.
-func (a *API) decodeSecret(w http.ResponseWriter, r *http.Request) (function.Secret, error) {
+func (a secretsAPI) decode(w http.ResponseWriter, r *http.Request) (function.Secret, error) {
 	body, err := readBody(w, r, maxSecretBody)
 	if err != nil {
 		return function.Secret{}, err
@@ -135,7 +123,7 @@ func validateValue(value []byte) error {
 	return nil
 }
 
-// notHandedOver tells a caller that half of what they asked for is done.
+// notHandedOver tells a caller that half of the update is done.
 func notHandedOver(secret function.Secret, err error) error {
 	reason := explain(err)
 	return function.Unavailable(err, "secret %q is stored, but running functions still have its old value: %s: update the secret once more to try again", secret.Name, reason.text)

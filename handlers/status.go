@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,10 +16,10 @@ import (
 // its usage and not its answer.
 const usageTimeout = 5 * time.Second
 
-// functionStatus is OpenFaaS's status with what it has no field for.
+// functionStatus is OpenFaaS's status with further fields.
 type functionStatus struct {
 	types.FunctionStatus
-	// Reason says why fewer replicas answer than should.
+	// Reason says why fewer replicas answer than should, or what an update waits for.
 	Reason string `json:"reason,omitempty"`
 	// Rollback says what one call to /system/rollback/ would go back to.
 	Rollback *wayBack `json:"rollback,omitempty"`
@@ -26,7 +27,7 @@ type functionStatus struct {
 
 // status answers for one function. It asks the engine only when the caller wants
 // the usage: gateways poll this route while they wait for a function to wake.
-func (a *API) status(w http.ResponseWriter, r *http.Request) error {
+func (a functionsAPI) status(w http.ResponseWriter, r *http.Request) error {
 	name, err := a.target(r, pathName(r), "")
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) error {
 
 // usage returns nil when it cannot be measured: the rest of a status is worth
 // having without it.
-func (a *API) usage(ctx context.Context, name function.Name) *types.FunctionUsage {
+func (a functionsAPI) usage(ctx context.Context, name function.Name) *types.FunctionUsage {
 	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
 	usage, err := a.Engine.Usage(ctx, name)
@@ -55,9 +56,9 @@ func (a *API) usage(ctx context.Context, name function.Name) *types.FunctionUsag
 	return &types.FunctionUsage{CPU: usage.Millicores, TotalMemoryBytes: usage.MemoryBytes}
 }
 
-// encodeStatus keeps what was sent as it was sent, so that faas-cli diff finds no
-// difference. Labels and annotations are never null: clients follow the pointers
-// without looking.
+// encodeStatus keeps the deployment as it was sent, so that faas-cli diff finds no
+// difference, and adds the label that every other OpenFaaS provider adds. Labels and
+// annotations are never null: clients follow the pointers without looking.
 func encodeStatus(s function.Status) functionStatus {
 	return functionStatus{
 		FunctionStatus: types.FunctionStatus{
@@ -68,10 +69,10 @@ func encodeStatus(s function.Status) functionStatus {
 			EnvVars:                s.EnvVars,
 			Constraints:            s.Constraints,
 			Secrets:                s.Secrets,
-			Labels:                 notNil(s.Labels),
+			Labels:                 labelled(s.Spec),
 			Annotations:            notNil(s.Annotations),
-			Limits:                 encodeResources(s.Limits),
-			Requests:               encodeResources(s.Requests),
+			Limits:                 (*types.FunctionResources)(s.Limits),
+			Requests:               (*types.FunctionResources)(s.Requests),
 			ReadOnlyRootFilesystem: s.ReadOnlyRootFilesystem,
 			InvocationCount:        float64(s.Invocations),
 			Replicas:               uint64(s.Replicas),
@@ -83,16 +84,19 @@ func encodeStatus(s function.Status) functionStatus {
 	}
 }
 
+// labelled returns the labels of a function with the one by which tools select functions.
+func labelled(spec function.Spec) *map[string]string {
+	labels := maps.Clone(spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[function.LabelFaaS] = spec.Name
+	return &labels
+}
+
 func notNil(m map[string]string) *map[string]string {
 	if m == nil {
 		m = map[string]string{}
 	}
 	return &m
-}
-
-func encodeResources(r *function.Resources) *types.FunctionResources {
-	if r == nil {
-		return nil
-	}
-	return &types.FunctionResources{Memory: r.Memory, CPU: r.CPU, NvidiaGPU: r.NvidiaGPU, AmdGPU: r.AMDGPU, IntelGPU: r.IntelGPU}
 }

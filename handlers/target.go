@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/gorilla/mux"
@@ -51,8 +52,5 @@ func (a *API) namespaceOf(r *http.Request, suffix, body string) (string, error) 
 			return "", function.Invalid("namespace", "both %q and %q are given: name one", namespace, given)
 		}
 	}
-	if namespace == "" {
-		return a.defaultNamespace(), nil
-	}
-	return namespace, nil
+	return cmp.Or(namespace, a.fallback()), nil
 }

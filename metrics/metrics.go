@@ -1,4 +1,4 @@
-// Package metrics counts what happened, for Prometheus. Its series have the
+// Package metrics counts events, for Prometheus. Its series have the
 // names and labels that the OpenFaaS gateway gives them, so that dashboards and
 // alert rules made for the gateway work here unchanged.
 package metrics
@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 // goroutines at once.
 type Metrics struct {
 	registry *prometheus.Registry
+	statuses func() []function.Status
 
 	started  *prometheus.CounterVec
 	finished *prometheus.CounterVec
@@ -37,7 +39,11 @@ type Metrics struct {
 
 // invocations are the counters of one function.
 type invocations struct {
-	name     string
+	name string
+	// declared is set when its series have begun; Metrics.mu protects it.
+	declared bool
+	// calls are those since the function was deployed, earlier runs of the program included.
+	calls    atomic.Uint64
 	started  prometheus.Counter
 	outcomes table[int, outcome]
 }
@@ -48,13 +54,24 @@ type outcome struct {
 	seconds  prometheus.Observer
 }
 
-// New makes the series, and those of the Go runtime and of the process. At each
-// scrape it asks statuses for the functions there are; nil means that there are
-// none. statuses must be cheap, and list no function twice.
-func New(statuses func() []function.Status) *Metrics {
+// Sources are asked at each scrape. Nil means that there is nothing to say.
+type Sources struct {
+	// Statuses lists the functions there are, none twice; it must be cheap. The series of a
+	// function begin at zero when it is listed first.
+	Statuses func() []function.Status
+	// Scaling tells how many replicas a function has at least, and what load of one is aimed
+	// at, zero for none.
+	Scaling func(function.Function) (least int, target float64)
+	// Usages tells the usage of functions; those that cannot be measured are left out.
+	Usages func([]function.Name) map[function.Name]function.Usage
+}
+
+// New makes the series, and those of the Go runtime and of the process.
+func New(sources Sources) *Metrics {
 	invocation := []string{"function_name", "code"}
 	request := []string{"code", "method", "path"}
 	m := &Metrics{
+		statuses:       sources.Statuses,
 		registry:       prometheus.NewRegistry(),
 		started:        counter("gateway_function_invocation_started", "Invocations begun.", "function_name"),
 		finished:       counter("gateway_function_invocation_total", "Invocations ended, by status code.", invocation...),
@@ -67,8 +84,8 @@ func New(statuses func() []function.Status) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	if statuses != nil {
-		m.registry.MustRegister(newGauges(statuses))
+	if sources.Statuses != nil {
+		m.registry.MustRegister(gauges{sources})
 	}
 	return m
 }
@@ -84,18 +101,72 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 // Handler answers Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	// One series that cannot be collected must not hide all others.
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	all := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.declare()
+		all.ServeHTTP(w, r)
+	})
+}
+
+// firstCodes are the outcomes that are counted from zero: Prometheus sees no increase in a
+// series that begins with one.
+func firstCodes() []int { return []int{200, 400, 404, 429, 499, 500, 502, 503, 504} }
+
+// declare begins the series of functions that are new. Forget waits for it: a function that is
+// deleted meanwhile is not brought back.
+func (m *Metrics) declare() {
+	if m.statuses == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, status := range m.statuses() {
+		name := status.ID()
+		if of, ok := m.functions.get(name); ok && of.declared {
+			continue
+		}
+		of := m.addLocked(name)
+		of.declared = true
+		for _, code := range firstCodes() {
+			m.finished.WithLabelValues(of.name, strconv.Itoa(code))
+		}
+	}
 }
 
 // Started counts an invocation of a deployed function when it arrives. Callers
 // must not pass the names of functions that do not exist: each name makes series
 // that live until Forget.
 func (m *Metrics) Started(name function.Name) {
-	of, ok := m.functions.get(name)
-	if !ok {
-		of = m.add(name)
-	}
+	of := m.of(name)
 	of.started.Inc()
+	of.calls.Add(1)
+}
+
+// Calls is how many invocations of a function have begun, as far as they were counted here
+// and by Resume.
+func (m *Metrics) Calls(name function.Name) uint64 {
+	if of, ok := m.functions.get(name); ok {
+		return of.calls.Load()
+	}
+	return 0
+}
+
+// Resume adds the counts of earlier runs of the program, as AllCalls returned them.
+func (m *Metrics) Resume(calls map[function.Name]uint64) {
+	for name, count := range calls {
+		m.of(name).calls.Add(count)
+	}
+}
+
+// AllCalls returns Calls of every function that was called.
+func (m *Metrics) AllCalls() map[function.Name]uint64 {
+	calls := map[function.Name]uint64{}
+	for name, of := range m.functions.load() {
+		if count := of.calls.Load(); count > 0 {
+			calls[name] = count
+		}
+	}
+	return calls
 }
 
 // Finished counts the end of an invocation that Started has counted. When the
@@ -126,9 +197,16 @@ func (m *Metrics) Forget(name function.Name) {
 	m.seconds.DeletePartialMatch(labels)
 }
 
-func (m *Metrics) add(name function.Name) *invocations {
+func (m *Metrics) of(name function.Name) *invocations {
+	if of, ok := m.functions.get(name); ok {
+		return of
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.addLocked(name)
+}
+
+func (m *Metrics) addLocked(name function.Name) *invocations {
 	if of, ok := m.functions.get(name); ok {
 		return of
 	}
@@ -149,11 +227,27 @@ func (m *Metrics) addOutcome(name function.Name, code int) (outcome, bool) {
 	if end, ok := of.outcomes.get(code); ok {
 		return end, true
 	}
-	text := strconv.Itoa(code)
+	text := codeLabel(code)
 	end := outcome{
 		finished: m.finished.WithLabelValues(of.name, text),
 		seconds:  m.seconds.WithLabelValues(of.name, text),
 	}
 	of.outcomes.put(code, end)
 	return end, true
+}
+
+// statusClientGone is the status of calls whose client went away, as in nginx.
+const statusClientGone = 499
+
+// codeLabel is how a status is counted: by itself where it means something to HTTP, else
+// by its class, because functions could make series without end. "5xx" is matched by
+// what matches the statuses of its class, such as 5...
+func codeLabel(code int) string {
+	switch {
+	case http.StatusText(code) != "" || code == statusClientGone:
+		return strconv.Itoa(code)
+	case code >= 100 && code <= 599:
+		return strconv.Itoa(code/100) + "xx"
+	}
+	return "other"
 }

@@ -17,7 +17,7 @@ func figlet() function.Name { return function.Name{Name: "figlet", Namespace: "o
 
 func TestInvocations_HaveTheGatewaysNamesAndLabels(t *testing.T) {
 	t.Parallel()
-	m := New(nil)
+	m := New(Sources{})
 	m.Started(figlet())
 	m.Started(figlet())
 	m.Started(figlet())
@@ -46,7 +46,7 @@ gateway_function_invocation_total{code="502",function_name="figlet.openfaas-fn"}
 func TestGauges_MirrorStatusesAtTheScrape(t *testing.T) {
 	t.Parallel()
 	var statuses []function.Status
-	m := New(func() []function.Status { return statuses })
+	m := New(Sources{Statuses: func() []function.Status { return statuses }})
 	expect(t, m, "", "gateway_service_count")
 	statuses = []function.Status{{
 		Function: function.Function{Spec: function.Spec{Name: "figlet", Namespace: "dev"}, Replicas: 4},
@@ -70,7 +70,7 @@ gateway_service_ready_count{function_name="figlet.dev"} 3
 
 func TestForget_RemovesTheFunctionsSeriesOnly(t *testing.T) {
 	t.Parallel()
-	m := New(nil)
+	m := New(Sources{})
 	other := function.Name{Name: "figlet", Namespace: "dev"}
 	for _, name := range []function.Name{figlet(), other} {
 		m.Started(name)
@@ -89,7 +89,7 @@ func TestForget_RemovesTheFunctionsSeriesOnly(t *testing.T) {
 
 func TestForget_CountsFromZeroWhenDeployedAgain(t *testing.T) {
 	t.Parallel()
-	m := New(nil)
+	m := New(Sources{})
 	m.Started(figlet())
 	m.Forget(figlet())
 	m.Started(figlet())
@@ -100,7 +100,7 @@ func TestForget_CountsFromZeroWhenDeployedAgain(t *testing.T) {
 
 func TestMetrics_SurvivesForgetDuringInvocations(t *testing.T) {
 	t.Parallel()
-	m := New(nil)
+	m := New(Sources{})
 	var callers sync.WaitGroup
 	for range 8 {
 		callers.Go(func() {
@@ -124,7 +124,7 @@ func TestMetrics_SurvivesForgetDuringInvocations(t *testing.T) {
 
 func TestHandler_ServesRuntimeAndProcess(t *testing.T) {
 	t.Parallel()
-	text := scrape(t, New(nil))
+	text := scrape(t, New(Sources{}))
 	for _, name := range []string{"go_goroutines ", "process_resident_memory_bytes "} {
 		if !strings.Contains(text, "\n"+name) {
 			t.Errorf("%s is missing in\n%s", name, text)
@@ -134,7 +134,7 @@ func TestHandler_ServesRuntimeAndProcess(t *testing.T) {
 
 func TestMetrics_HasNoNamesThatLintersRefuse(t *testing.T) {
 	t.Parallel()
-	m := New(func() []function.Status { return []function.Status{{}} })
+	m := New(Sources{Statuses: func() []function.Status { return []function.Status{{}} }})
 	m.Started(figlet())
 	m.Finished(figlet(), 200, time.Millisecond)
 	problems, err := testutil.GatherAndLint(m.registry)
@@ -150,7 +150,7 @@ func TestMetrics_HasNoNamesThatLintersRefuse(t *testing.T) {
 }
 
 func TestHotPath_AllocatesNothing(t *testing.T) {
-	m := New(nil)
+	m := New(Sources{})
 	name := figlet()
 	invoke := func() {
 		m.Started(name)
@@ -163,7 +163,7 @@ func TestHotPath_AllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkInvocation(b *testing.B) {
-	m := New(nil)
+	m := New(Sources{})
 	name := figlet()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -186,4 +186,102 @@ func scrape(t *testing.T, m *Metrics) string {
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	return answer.Body.String()
+}
+
+// Series begin at zero as soon as a function is deployed, and those of a code that was counted
+// before go on.
+func TestInvocations_BeginAtZero(t *testing.T) {
+	t.Parallel()
+	var statuses []function.Status
+	m := New(Sources{Statuses: func() []function.Status { return statuses }})
+	zero := func(code string) string {
+		return `gateway_function_invocation_total{code="` + code + `",function_name="figlet.openfaas-fn"} 0` + "\n"
+	}
+	if text := scrape(t, m); strings.Contains(text, "figlet") {
+		t.Errorf("series of a function that is not there:\n%s", text)
+	}
+	statuses = []function.Status{{Function: function.Function{Spec: function.Spec{Name: "figlet", Namespace: "openfaas-fn"}}}}
+	text := scrape(t, m)
+	for _, code := range []string{"200", "400", "404", "429", "499", "500", "502", "503", "504"} {
+		if !strings.Contains(text, zero(code)) {
+			t.Errorf("%s is missing", zero(code))
+		}
+	}
+	if !strings.Contains(text, `gateway_function_invocation_started{function_name="figlet.openfaas-fn"} 0`+"\n") {
+		t.Error("no calls are said to have begun")
+	}
+	m.Started(figlet())
+	m.Finished(figlet(), 500, time.Second)
+	text = scrape(t, m)
+	if !strings.Contains(text, strings.Replace(zero("500"), "} 0", "} 1", 1)) || !strings.Contains(text, zero("502")) {
+		t.Errorf("after an error:\n%s", text)
+	}
+	m.Forget(figlet())
+	statuses = nil
+	if text := scrape(t, m); strings.Contains(text, "figlet") {
+		t.Errorf("series of a function that is gone:\n%s", text)
+	}
+}
+
+func TestGauges_TellWhatScalingAimsAtAndWhatIsConsumed(t *testing.T) {
+	t.Parallel()
+	status := func(name string, ready, asleep int) function.Status {
+		return function.Status{Function: function.Function{Spec: function.Spec{Name: name, Namespace: "dev"}}, Load: function.Load{Ready: ready, Asleep: asleep}}
+	}
+	statuses := []function.Status{status("busy", 2, 0), status("frozen", 0, 1), status("zero", 0, 0), status("dark", 1, 0)}
+	m := New(Sources{
+		Statuses: func() []function.Status { return statuses },
+		Scaling: func(f function.Function) (int, float64) {
+			if f.Name == "busy" {
+				return 2, 50
+			}
+			return 1, 0
+		},
+		Usages: func(names []function.Name) map[function.Name]function.Usage {
+			known := map[function.Name]function.Usage{}
+			for _, name := range names {
+				if name.Name != "dark" {
+					known[name] = function.Usage{CPUSeconds: 1.5, MemoryBytes: 4096}
+				}
+			}
+			return known
+		},
+	})
+	expect(t, m, `
+# HELP gateway_service_min Replicas that the function has at least when it is called.
+# TYPE gateway_service_min gauge
+gateway_service_min{function_name="busy.dev"} 2
+gateway_service_min{function_name="dark.dev"} 1
+gateway_service_min{function_name="frozen.dev"} 1
+gateway_service_min{function_name="zero.dev"} 1
+# HELP gateway_service_target Load of one replica that scaling aims at, in the unit of its rule.
+# TYPE gateway_service_target gauge
+gateway_service_target{function_name="busy.dev"} 50
+# HELP pod_cpu_usage_seconds_total Processor time that all replicas have used.
+# TYPE pod_cpu_usage_seconds_total counter
+pod_cpu_usage_seconds_total{function_name="busy.dev",namespace="dev"} 1.5
+pod_cpu_usage_seconds_total{function_name="frozen.dev",namespace="dev"} 1.5
+# HELP pod_memory_working_set_bytes Memory of all replicas, without the cache that can be dropped.
+# TYPE pod_memory_working_set_bytes gauge
+pod_memory_working_set_bytes{function_name="busy.dev",namespace="dev"} 4096
+pod_memory_working_set_bytes{function_name="frozen.dev",namespace="dev"} 4096
+`, "gateway_service_min", "gateway_service_target", "pod_cpu_usage_seconds_total", "pod_memory_working_set_bytes")
+}
+
+func TestCalls_AreCountedOnAcrossRuns(t *testing.T) {
+	t.Parallel()
+	first := New(Sources{})
+	for range 3 {
+		first.Started(figlet())
+	}
+	second := New(Sources{})
+	second.Resume(first.AllCalls())
+	second.Started(figlet())
+	if got := second.Calls(figlet()); got != 4 {
+		t.Errorf("%d calls, want 4", got)
+	}
+	second.Forget(figlet())
+	if got := second.Calls(figlet()); got != 0 || len(second.AllCalls()) != 0 {
+		t.Errorf("%d calls of a function that is gone", got)
+	}
 }

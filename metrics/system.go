@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,16 +13,16 @@ import (
 func (m *Metrics) System(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		// Until the handler returns, what it has not answered is its failure: a
+		// Until the handler returns, a request without an answer is its failure: a
 		// panic leaves by here too.
-		answer := &recorder{ResponseWriter: w, unanswered: http.StatusInternalServerError}
+		answer := &recorder{ResponseWriter: w}
 		defer func() {
-			code, method := strconv.Itoa(answer.status()), knownMethod(r.Method)
+			code, method := strconv.Itoa(cmp.Or(answer.code, http.StatusInternalServerError)), knownMethod(r.Method)
 			m.systemRequests.WithLabelValues(code, method, route).Inc()
 			m.systemSeconds.WithLabelValues(code, method, route).Observe(time.Since(began).Seconds())
 		}()
 		next.ServeHTTP(answer, r)
-		answer.unanswered = http.StatusOK
+		answer.begin()
 	})
 }
 
@@ -38,10 +39,12 @@ func knownMethod(method string) string {
 // recorder notes the status of an answer on its way.
 type recorder struct {
 	http.ResponseWriter
+	// code is zero until there is one.
 	code int
-	// unanswered is the status when the handler has sent none.
-	unanswered int
 }
+
+// begin notes the status of an answer that is sent without one.
+func (r *recorder) begin() { r.code = cmp.Or(r.code, http.StatusOK) }
 
 // WriteHeader implements http.ResponseWriter. Informational answers are not the
 // answer.
@@ -52,11 +55,8 @@ func (r *recorder) WriteHeader(code int) {
 	r.ResponseWriter.WriteHeader(code)
 }
 
-// Write implements io.Writer. Without a WriteHeader before it, the status is 200.
 func (r *recorder) Write(body []byte) (int, error) {
-	if r.code == 0 {
-		r.code = http.StatusOK
-	}
+	r.begin()
 	return r.ResponseWriter.Write(body)
 }
 
@@ -65,18 +65,8 @@ func (r *recorder) Flush() { _ = r.FlushError() }
 
 // FlushError serves http.ResponseController. Like a Write, it sends the headers.
 func (r *recorder) FlushError() error {
-	if r.code == 0 {
-		r.code = http.StatusOK
-	}
+	r.begin()
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 
-// Unwrap serves http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-func (r *recorder) status() int {
-	if r.code == 0 {
-		return r.unanswered
-	}
-	return r.code
-}

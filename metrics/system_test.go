@@ -10,7 +10,7 @@ import (
 
 func TestSystem_CountsByRouteNeverByPath(t *testing.T) {
 	t.Parallel()
-	m := New(nil)
+	m := New(Sources{})
 	handler := m.System("/system/function", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/system/function/figlet" {
 			w.WriteHeader(http.StatusNotFound)
@@ -45,7 +45,7 @@ provider_http_requests_total{code="404",method="other",path="/system/function"} 
 func TestSystem_LeavesStreamingToTheHandler(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})
-	server := httptest.NewServer(New(nil).System("/system/logs", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(New(Sources{}).System("/system/logs", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "first")
 		w.(http.Flusher).Flush()
 		<-next
@@ -78,7 +78,7 @@ func TestSystem_CountsTheStatusThatCallersSaw(t *testing.T) {
 		}},
 		{"500", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
 	} {
-		m := New(nil)
+		m := New(Sources{})
 		handler := m.System("/system/info", tc.serve)
 		func() {
 			defer func() { _ = recover() }()

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,18 +20,31 @@ func backoff(base, limit time.Duration, tries int) time.Duration {
 	return rand.N(bound + 1)
 }
 
-// retryAfter is how long an answer asks its client to wait; zero when it does not.
+// retryAfter is how long an answer asks its client to wait; zero when it does not, or says
+// nothing that can be understood. No time is too long to be understood.
 func retryAfter(answer Answer, now time.Time) time.Duration {
-	text := answer.Field("Retry-After")
-	if text == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	text := strings.TrimSpace(answer.Field("Retry-After"))
+	if isNumber(text) {
+		// Of a number of digits only a range error is possible; it is infinite then.
+		seconds, _ := strconv.ParseFloat(text, 64)
+		if seconds >= math.MaxInt64/float64(time.Second) {
+			return math.MaxInt64
+		}
+		return time.Duration(math.Ceil(seconds * float64(time.Second)))
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
 		return 0
 	}
 	return max(0, at.Sub(now))
+}
+
+// isNumber reports whether a text is a number without a sign, perhaps with a fraction.
+func isNumber(text string) bool {
+	whole, fraction, dot := strings.Cut(text, ".")
+	return isDigits(whole) && (!dot || isDigits(fraction))
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }

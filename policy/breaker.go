@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ func newBreaker(p function.BreakerPolicy, name function.Name, log hclog.Logger) 
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			until := time.Now().Add(p.Open)
 			b.until.Store(&until)
-			log.Warn("circuit breaker", "function", name.String(), "from", from.String(), "to", to.String())
+			log.Warn("circuit breaker changed its state", "function", name.String(), "from", from.String(), "to", to.String())
 		},
 	})
 	return b
@@ -56,7 +57,6 @@ func (b *breaker) isTooMuch(counts gobreaker.Counts) bool {
 		float64(counts.TotalFailures) >= b.policy.Rate*float64(counts.Requests)
 }
 
-// Do sends the request unless the breaker is open.
 func (b *breaker) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	done, err := b.circuit.Allow()
 	if err != nil {
@@ -70,16 +70,35 @@ func (b *breaker) Do(ctx context.Context, request *Request, next Sender) (Answer
 	return answer, err
 }
 
-// verdict is what a try says of the function. One that nobody waits for any more
-// says nothing.
+// verdict is what a try says of the function, by the head of its answer. A caller that hangs
+// up, or a call that was hedged and lost, says nothing of it.
 func (b *breaker) verdict(ctx context.Context, answer Answer, err error) error {
+	failed := isAmong(b.policy.On, answer, err)
 	switch {
-	case isAmong(b.policy.On, answer, err):
+	case err == nil:
+		failed = failed || b.policy.On.Status(grpcStatus(answer))
+	case ctx.Err() != nil:
+		failed = b.policy.On.Timeout && errors.Is(context.Cause(ctx), ErrLate)
+	}
+	switch {
+	case failed:
 		return errFailure
-	case err != nil || ctx.Err() != nil:
+	case err != nil:
 		return errNeither
 	}
 	return nil
+}
+
+// grpcStatus is the HTTP status that says what a gRPC answer does, which is a 200 itself and
+// has its status in the head when it is nothing but a failure. Zero is none of the function.
+func grpcStatus(answer Answer) int {
+	switch answer.Field("Grpc-Status") {
+	case "13":
+		return http.StatusInternalServerError
+	case "14":
+		return http.StatusServiceUnavailable
+	}
+	return 0
 }
 
 func (b *breaker) refuse() error {

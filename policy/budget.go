@@ -27,7 +27,6 @@ type budget struct {
 	}
 }
 
-// called counts a call.
 func (b *budget) called() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +53,7 @@ func (b *budget) take() bool {
 	return true
 }
 
-// now is the place of this second, emptied of what it held before.
+// now is the place of this second, emptied of an earlier second.
 func (b *budget) now() int {
 	if b.began.IsZero() {
 		b.began = time.Now()

@@ -26,27 +26,27 @@ type Chain struct {
 // newChain builds the chain of a function. What the one before it remembers is
 // kept by the policies that stay as they were; before may be nil.
 func newChain(name function.Name, p function.Policies, before *Chain, log hclog.Logger) *Chain {
-	c := &Chain{policies: p}
-	if before != nil {
-		c.inherit(before)
+	if before == nil {
+		before = &Chain{}
 	}
+	c := &Chain{policies: p}
 	if p.Log.Level != "" {
 		c.before = append(c.before, newLogging(p.Log, log))
 	}
 	if p.Retry.Attempts > 0 {
-		if c.retry == nil {
-			c.retry = newRetry(p.Retry, log)
+		if c.retry = before.retry; p.Retry != before.policies.Retry {
+			c.retry = &retry{policy: p.Retry, log: log, budget: budget{share: p.Retry.Budget}}
 		}
 		c.before = append(c.before, c.retry)
 	}
 	if p.Hedge.After > 0 {
-		if c.hedge == nil {
-			c.hedge = newHedge(p.Hedge, log)
+		if c.hedge = before.hedge; p.Hedge != before.policies.Hedge {
+			c.hedge = &hedge{policy: p.Hedge, log: log, budget: budget{share: p.Hedge.Budget}}
 		}
 		c.before = append(c.before, c.hedge)
 	}
 	if p.Breaker.Failures > 0 || p.Breaker.Rate > 0 {
-		if c.breaker == nil {
+		if c.breaker = before.breaker; p.Breaker != before.policies.Breaker {
 			c.breaker = newBreaker(p.Breaker, name, log)
 		}
 		c.before = append(c.before, c.breaker)
@@ -63,37 +63,21 @@ func newChain(name function.Name, p function.Policies, before *Chain, log hclog.
 	return c
 }
 
-// inherit takes over what has a memory and is to be as it was.
-func (c *Chain) inherit(before *Chain) {
-	if c.policies.Retry == before.policies.Retry {
-		c.retry = before.retry
-	}
-	if c.policies.Hedge == before.policies.Hedge {
-		c.hedge = before.hedge
-	}
-	if c.policies.Breaker == before.policies.Breaker {
-		c.breaker = before.breaker
-	}
-}
-
 // Do passes a request through the chain and the sender. own is the policy of this
 // one call, which sees each try: it stands behind the policies that decide whether
 // there is a try, and before those that watch its bodies. Nil means none.
 func (c *Chain) Do(ctx context.Context, request *Request, own Policy, send Sender) (Answer, error) {
-	next := func(ctx context.Context, request *Request) (Answer, error) {
+	if c == nil {
+		c = &Chain{}
+	}
+	next := wrap(c.behind, func(ctx context.Context, request *Request) (Answer, error) {
 		request.tries.Add(1)
 		return send(ctx, request)
-	}
-	if c != nil {
-		next = wrap(c.behind, next)
-	}
+	})
 	if own != nil {
 		next = wrap([]Policy{own}, next)
 	}
-	if c != nil {
-		next = wrap(c.before, next)
-	}
-	return next(ctx, request)
+	return wrap(c.before, next)(ctx, request)
 }
 
 // wrap puts policies before a sender; the first is the outermost.

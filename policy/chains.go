@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,15 +15,15 @@ import (
 // asked for it may be gone.
 const chainIdle = time.Hour
 
-// Chains keeps the chains of all functions: what is written in a function's
-// annotations is made a chain once, not with every call, and what a policy remembers
+// Chains keeps the chains of all functions: the annotations of a function
+// are made a chain once, not with every call, and the memory of a policy
 // survives a deployment that leaves it as it is. Its methods are safe for concurrent
 // use. The zero value logs nothing.
 type Chains struct {
-	// Logger gets what the policies have to say; nil means nobody. Set it before use.
+	// Logger gets what the policies have to say; nil discards it. Set it before use.
 	Logger hclog.Logger
 
-	// mu protects the map; what is in it is only replaced.
+	// mu protects the map, whose values are only replaced.
 	mu   sync.RWMutex
 	kept map[chainKey]*keptChain
 }
@@ -44,7 +45,6 @@ type keptChain struct {
 
 func (k *keptChain) use() { k.used.Store(int64(time.Since(k.made))) }
 
-// idle is how long no call has passed.
 func (k *keptChain) idle() time.Duration { return time.Since(k.made) - time.Duration(k.used.Load()) }
 
 // Of returns the chain for a call of a function with its own policies and with those
@@ -82,8 +82,12 @@ func (c *Chains) make(key chainKey, own *function.Policies) *keptChain {
 	if old != nil {
 		before = old.chain
 	}
-	c.sweep()
-	made := &keptChain{own: own, made: time.Now(), chain: newChain(key.name, combined(own, key.route), before, c.log())}
+	maps.DeleteFunc(c.kept, func(_ chainKey, k *keptChain) bool { return k.idle() > chainIdle })
+	policies := key.route
+	if own != nil {
+		policies = own.With(key.route)
+	}
+	made := &keptChain{own: own, made: time.Now(), chain: newChain(key.name, policies, before, c.log())}
 	if c.kept == nil {
 		c.kept = map[chainKey]*keptChain{}
 	}
@@ -91,31 +95,11 @@ func (c *Chains) make(key chainKey, own *function.Policies) *keptChain {
 	return made
 }
 
-func combined(own *function.Policies, route function.Policies) function.Policies {
-	if own == nil {
-		return route
-	}
-	return own.With(route)
-}
-
-// sweep drops the chains that nobody has used for long.
-func (c *Chains) sweep() {
-	for key, kept := range c.kept {
-		if kept.idle() > chainIdle {
-			delete(c.kept, key)
-		}
-	}
-}
-
 // Forget drops the chains of a function that is deployed no more.
 func (c *Chains) Forget(name function.Name) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key := range c.kept {
-		if key.name == name {
-			delete(c.kept, key)
-		}
-	}
+	maps.DeleteFunc(c.kept, func(key chainKey, _ *keptChain) bool { return key.name == name })
 }
 
 func (c *Chains) log() hclog.Logger {

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
+	"faas-docker/function/clock"
 )
 
 // said reads policies from pairs of name and text.
@@ -39,16 +40,14 @@ func chainOf(t testing.TB, pairs ...string) *Chain {
 type fakeAnswer struct {
 	status     int
 	retryAfter string
+	grpcStatus string
 	dropped    bool
 }
 
 func (a *fakeAnswer) Status() int { return a.status }
 
 func (a *fakeAnswer) Field(key string) string {
-	if key == "Retry-After" {
-		return a.retryAfter
-	}
-	return ""
+	return map[string]string{"Retry-After": a.retryAfter, "Grpc-Status": a.grpcStatus}[key]
 }
 
 func (a *fakeAnswer) Drop() { a.dropped = true }
@@ -71,22 +70,26 @@ type act struct {
 	takes      time.Duration
 	retryAfter string
 	commits    bool
+	// late is how long it takes although the caller has left.
+	late       time.Duration
+	grpcStatus string
 	// unread leaves the body alone.
 	unread bool
 }
 
 func (r *replica) send(ctx context.Context, request *Request) (Answer, error) {
 	a := r.note(request)
-	if err := pause(ctx, a.takes); err != nil {
+	if err := clock.Sleep(ctx, a.takes); err != nil {
 		return nil, err
 	}
+	time.Sleep(a.late)
 	if a.commits {
 		request.Commit()
 	}
 	if a.err != nil {
 		return nil, a.err
 	}
-	answer := &fakeAnswer{status: a.status, retryAfter: a.retryAfter}
+	answer := &fakeAnswer{status: a.status, retryAfter: a.retryAfter, grpcStatus: a.grpcStatus}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent = append(r.sent, answer)

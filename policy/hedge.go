@@ -24,11 +24,6 @@ type hedge struct {
 	budget budget
 }
 
-func newHedge(p function.HedgePolicy, log hclog.Logger) *hedge {
-	return &hedge{policy: p, log: log, budget: budget{share: p.Budget}}
-}
-
-// Do sends the request once or twice.
 func (p *hedge) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	p.budget.called()
 	if len(request.HTTP.Header["Upgrade"]) > 0 || !request.keep(p.policy.Replay) {
@@ -49,7 +44,7 @@ func (p *hedge) Do(ctx context.Context, request *Request, next Sender) (Answer, 
 	case <-request.whole():
 	}
 	if p.budget.take() {
-		p.log.Debug("call is sent a second time", "function", request.Function.String(), "call_id", request.ID, "after", p.policy.After)
+		p.log.Debug("call hedged", "function", request.Function.String(), "call_id", request.ID, "after", p.policy.After)
 		r.start()
 	}
 	return r.finish(<-r.arrived)
@@ -82,7 +77,7 @@ func (r *race) start() {
 	}()
 }
 
-// send makes a failure of a policy that panics: nobody recovers in this goroutine.
+// send makes a failure of a policy that panics: nothing else recovers in this goroutine.
 func (r *race) send(ctx context.Context, try *Request) (answer Answer, err error) {
 	defer func() {
 		if failure := recover(); failure != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
+	"faas-docker/grammar"
 )
 
 // logging writes one line about each call, when it has ended.
@@ -21,18 +22,13 @@ type logging struct {
 }
 
 func newLogging(p function.LogPolicy, log hclog.Logger) *logging {
-	return &logging{log: log, level: hclog.LevelFromString(p.Level), headers: words(p.Headers), secrets: secrets{words(strings.ToLower(p.Redact))}}
+	return &logging{log: log, level: hclog.LevelFromString(p.Level), headers: words(p.Headers), secrets: words(grammar.Lower(p.Redact))}
 }
 
-// words splits what commas separate.
 func words(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, ",")
+	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' })
 }
 
-// Do has the line written.
 func (p *logging) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	request.OnEnd(func(end End) { p.write(request, end) })
 	return next(ctx, request)
@@ -47,7 +43,7 @@ func (p *logging) write(request *Request, end End) {
 	}
 	for _, name := range p.headers {
 		if values := r.Header[name]; len(values) > 0 {
-			line = append(line, "header_"+strings.ToLower(name), p.secrets.header(name, values))
+			line = append(line, "header_"+grammar.Lower(name), p.secrets.header(name, values))
 		}
 	}
 	if end.Err != nil {
@@ -56,20 +52,18 @@ func (p *logging) write(request *Request, end End) {
 	p.log.Log(p.level, "call", line...)
 }
 
-// redacted is written for what is not to be read.
+// redacted is written in place of secrets.
 const redacted = "REDACTED"
 
-// secrets knows what is not to be read.
-type secrets struct {
-	// more are further names, in lower case.
-	more []string
-}
+// secrets are headers and parameters that are not logged, in lower case, beside those whose
+// names say that they are secret.
+type secrets []string
 
 // hides reports whether the values of this name are secret. It hides too much rather
 // than too little.
 func (s secrets) hides(name string) bool {
-	name = strings.ToLower(name)
-	if slices.Contains(s.more, name) {
+	name = grammar.Lower(name)
+	if slices.Contains(s, name) {
 		return true
 	}
 	for _, sign := range []string{"auth", "cookie", "token", "secret", "passw", "pwd", "key", "credential", "session", "signature", "sig", "jwt", "code"} {
@@ -87,7 +81,6 @@ func (s secrets) header(name string, values []string) string {
 	return strings.Join(values, ", ")
 }
 
-// query leaves what is not secret as it came.
 func (s secrets) query(raw string) string {
 	pairs := strings.Split(raw, "&")
 	for i, pair := range pairs {

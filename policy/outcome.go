@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"faas-docker/function"
 )
@@ -21,7 +19,8 @@ var (
 	// ErrBroken: the replica ended the connection before it answered, or its answer
 	// could not be understood. It may have done what it was asked for.
 	ErrBroken = errors.New("no answer")
-	// ErrLate: the answer did not begin in time.
+	// ErrLate: the answer did not begin in time. It is the cause of a context that ended
+	// because the function took longer than a call of it may take.
 	ErrLate = errors.New("answer too late")
 )
 
@@ -59,22 +58,9 @@ func isAmong(wanted function.Outcomes, answer Answer, err error) bool {
 	return false
 }
 
-// describe tells the outcome of a try for a log.
 func describe(answer Answer, err error) string {
 	if err != nil {
 		return err.Error()
 	}
 	return fmt.Sprintf("status %d", answer.Status())
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

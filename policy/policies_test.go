@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -188,6 +189,71 @@ func TestBreaker_AClientThatLeavesIsNoFailure(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+}
+
+// A breaker that opens at the first failure is open after a try exactly when the function
+// has failed in it.
+func TestBreaker_JudgesWhatTheFunctionDid(t *testing.T) {
+	hangUp := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Millisecond, cancel)
+		return ctx, cancel
+	}
+	callTime := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithDeadlineCause(ctx, time.Now().Add(time.Millisecond), fmt.Errorf("call took too long: %w", ErrLate))
+	}
+	deadline := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, time.Millisecond)
+	}
+	broken, late := fmt.Errorf("%w: reset", ErrBroken), fmt.Errorf("%w: slow", ErrLate)
+	for name, test := range map[string]struct {
+		on     string
+		caller func(context.Context) (context.Context, context.CancelFunc)
+		act    act
+		fails  bool
+	}{
+		"a success":                             {"", nil, act{status: 200}, false},
+		"an upgrade":                            {"", nil, act{status: 101}, false},
+		"a 404":                                 {"", nil, act{status: 404}, false},
+		"a 500":                                 {"", nil, act{status: 500}, true},
+		"a 404 that counts":                     {" on=404", nil, act{status: 404}, true},
+		"a 500 that does not":                   {" on=connect", nil, act{status: 500}, false},
+		"no connection":                         {"", nil, act{err: ErrUnsent}, true},
+		"an end without an answer":              {"", nil, act{err: broken}, true},
+		"a late answer":                         {"", nil, act{err: late}, true},
+		"a late answer that does not count":     {" on=5xx", nil, act{err: late}, false},
+		"no replica":                            {"", nil, act{err: function.Unavailable(nil, "no room")}, false},
+		"a refusal":                             {"", nil, act{err: ErrRefused}, true},
+		"a refusal that counts as nothing":      {" on=timeout", nil, act{err: ErrRefused}, false},
+		"a caller that hangs up":                {"", hangUp, act{status: 200, takes: time.Second}, false},
+		"one that hangs up, seen as a reset":    {"", hangUp, act{err: broken, late: time.Second}, false},
+		"one that hangs up, seen as too slow":   {"", hangUp, act{err: late, late: time.Second}, false},
+		"one that hangs up before a 500":        {"", hangUp, act{status: 500, late: time.Second}, true},
+		"one that hangs up before a 200":        {"", hangUp, act{status: 200, late: time.Second}, false},
+		"a caller's deadline":                   {"", deadline, act{err: broken, late: time.Second}, false},
+		"the time of the call":                  {"", callTime, act{status: 200, takes: time.Second}, true},
+		"the time of the call, seen as a reset": {"", callTime, act{err: broken, late: time.Second}, true},
+		"the time, which does not count":        {" on=5xx", callTime, act{status: 200, takes: time.Second}, false},
+		"gRPC: unavailable":                     {"", nil, act{status: 200, grpcStatus: "14"}, true},
+		"gRPC: internal":                        {"", nil, act{status: 200, grpcStatus: "13"}, true},
+		"gRPC: not found":                       {"", nil, act{status: 200, grpcStatus: "5"}, false},
+		"gRPC: unavailable, which is no 500":    {" on=500", nil, act{status: 200, grpcStatus: "14"}, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, r := chainOf(t, "breaker", "failures=1"+test.on), &replica{acts: []act{test.act}}
+			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			if test.caller != nil {
+				ctx, cancel = test.caller(ctx)
+			}
+			_, _ = c.Do(ctx, request("GET", ""), nil, r.send)
+			cancel()
+			r.acts = []act{{status: 200}}
+			_, err := c.Do(t.Context(), request("GET", ""), nil, r.send)
+			if errors.Is(err, ErrOpen) != test.fails {
+				t.Errorf("%s: then %v", name, err)
+			}
+		})
+	}
 }
 
 func TestBreaker_ATrialThatPanicsIsOver(t *testing.T) {

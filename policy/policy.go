@@ -18,7 +18,7 @@
 // So each try counts for the breaker, has its own time, and may be made to fail; and
 // a breaker that is open ends the tries of a call.
 //
-// The body of an answer is not seen by policies: whoever began the call passes it on
+// The body of an answer is not seen by policies: the chain's caller passes it on
 // to the client after the chain has returned. Until then nothing of the answer is with
 // the client, and a policy may drop it and have another. Interim answers (1xx) are
 // the exception: they are passed on as they come, and the answer is settled then
@@ -52,7 +52,7 @@ func (f Func) Do(ctx context.Context, request *Request, next Sender) (Answer, er
 }
 
 // Sender sends one try and waits for the head of its answer. The try ends with ctx,
-// and so does what is left of the answer. Errors that are ErrUnsent, ErrBroken or
+// and so does the rest of the answer. Errors that are ErrUnsent, ErrBroken or
 // ErrLate may go away with another try; others do not.
 type Sender func(ctx context.Context, request *Request) (Answer, error)
 
@@ -68,18 +68,18 @@ type Answer interface {
 	Drop()
 }
 
-// Call is what is to be sent.
+// Call is a request to a function.
 type Call struct {
-	// HTTP is the request as the client sent it; nobody modifies it.
+	// HTTP is the request as the client sent it; it is never modified.
 	HTTP     *http.Request
 	Function function.Name
 	// ID is the call's number, for logs.
 	ID string
 	// Body is what the client sends; nil when there is none.
 	Body io.Reader
-	// Folder is where long bodies are kept to be sent again; empty means the system's
-	// folder for temporary files.
-	Folder string
+	// Spools bounds the bodies that are kept to be sent again; nil means that this one alone
+	// is bounded, by its policy.
+	Spools *Spools
 }
 
 // Request is one try of a call. A policy that changes it does so with a copy.
@@ -87,11 +87,11 @@ type Request struct {
 	Call
 	// Quiet tries pass no interim answers on: another one may answer yet.
 	Quiet bool
-	*life
+	*callState
 }
 
-// life is what all tries of a call share.
-type life struct {
+// callState is what all tries of a call share.
+type callState struct {
 	began          time.Time
 	committed      atomic.Bool
 	tries          atomic.Int32
@@ -116,15 +116,15 @@ type End struct {
 	Took time.Duration
 	// Tries is how often it was sent to a replica.
 	Tries int
-	// Sent and Received count the bytes of the bodies: what was read of the client's,
-	// and what was passed on of the function's.
+	// Sent and Received count the bytes of the bodies: those read of the client's,
+	// and those passed on of the function's.
 	Sent, Received int64
 }
 
 // NewRequest returns the first try of a call. End is to be called when the call has
 // ended.
 func NewRequest(call Call) *Request {
-	r := &Request{Call: call, life: &life{began: time.Now()}}
+	r := &Request{Call: call, callState: &callState{began: time.Now()}}
 	if call.Body != nil {
 		r.Body = counted{call.Body, &r.sent}
 	}

@@ -18,7 +18,6 @@ type progress struct {
 	log    hclog.Logger
 }
 
-// Do watches both bodies.
 func (p progress) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	request.noted.Do(func() {
 		request.OnPassed(p.meter(request, "download", -1).moved)
@@ -55,7 +54,7 @@ func (m *meter) moved(total int64) {
 	}
 	if now := time.Now(); now.Sub(m.last) >= m.policy.Every {
 		m.last = now
-		m.log.Info("progress", "bytes", total)
+		m.log.Info("body in progress", "bytes", total)
 	}
 }
 

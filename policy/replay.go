@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 	"faas-docker/function"
 )
 
-// mayRepeat reports whether a request may be sent twice: whoever wrote the policy
+// mayRepeat reports whether a request may be sent twice: the author of the policy
 // says so, or HTTP, or the client.
 func mayRepeat(r *http.Request, policy function.Replay) bool {
 	if len(r.Header["Idempotency-Key"]) > 0 || len(r.Header["X-Idempotency-Key"]) > 0 {
@@ -41,7 +42,11 @@ func (r *Request) keep(policy function.Replay) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.Body != nil && r.kept == nil {
-		r.kept = newSpool(r.Body, policy.MaxBody, r.Folder)
+		all := r.Spools
+		if all == nil {
+			all = &Spools{MaxBytes: math.MaxInt64}
+		}
+		r.kept = newSpool(r.Body, policy.MaxBody, all)
 	}
 	return true
 }

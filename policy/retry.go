@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
+	"faas-docker/function/clock"
 )
 
 // retry sends a call again that ended as it should not.
@@ -21,12 +22,8 @@ type retry struct {
 	budget budget
 }
 
-func newRetry(p function.RetryPolicy, log hclog.Logger) *retry {
-	return &retry{policy: p, log: log, budget: budget{share: p.Budget}}
-}
-
 // Do sends the request until it is answered well, or there may be no further try:
-// then what came last is the answer.
+// then the last answer counts.
 func (p *retry) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	p.budget.called()
 	repeatable := request.keep(p.policy.Replay)
@@ -43,12 +40,12 @@ func (p *retry) Do(ctx context.Context, request *Request, next Sender) (Answer, 
 		if !ok || !p.budget.take() {
 			return answer, err
 		}
-		p.log.Debug("call is sent again", "function", request.Function.String(), "call_id", request.ID,
+		p.log.Debug("call retried", "function", request.Function.String(), "call_id", request.ID,
 			"tries", tries, "after", describe(answer, err), "wait", wait)
 		if answer != nil {
 			answer.Drop()
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := clock.Sleep(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -68,7 +65,7 @@ func (p *retry) mayHelp(try *Request, repeatable bool, answer Answer, err error)
 }
 
 // wait is the pause before the next try: the backoff, or what the function asks for
-// where that is longer. There is none when that is longer than anybody would wait.
+// where that is longer. There is none when that is longer than callers wait.
 func (p *retry) wait(ctx context.Context, answer Answer, tries int) (time.Duration, bool) {
 	now := time.Now()
 	wait := backoff(p.policy.Backoff, p.policy.MaxBackoff, tries)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,4 +192,58 @@ func TestChains_RoutesHaveTheirOwn(t *testing.T) {
 			t.Errorf("%d chains are kept, want the one that is in use", len(cs.kept))
 		}
 	})
+}
+
+func TestRetryAfter_IsReadInEveryForm(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	const forever = time.Duration(1<<63 - 1)
+	for text, want := range map[string]time.Duration{
+		"":                                 0,
+		"0":                                0,
+		"1":                                time.Second,
+		" 7 ":                              7 * time.Second,
+		"007":                              7 * time.Second,
+		"120":                              2 * time.Minute,
+		"1.5":                              1500 * time.Millisecond,
+		"0.0":                              0,
+		"2147483647":                       2147483647 * time.Second,
+		"2147483648":                       2147483648 * time.Second,
+		"4294967296":                       4294967296 * time.Second,
+		"99999999999":                      forever,
+		"9223372036854775807":              forever,
+		"18446744073709551616":             forever,
+		strings.Repeat("9", 400):           forever,
+		"-1":                               0,
+		"-99999999999":                     0,
+		"+5":                               0,
+		"1e9":                              0,
+		"0x10":                             0,
+		"1,5":                              0,
+		"5s":                               0,
+		".":                                0,
+		"5.":                               0,
+		"soon":                             0,
+		"Sat, 28 Nov 2026 12:00:30 GMT":    30 * time.Second,
+		"Sat, 28 Nov 2026 11:59:00 GMT":    0,
+		"Thu, 01 Jan 1970 00:00:00 GMT":    0,
+		"Fri, 31 Dec 9999 23:59:59 GMT":    forever,
+		"Saturday, 28-Nov-26 12:01:00 GMT": time.Minute,
+		"Sat Nov 28 12:00:10 2026":         10 * time.Second,
+		"2026-11-28T12:00:30Z":             0,
+	} {
+		if got := retryAfter(&fakeAnswer{retryAfter: text}, now); got != want {
+			t.Errorf("%.40q is %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestRetry_WhatWouldTakeTooLongIsNotRepeated(t *testing.T) {
+	for _, text := range []string{"99999999999", "18446744073709551616", "2", "1.2", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &replica{acts: []act{{status: 503, retryAfter: text}}}
+			if got := call(t, chainOf(t, "retry", "attempts=3"), r, request("GET", "")); got != "status 503" || r.tries() != 1 {
+				t.Errorf("Retry-After %s: %s after %d tries", text, got, r.tries())
+			}
+		})
+	}
 }

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// spoolMemory is how much of a body is kept in memory; what is longer goes to a file.
+// spoolMemory is how much of a body is kept in memory; the rest of a longer one goes to a file.
 const spoolMemory = 1 << 20
 
 // ErrBodyGone: the body of a request cannot be read again.
@@ -20,10 +20,11 @@ var ErrBodyGone = errors.New("request body is no longer kept")
 // for, the second reads on. Its readers may be used at the same time.
 type spool struct {
 	source io.Reader
-	// limit bounds what is kept. A body that is longer can be read to its end, but not
+	// limit bounds the bytes that are kept. A body that is longer can be read to its end, but not
 	// again.
-	limit  int64
-	folder string
+	limit int64
+	// all bounds what this and others keep together.
+	all *Spools
 	// whole is closed when all of the body is kept.
 	whole chan struct{}
 
@@ -33,6 +34,7 @@ type spool struct {
 	mu     sync.Mutex
 	memory []byte
 	file   *os.File // instead of memory; nil while that is enough
+	onDisk int64    // the bytes that were reserved for it
 	size   int64
 	ended  error // what the source said at its end, io.EOF when that is whole
 	closed bool
@@ -41,8 +43,8 @@ type spool struct {
 	last *spoolReader
 }
 
-func newSpool(source io.Reader, limit int64, folder string) *spool {
-	return &spool{source: source, limit: limit, folder: folder, whole: make(chan struct{})}
+func newSpool(source io.Reader, limit int64, all *Spools) *spool {
+	return &spool{source: source, limit: limit, all: all, whole: make(chan struct{})}
 }
 
 // spoolReader reads a kept body from its beginning.
@@ -60,7 +62,7 @@ func (s *spool) canReplay() bool {
 	return !s.full && !s.closed && (s.ended == nil || s.ended == io.EOF)
 }
 
-// Read reads what is kept, then on from the source.
+// Read reads the kept bytes, then on from the source.
 func (r *spoolReader) Read(p []byte) (int, error) {
 	for {
 		n, err := r.readKept(p)
@@ -80,9 +82,9 @@ func (r *spoolReader) readKept(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case s.closed, s.full && r != s.last:
 		return 0, ErrBodyGone
-	case r.at >= s.size:
+	case s.full, r.at >= s.size:
 		return 0, s.ended
 	case s.file == nil:
 		return copy(p, s.memory[r.at:]), nil
@@ -131,22 +133,23 @@ func (s *spool) prepare(r *spoolReader) (there bool, err error) {
 	return false, nil
 }
 
-// keep adds a piece that r has read. With the one that passes the limit it ends.
+// keep adds a piece that r has read. With the one that passes the limit, or that there is no
+// capacity for, it ends: r has the piece and goes on; for the others it is lost.
 func (s *spool) keep(r *spoolReader, piece []byte) {
-	if s.closed {
+	if s.closed || s.full {
 		return
 	}
-	if s.full || s.add(piece) != nil {
-		// r has the piece and goes on. For the others it is lost.
-		s.full, s.last = true, r
+	if s.size+int64(len(piece)) <= s.limit && s.add(piece) == nil {
+		s.size += int64(len(piece))
 		return
 	}
-	s.size += int64(len(piece))
-	s.full = s.size > s.limit
+	s.full, s.last = true, r
+	s.free()
 }
 
 func (s *spool) add(piece []byte) error {
-	if s.file == nil && s.size+int64(len(piece)) <= spoolMemory {
+	n := int64(len(piece))
+	if s.file == nil && s.size+n <= spoolMemory && s.all.takeMemory(n) {
 		s.memory = append(s.memory, piece...)
 		return nil
 	}
@@ -155,32 +158,44 @@ func (s *spool) add(piece []byte) error {
 			return err
 		}
 	}
+	if !s.all.takeDisk(n) {
+		return errSpoolsFull
+	}
+	s.onDisk += n
 	_, err := s.file.WriteAt(piece, s.size)
 	return err
 }
 
-// spill moves what is kept to a file. It has no name: it goes with the program.
+// spill moves the kept bytes to a file. It has no name: it goes with the program.
 func (s *spool) spill() error {
-	file, err := os.CreateTemp(s.folder, ".faas-docker-body-")
+	file, err := os.CreateTemp(s.all.Folder, ".faas-docker-body-")
 	if err != nil {
 		return err
 	}
+	s.file = file
 	if err := os.Remove(file.Name()); err != nil {
-		file.Close()
 		return err
 	}
-	if _, err := file.Write(s.memory); err != nil {
-		file.Close()
-		return err
+	kept := s.memory
+	s.memory = nil
+	if !s.all.move(int64(len(kept))) {
+		return errSpoolsFull
 	}
-	s.file, s.memory = file, nil
-	return nil
+	s.onDisk = int64(len(kept))
+	_, err = file.Write(kept)
+	return err
 }
 
 func (s *spool) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.memory = true, nil
+	s.closed = true
+	s.free()
+}
+
+func (s *spool) free() {
+	s.all.give(int64(len(s.memory)), s.onDisk)
+	s.memory, s.onDisk = nil, 0
 	if s.file != nil {
 		s.file.Close()
 		s.file = nil

@@ -23,7 +23,7 @@ func noise(n int) []byte {
 func TestSpool_GivesTheSameBytesAgain(t *testing.T) {
 	for _, size := range []int{0, 1, spoolMemory - 1, spoolMemory, spoolMemory + 1, 3*spoolMemory + 7} {
 		sent := noise(size)
-		s := newSpool(bytes.NewReader(sent), 10<<20, t.TempDir())
+		s := newSpool(bytes.NewReader(sent), 10<<20, &Spools{Folder: t.TempDir()})
 		for try := range 3 {
 			if got, err := io.ReadAll(&spoolReader{spool: s}); err != nil || !bytes.Equal(got, sent) {
 				t.Errorf("%d bytes, try %d: got %d, %v", size, try, len(got), err)
@@ -32,7 +32,7 @@ func TestSpool_GivesTheSameBytesAgain(t *testing.T) {
 		if onDisk := s.file != nil; onDisk != (size > spoolMemory) || !isClosed(s.whole) {
 			t.Errorf("%d bytes: in a file %t, whole %t", size, onDisk, isClosed(s.whole))
 		}
-		if left, _ := os.ReadDir(s.folder); len(left) != 0 {
+		if left, _ := os.ReadDir(s.all.Folder); len(left) != 0 {
 			t.Errorf("the file has a name: %v", left)
 		}
 		s.close()
@@ -44,7 +44,7 @@ func TestSpool_GivesTheSameBytesAgain(t *testing.T) {
 
 func TestSpool_GoesOnWhereTheTryBeforeStopped(t *testing.T) {
 	sent := noise(2 * spoolMemory)
-	s := newSpool(iotest.HalfReader(bytes.NewReader(sent)), 10<<20, t.TempDir())
+	s := newSpool(iotest.HalfReader(bytes.NewReader(sent)), 10<<20, &Spools{Folder: t.TempDir()})
 	defer s.close()
 	for _, part := range []int{1, 1000, spoolMemory, spoolMemory + 1} {
 		reader := &spoolReader{spool: s}
@@ -61,7 +61,7 @@ func TestSpool_GoesOnWhereTheTryBeforeStopped(t *testing.T) {
 
 func TestSpool_HasSeveralReadersAtOnce(t *testing.T) {
 	sent := noise(2*spoolMemory + 3)
-	s := newSpool(iotest.HalfReader(bytes.NewReader(sent)), 10<<20, t.TempDir())
+	s := newSpool(iotest.HalfReader(bytes.NewReader(sent)), 10<<20, &Spools{Folder: t.TempDir()})
 	defer s.close()
 	var readers sync.WaitGroup
 	for range 4 {
@@ -78,7 +78,7 @@ func TestSpool_HasSeveralReadersAtOnce(t *testing.T) {
 func TestSpool_PastTheLimitThereIsNoOtherTry(t *testing.T) {
 	for name, folder := range map[string]string{"limit": t.TempDir(), "no file": "/does/not/exist"} {
 		sent := noise(3 * spoolMemory)
-		s := newSpool(bytes.NewReader(sent), 2*spoolMemory, folder)
+		s := newSpool(bytes.NewReader(sent), 2*spoolMemory, &Spools{Folder: folder})
 		first := &spoolReader{spool: s}
 		if got, err := io.ReadAll(first); err != nil || !bytes.Equal(got, sent) {
 			t.Errorf("%s: the first try: %d bytes, %v", name, len(got), err)
@@ -94,7 +94,7 @@ func TestSpool_PastTheLimitThereIsNoOtherTry(t *testing.T) {
 // before it take nothing away from it.
 func TestSpool_TheLimitIsPassedByALaterTry(t *testing.T) {
 	sent := noise(100)
-	s := newSpool(iotest.OneByteReader(bytes.NewReader(sent)), 50, "")
+	s := newSpool(iotest.OneByteReader(bytes.NewReader(sent)), 50, &Spools{})
 	first, second := &spoolReader{spool: s}, &spoolReader{spool: s}
 	if _, err := io.ReadFull(first, make([]byte, 20)); err != nil || !s.canReplay() {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestSpool_TheLimitIsPassedByALaterTry(t *testing.T) {
 
 func TestSpool_PassesFailuresOn(t *testing.T) {
 	broken := errors.New("broken")
-	s := newSpool(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 50, "")
+	s := newSpool(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)), 50, &Spools{})
 	for range 2 {
 		if got, err := io.ReadAll(&spoolReader{spool: s}); string(got) != "abc" || err != broken {
 			t.Errorf("got %q, %v", got, err)

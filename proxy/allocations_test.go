@@ -10,8 +10,7 @@ import "testing"
 func TestHandler_AllocatesOnlyWhatMayOutliveACall(t *testing.T) {
 	h := newHandler(t)
 	deploy(t, h, "figlet", rawFunction(t, benchFunction))
-	// One is the function's.
-	const most = 8
+	const most = 3
 	if allocated := testing.AllocsPerRun(2000, benchClient(t, serveFront(t, h))); allocated > most {
 		t.Errorf("%v allocations for an invocation, want %d at most", allocated, most)
 	}

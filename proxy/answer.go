@@ -4,54 +4,40 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
 )
 
-// answer passes a final answer on.
-func (x *exchange) answer(h head) error {
-	b := x.newBody(h)
-	if err := x.conn.arrived(!b.isBuffered()); err != nil {
-		return x.broken(err)
-	}
-	x.copyHead(h, b)
-	if b.kind == bodyNone {
-		x.call.begin(h.code)
-		return nil
-	}
-	if !b.isBuffered() {
-		x.watch()
-	}
-	x.call.begin(h.code)
-	return b.copy()
-}
-
-// copyHead sets the header of the answer to the client.
-func (x *exchange) copyHead(h head, b *body) {
-	header := x.call.w.Header()
-	x.call.copyFields(header, h)
-	http1 := x.call.r.ProtoMajor == 1
+// beginFramed sends the head of an answer in HTTP/1.
+func (c *client) beginFramed(h upstream.Head, framing upstream.Framing) {
+	header := c.w.Header()
+	c.copyFields(header, h)
+	http1 := c.r.ProtoMajor == 1
 	switch {
-	case h.code == http.StatusNotModified && http1:
+	case h.Code == http.StatusNotModified && http1:
 		keepLength(header)
-	case b.kind == bodyNone:
-	case http1 && x.call.r.ProtoMinor > 0 && b.kind != bodyLength:
+	case framing == upstream.FramingNone:
+	case http1 && c.r.ProtoMinor > 0 && framing != upstream.FramingLength:
 		// The server would else count the bytes of a short body.
 		header["Transfer-Encoding"] = []string{"chunked"}
 	default:
 		suppressType(header)
 	}
-	if x.call.isUnread() {
+	if c.isUnread() {
 		// The function does not wait for what the client is still sending.
-		x.call.dismiss()
+		c.dismiss()
 	}
+	c.begin(h.Code)
 }
 
 // beginUnframed sends the head of an answer that came without HTTP/1's framing,
 // and announces its trailers.
-func (c *call) beginUnframed(h head, hasBody bool, trailers []string) {
+func (c *client) beginUnframed(h upstream.Head, hasBody bool, trailers []string) {
 	header := c.w.Header()
 	c.copyFields(header, h)
 	suppressType(header)
-	if hasBody && (h.length < 0 || len(trailers) > 0) && c.r.ProtoMajor == 1 && c.r.ProtoMinor > 0 {
+	if hasBody && (h.Length < 0 || len(trailers) > 0) && c.r.ProtoMajor == 1 && c.r.ProtoMinor > 0 {
 		// In HTTP/1 only chunked bodies have trailers.
 		delete(header, "Content-Length")
 		header["Transfer-Encoding"] = []string{"chunked"}
@@ -61,67 +47,77 @@ func (c *call) beginUnframed(h head, hasBody bool, trailers []string) {
 	}
 	if len(trailers) > 0 {
 		header["Trailer"] = trailers
+		grammar.AnnounceTrailers(header)
 	}
-	c.begin(h.code)
+	if hasBody {
+		c.out.speedUp()
+	}
+	c.begin(h.Code)
+}
+
+// trailerNames are those that an answer announces.
+func trailerNames(h upstream.Head) []string {
+	var names []string
+	for _, f := range h.Fields {
+		if f.Key != "Trailer" {
+			continue
+		}
+		for name := range strings.SplitSeq(f.Value, ",") {
+			names = append(names, grammar.Key(grammar.Trim(name)))
+		}
+	}
+	return names
 }
 
 // copyFields copies what the function sent, but for what concerns its connection
 // to us and what we say ourselves.
-func (c *call) copyFields(header http.Header, h head) {
-	clearOthers(header, h)
-	values := make([]string, len(h.fields))
-	for i, f := range h.fields {
-		if !c.passes(f.key, h) {
+func (c *client) copyFields(header http.Header, h upstream.Head) {
+	c.clearOthers(header, h)
+	values := make([]string, len(h.Fields))
+	for i, f := range h.Fields {
+		if !c.passes(f.Key, h) {
 			continue
 		}
-		values[i] = f.value
-		if before := header[f.key]; before != nil {
-			header[f.key] = append(before, f.value)
+		values[i] = f.Value
+		if before := header[f.Key]; before != nil {
+			header[f.Key] = append(before, f.Value)
 			continue
 		}
-		header[f.key] = values[i : i+1 : i+1]
+		header[f.Key] = values[i : i+1 : i+1]
 	}
-	if c.fallbackType != "" && header["Content-Type"] == nil {
-		header["Content-Type"] = []string{c.fallbackType}
-	}
-	if h.code == http.StatusUpgradeRequired && h.upgrade != "" && c.r.ProtoMajor == 1 {
+	grammar.AnnounceTrailers(header)
+	if h.Code == http.StatusUpgradeRequired && h.Upgrade != "" && c.r.ProtoMajor == 1 {
 		header["Connection"] = []string{"Upgrade"}
-		header["Upgrade"] = []string{h.upgrade}
+		header["Upgrade"] = []string{h.Upgrade}
 	}
 }
 
 // clearOthers removes what somebody before us has set and the function sets, too.
-func clearOthers(header http.Header, h head) {
+func (c *client) clearOthers(header http.Header, h upstream.Head) {
 	if len(header) <= len([]string{"X-Call-Id", "X-Start-Time"}) {
 		return
 	}
-	for _, f := range h.fields {
-		if !isConnection(f.key) && !isIdentity(f.key) {
-			delete(header, f.key)
+	for _, f := range h.Fields {
+		if c.passes(f.Key, h) {
+			delete(header, f.Key)
 		}
 	}
 }
 
 // passes reports whether a field of the answer is for the client.
-func (c *call) passes(key string, h head) bool {
+func (c *client) passes(key string, h upstream.Head) bool { return passes(key, &h, c.r.Method) }
+
+// passes reports whether a field of an answer to a method is for the client.
+func passes(key string, h *upstream.Head, method string) bool {
 	if key == "Trailer" {
-		return h.chunked && !h.bodyless(c.r.Method)
+		return h.Chunked && !h.Bodyless(method)
 	}
-	return !isConnection(key) && !isIdentity(key) && !h.listed(key)
-}
-
-// isConnection reports whether a field of an answer belongs to one connection.
-func isConnection(key string) bool {
-	switch key {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Proxy-Authenticate", "Proxy-Authorization":
-		return true
+	switch grammar.RoleOf(key) {
+	case grammar.OfConnection, grammar.OfCall:
+		return false
 	}
-	return false
+	return !h.Listed(key)
 }
-
-// isIdentity reports whether a field says which call this is.
-func isIdentity(key string) bool { return key == "X-Call-Id" || key == "X-Start-Time" }
 
 // suppressType keeps the server from guessing a type the function did not name.
 func suppressType(header http.Header) {
@@ -136,42 +132,49 @@ func keepLength(header http.Header) {
 	for _, key := range []string{"Content-Length", "Content-Type"} {
 		if values, ok := header[key]; ok {
 			delete(header, key)
-			header[strings.ToLower(key)] = values
+			header[grammar.Lower(key)] = values
 		}
 	}
 }
 
-// forwardInformational passes an interim answer to a try on, such as 103 Early
-// Hints.
-func (c *call) forwardInformational(t try, h head) {
-	if !c.r.ProtoAtLeast(1, 1) || !t.speaks() {
-		return
-	}
+// inform sends an interim answer, and leaves the header of the final one as it was.
+func (c *client) inform(h upstream.Head) {
 	header := c.w.Header()
 	before := header.Clone()
 	clear(header)
 	c.copyFields(header, h)
 	delete(header, "Content-Length")
-	c.w.WriteHeader(h.code)
+	c.w.WriteHeader(h.Code)
 	clear(header)
 	for key, values := range before {
 		header[key] = values
 	}
 }
 
-// setTrailers adds what followed a chunked body. What was announced goes under
-// its own name.
-func (c *call) setTrailers(fields []field) error {
+// setTrailers adds what followed a body, but for what belongs into a head. What was
+// announced goes under its own name.
+func (c *client) setTrailers(fields []upstream.Field) error {
 	header := c.w.Header()
 	for _, f := range fields {
-		if framesMessage(f.key) || isConnection(f.key) {
-			return fmt.Errorf("%w: trailer %q", errBadAnswer, f.key)
+		if err := checkTrailer(f); err != nil {
+			return err
 		}
-		key := f.key
-		if !anyHasToken(header["Trailer"], key) {
+		if !grammar.MayTrail(f.Key) {
+			continue
+		}
+		key := f.Key
+		if !grammar.HasToken(header["Trailer"], key) {
 			key = http.TrailerPrefix + key
 		}
-		header[key] = append(header[key], f.value)
+		header[key] = append(header[key], f.Value)
+	}
+	return nil
+}
+
+// checkTrailer refuses an answer by a field that has followed its body.
+func checkTrailer(f upstream.Field) error {
+	if !upstream.IsSendable(f.Key, f.Value) || grammar.Frames(f.Key) || grammar.RoleOf(f.Key) == grammar.OfConnection {
+		return fmt.Errorf("%w: trailer %.80q", upstream.ErrBadAnswer, f.Key)
 	}
 	return nil
 }

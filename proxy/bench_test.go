@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"faas-docker/function"
 )
 
 const (
@@ -24,7 +27,7 @@ func benchFunction(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		if strings.HasSuffix(string(buffer[:n]), "\r\n\r\n") {
+		if bytes.HasSuffix(buffer[:n], []byte("\r\n\r\n")) {
 			conn.Write(answer)
 		}
 	}
@@ -90,6 +93,17 @@ func BenchmarkPost(b *testing.B) {
 		io.WriteString(w, "Hello, world!")
 	})
 	benchPost(b, base)
+}
+
+// BenchmarkPostHTTP2 carries a small body to a function that speaks HTTP/2.
+func BenchmarkPostHTTP2(b *testing.B) {
+	h := newHandler(b)
+	h.Policy = speaks(function.ProtocolH2C)
+	deploy(b, h, "figlet", serveBoth(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, "Hello, world!")
+	})))
+	benchPost(b, "http://"+serve(b, h)+"/function/figlet")
 }
 
 // BenchmarkPostReverseProxy is what the standard library's proxy costs for it.

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -490,7 +493,7 @@ func TestChain_ARouteAddsItsPolicies(t *testing.T) {
 }
 
 func TestChain_ACallWithoutPoliciesAllocatesNothingForThem(t *testing.T) {
-	c := &call{handler: &Handler{Chains: &policy.Chains{}}, r: httptest.NewRequest("GET", "/function/f", nil)}
+	c := &call{handler: &Handler{Rules: Rules{Chains: &policy.Chains{}}}, client: client{r: httptest.NewRequest("GET", "/function/f", nil)}}
 	allocations := testing.AllocsPerRun(1000, func() {
 		if c.policies() != nil || c.ownPolicy() != nil {
 			t.Fatal("there are policies")
@@ -501,11 +504,11 @@ func TestChain_ACallWithoutPoliciesAllocatesNothingForThem(t *testing.T) {
 	}
 }
 
-// trailing is a body whose trailer comes when it is told to.
+// trailing is a body whose trailers come when it is told to; one of them was not announced.
 type trailing struct {
-	request *http.Request
-	first   io.Reader
-	end     <-chan struct{}
+	request   *http.Request
+	first     io.Reader
+	end, came chan struct{}
 }
 
 func (b *trailing) Read(p []byte) (int, error) {
@@ -513,24 +516,27 @@ func (b *trailing) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	<-b.end
-	// Nothing but time may order this behind the second try, or nothing is shown.
-	time.Sleep(20 * time.Millisecond)
-	b.request.Trailer["X-Sum"] = []string{"7"}
+	b.request.Trailer["X-Sum"], b.request.Trailer["X-More"] = []string{"7"}, []string{"8"}
+	close(b.came)
 	return 0, io.EOF
 }
 
 func (b *trailing) Close() error { return nil }
 
 // The second try begins while the first still reads the body, with the trailers at its
-// end: the race detector tells whether it looks at them.
+// end. It announces what the first did: had it looked again, that would be a race with
+// whoever reads the body.
 func TestChain_TheNextTryDoesNotLookAtTrailersThatAreStillComing(t *testing.T) {
 	t.Parallel()
-	end, tries := make(chan struct{}), atomic.Int32{}
+	end, came := make(chan struct{}), make(chan struct{})
+	announced := make(chan string, 2)
 	h := newHandler(t)
 	deploy(t, h, "figlet", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		announced <- strings.Join(slices.Sorted(maps.Keys(r.Trailer)), ",")
 		_ = http.NewResponseController(w).EnableFullDuplex()
-		if tries.Add(1) == 1 {
+		if len(announced) == 1 {
 			close(end)
+			w.Header().Set("Connection", "close") // net/http cannot go on behind a body that it has not read
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -538,12 +544,141 @@ func TestChain_TheNextTryDoesNotLookAtTrailersThatAreStillComing(t *testing.T) {
 		_, _ = io.WriteString(w, r.Trailer.Get("X-Sum"))
 	})))
 	withPolicies(t, h, "retry: attempts=2 backoff=1ms")
+	var tries atomic.Int32
+	h.CallPolicy = func(function.Name, *http.Request) policy.Policy {
+		return policy.Func(func(ctx context.Context, request *policy.Request, next policy.Sender) (policy.Answer, error) {
+			if tries.Add(1) == 2 {
+				select {
+				case <-came:
+				case <-ctx.Done():
+					t.Error("the trailers have not come")
+				}
+			}
+			return next(ctx, request)
+		})
+	}
 	r := httptest.NewRequest("PUT", "/function/figlet", nil)
 	r.ContentLength, r.Trailer = -1, http.Header{"X-Sum": nil}
-	r.Body = &trailing{r, strings.NewReader("hi"), end}
+	r.Body = &trailing{r, strings.NewReader("hi"), end, came}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if w.Code != 200 || w.Body.String() != "hi7" {
 		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+	for try := range 2 {
+		if got := <-announced; got != "X-Sum" {
+			t.Errorf("try %d announces %q", try, got)
+		}
+	}
+}
+
+// Callers that leave, before the head or at once, open no breaker; a socket that is open
+// does not keep one half-open.
+func TestChain_TheBreakerIsNotTheCallersToOpen(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	h, base := figlet(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("X-Do") {
+		case "wait":
+			arrived <- struct{}{}
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		case "read":
+			arrived <- struct{}{}
+			_, _ = io.Copy(io.Discard, r.Body)
+		case "fail":
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	t.Cleanup(func() { close(release) }) // before the function's server waits for its calls
+	withPolicies(t, h, "breaker: failures=2 open=1h")
+	leave := func(do string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		body, end := io.Pipe()
+		context.AfterFunc(ctx, func() { end.CloseWithError(context.Canceled) })
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, base, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Do", do)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if got, err := http.DefaultClient.Do(r); err == nil {
+				got.Body.Close()
+			}
+		}()
+		<-arrived
+		cancel()
+		<-ended
+	}
+	seen := newWitness()
+	h.Observer = seen
+	for range 5 {
+		leave("wait")
+		<-seen.finished
+		leave("read")
+		<-seen.finished
+	}
+	for i, want := range []int{500, 500, 503} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Do", "fail")
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		<-seen.finished
+		if got.StatusCode != want || (got.Header.Get("X-Circuit-Open") == "true") != (want == 503) {
+			t.Errorf("failure %d: %s %v", i, got.Status, got.Header)
+		}
+	}
+}
+
+// A socket that stays open decides a trial when it is opened, not when it ends.
+func TestChain_AnOpenSocketEndsTheTrial(t *testing.T) {
+	t.Parallel()
+	h, base := figlet(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { conn.Close() })
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	})
+	withPolicies(t, h, "breaker: failures=1 open=10ms")
+	if answer, _ := fetch(t, "GET", base, nil); answer.StatusCode != http.StatusInternalServerError {
+		t.Fatalf("got %s", answer.Status)
+	}
+	open := func() string {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(strings.TrimSuffix(base, "/function/figlet"), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		p := newPeer(t, conn)
+		p.say("GET /function/figlet HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		return p.head()
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for !strings.HasPrefix(open(), "HTTP/1.1 101 ") {
+		if time.Now().After(deadline) {
+			t.Fatal("no trial was let through")
+		}
+	}
+	for range 3 {
+		if head := open(); !strings.HasPrefix(head, "HTTP/1.1 101 ") {
+			t.Errorf("beside an open socket: %s", head)
+		}
 	}
 }

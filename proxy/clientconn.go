@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
-
-	"faas-docker/function"
 )
 
 // ClientConn is one connection to one replica, for a caller that wants to speak on
@@ -25,22 +25,22 @@ type ClientConn struct {
 // *function.Failure when there is no such function, or none of its replicas can be
 // had.
 func (h *Handler) Connect(ctx context.Context, name function.Name) (*ClientConn, error) {
-	held := patient{Context: ctx, limit: h.wakeTimeout()}
+	held := waitContext{Context: ctx, limit: h.wakeTimeout()}
 	defer held.stop()
 	lease, err := h.Resolver.Acquire(&held, name)
 	if err != nil {
 		return nil, fmt.Errorf("borrow a replica of %s: %w", name, err)
 	}
-	tcp, err := h.upstreams.of(lease.Replica()).dialTCP(ctx)
+	tcp, err := h.pools().Of(lease.Replica()).DialTCP(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && errors.Is(err, upstream.ErrUnreachable) {
 			h.Resolver.Suspect(name, lease.Replica().ID)
 		}
 		lease.Release()
 		return nil, fmt.Errorf("connect to a replica of %s: %w", name, err)
 	}
 	conn := &leasedConn{TCPConn: tcp.TCPConn, release: sync.OnceFunc(lease.Release)}
-	return &ClientConn{conn: conn, reader: bufio.NewReaderSize(conn, readerSize)}, nil
+	return &ClientConn{conn: conn, reader: bufio.NewReaderSize(conn, upstream.ReaderSize)}, nil
 }
 
 // Do writes a request as it is and reads the head of its answer. The body of the

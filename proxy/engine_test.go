@@ -226,7 +226,7 @@ func TestHandler_LeavesNoGoroutinesAndConnectionsBehind(t *testing.T) {
 		}
 	}
 	client.CloseIdleConnections()
-	h.upstreams.close()
+	h.upstreams.Close()
 	waitFor(t, "connections to the function closed", func() bool { return open.Load() == 0 })
 	waitFor(t, "goroutines ended", func() bool { return runtime.NumGoroutine() <= before+1 })
 }

@@ -1,71 +1,84 @@
 package proxy
 
 import (
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 )
 
-// forwarding is what the function is told about who called.
-type forwarding struct {
-	address, host, proto string
-	// more are further fields of that kind, which are only sent when the client
-	// sent them.
-	more []field
-}
-
 // forwardingOf replaces what the client claims, unless it is a trusted proxy:
 // then it is added to.
-func (h *Handler) forwardingOf(r *http.Request) forwarding {
-	f := forwarding{address: peer(r), host: r.Host, proto: scheme(r)}
-	trusted := h.trusts(f.address)
-	f.addMore(r, trusted)
+func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
+	f := upstream.Forwarding{Address: peer(r), Host: r.Host, Proto: scheme(r), Prefix: prefixOf(r)}
+	trusted := h.TrustedProxies.Sent(r)
+	addMore(&f, r, trusted)
 	if !trusted {
 		return f
 	}
 	if before := r.Header["X-Forwarded-For"]; len(before) > 0 {
-		f.address = strings.Join(before, ", ") + ", " + f.address
+		f.Address = strings.Join(before, ", ") + ", " + f.Address
 	}
 	if host := r.Header.Get("X-Forwarded-Host"); host != "" {
-		f.host = host
+		f.Host = host
 	}
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
-		f.proto = proto
+		f.Proto = proto
+	}
+	if prefix := r.Header.Get("X-Forwarded-Prefix"); prefix != "" {
+		f.Prefix = strings.TrimSuffix(prefix, "/") + f.Prefix
 	}
 	return f
 }
 
+// prefixOf is what is taken off the path of a request before the function sees it, as it
+// was sent: by the route that it came by, or else /function/<name>.
+func prefixOf(r *http.Request) string {
+	if prefix, known := function.PrefixFrom(r.Context()); known {
+		return prefix
+	}
+	const functions = "/function/"
+	name, found := strings.CutPrefix(r.RequestURI, functions)
+	if !found {
+		return ""
+	}
+	if end := strings.IndexAny(name, "/?"); end >= 0 {
+		name = name[:end]
+	}
+	return r.RequestURI[:len(functions)+len(name)]
+}
+
 // addMore treats the relatives of X-Forwarded-For in the same way.
-func (f *forwarding) addMore(r *http.Request, trusted bool) {
+func addMore(f *upstream.Forwarding, r *http.Request, trusted bool) {
 	if ip := r.Header["X-Real-Ip"]; len(ip) > 0 {
-		f.more = append(f.more, field{"X-Real-Ip", chosen(trusted, ip[0], f.address)})
+		f.More = append(f.More, upstream.Field{Key: "X-Real-Ip", Value: chosen(trusted, ip[0], f.Address)})
 	}
 	if before := r.Header["Forwarded"]; len(before) > 0 {
-		own := f.forwarded()
-		f.more = append(f.more, field{"Forwarded", chosen(trusted, strings.Join(before, ", ")+", "+own, own)})
+		own := forwarded(f)
+		f.More = append(f.More, upstream.Field{Key: "Forwarded", Value: chosen(trusted, strings.Join(before, ", ")+", "+own, own)})
 	}
 	if !trusted {
 		return
 	}
 	for key, values := range r.Header {
 		switch key {
-		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix":
 			continue
 		}
 		if strings.HasPrefix(key, "X-Forwarded-") {
-			f.more = append(f.more, field{key, strings.Join(values, ", ")})
+			f.More = append(f.More, upstream.Field{Key: key, Value: strings.Join(values, ", ")})
 		}
 	}
 }
 
 // forwarded is one element of the Forwarded header (RFC 7239).
-func (f *forwarding) forwarded() string {
-	node := f.address
+func forwarded(f *upstream.Forwarding) string {
+	node := f.Address
 	if strings.Contains(node, ":") {
 		node = "[" + node + "]"
 	}
-	return `for="` + node + `";host="` + f.host + `";proto=` + f.proto
+	return `for="` + node + `";host="` + f.Host + `";proto=` + f.Proto
 }
 
 func chosen(first bool, a, b string) string {
@@ -73,23 +86,6 @@ func chosen(first bool, a, b string) string {
 		return a
 	}
 	return b
-}
-
-// trusts reports whether the peer may say who its client is.
-func (h *Handler) trusts(peer string) bool {
-	if len(h.TrustedProxies) == 0 {
-		return false
-	}
-	address, err := netip.ParseAddr(peer)
-	if err != nil {
-		return false
-	}
-	for _, prefix := range h.TrustedProxies {
-		if prefix.Contains(address.Unmap()) {
-			return true
-		}
-	}
-	return false
 }
 
 // peer is the address the request came from, without its port.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math"
 	"net/http"
@@ -10,17 +11,8 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/grammar"
 )
-
-// IsGRPC reports whether a request is a gRPC call, which may name its function in
-// other ways than by its path. gRPC-Web is none: it is plain HTTP.
-func IsGRPC(r *http.Request) bool {
-	if r.ProtoMajor < 2 {
-		return false
-	}
-	rest, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-}
 
 // parseGRPCTarget finds the function of a gRPC call whose path does not name it.
 func parseGRPCTarget(r *http.Request, defaultNamespace string) (target, error) {
@@ -50,11 +42,18 @@ func nameInAuthority(authority string) function.Name {
 }
 
 // failGRPC answers with a status and nothing else, as gRPC clients understand it.
-func (c *call) failGRPC(answer refusal) {
+func (c *client) failGRPC(answer refusal) {
+	status := answer.status
+	if status == nil {
+		status = &GRPCStatus{Code: uint32(grpcStatus(answer.code)), Message: function.Clip(answer.text)}
+	}
 	header := c.w.Header()
 	header.Set("Content-Type", "application/grpc")
-	header.Set("Grpc-Status", strconv.Itoa(grpcStatus(answer.code)))
-	header.Set("Grpc-Message", grpcMessage(answer.text))
+	header.Set("Grpc-Status", strconv.FormatUint(uint64(status.Code), 10))
+	header.Set("Grpc-Message", grpcMessage(status.Message))
+	if len(status.Details) > 0 {
+		header.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(status.Details))
+	}
 	header.Set("X-OpenFaaS-Internal", "proxy")
 	c.begin(http.StatusOK)
 }
@@ -62,10 +61,10 @@ func (c *call) failGRPC(answer refusal) {
 // setGRPCTrailers ends an answer that broke off with a status: a reset, which is
 // what other clients get, would reach gRPC's as an internal error, which they do
 // not retry.
-func (c *call) setGRPCTrailers(code int) {
+func (c *client) setGRPCTrailers(code int, text string) {
 	header := c.w.Header()
 	header.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(grpcStatus(code)))
-	header.Set(http.TrailerPrefix+"Grpc-Message", grpcMessage(c.naming("its answer broke off")))
+	header.Set(http.TrailerPrefix+"Grpc-Message", grpcMessage(function.Clip(text)))
 }
 
 // grpcStatus maps an HTTP status to gRPC's as gRPC's own clients would (see
@@ -110,7 +109,7 @@ func grpcMessage(text string) string {
 // that is not its death.
 func (c *call) pastGRPCDeadline() bool {
 	timeout, ok := grpcTimeout(c.r.Header.Get("Grpc-Timeout"))
-	return ok && IsGRPC(c.r) && time.Since(c.began) >= timeout
+	return ok && grammar.IsGRPC(c.r) && time.Since(c.began) >= timeout
 }
 
 // grpcTimeout reads the header of gRPC's HTTP/2 protocol: up to eight digits and a

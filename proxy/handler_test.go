@@ -8,11 +8,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
 )
 
 func TestHandler_PassesPathAndQueryByteForByte(t *testing.T) {
@@ -154,7 +158,7 @@ func TestHandler_TellsTheFunctionWhoCalls(t *testing.T) {
 	}
 	want := func(header http.Header, key, value string) {
 		t.Helper()
-		if got := strings.Join(header[http.CanonicalHeaderKey(key)], "|"); got != value {
+		if got := strings.Join(header[grammar.Key(key)], "|"); got != value {
 			t.Errorf("%s is %q, want %q", key, got, value)
 		}
 	}
@@ -231,5 +235,57 @@ func TestHandler_TheClientGoingAwayEndsTheCallAtTheFunction(t *testing.T) {
 	}
 	if code := <-seen.finished; code != 499 {
 		t.Errorf("observed %d, want 499", code)
+	}
+}
+
+// A function that builds links is told what of the client's path it does not see.
+func TestForwarding_SaysWhatThePathHasLost(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		target, before string
+		route          []string
+		trusted        bool
+		want           string
+	}{
+		{target: "/function/f/a/b", want: "/function/f"},
+		{target: "/function/f", want: "/function/f"},
+		{target: "/function/f?a=/b", want: "/function/f"},
+		{target: "/function/f.dev/", want: "/function/f.dev"},
+		{target: "/function/%66/x", want: "/function/%66"},
+		{target: "/pkg.Service/Method", want: ""},
+		{target: "/function/f/a", route: []string{""}, want: ""},
+		{target: "/function/f/a", route: []string{"/shop"}, want: "/shop"},
+		{target: "/function/f/a", before: "/forged", want: "/function/f"},
+		{target: "/function/f/a", before: "/forged", route: []string{""}, want: ""},
+		{target: "/function/f/a", before: "/api", trusted: true, want: "/api/function/f"},
+		{target: "/function/f/a", before: "/api/", trusted: true, route: []string{"/shop"}, want: "/api/shop"},
+		{target: "/function/f/a", before: "/api", trusted: true, route: []string{""}, want: "/api"},
+	} {
+		r := httptest.NewRequest("GET", test.target, nil)
+		r.RemoteAddr = "10.0.0.1:5"
+		if test.before != "" {
+			r.Header.Set("X-Forwarded-Prefix", test.before)
+		}
+		for _, prefix := range test.route {
+			r = r.WithContext(function.WithPrefix(r.Context(), prefix))
+		}
+		h := &Handler{}
+		if test.trusted {
+			h.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		}
+		out := upstream.Request{HTTP: r, Path: "/", Forwarded: h.forwardingOf(r)}
+		fields, err := out.Header()
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Join(fields["X-Forwarded-Prefix"], "")
+		text, err := out.AppendHead(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := string(text)
+		if said != test.want || strings.Contains(head, "X-Forwarded-Prefix: "+test.want+"\r\n") != (test.want != "") || strings.Contains(head, "forged") {
+			t.Errorf("%+v: HTTP/2 says %q, HTTP/1 %q", test, said, head)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,8 +18,8 @@ import (
 // newHandler returns a handler and its resolver, which knows no function yet.
 func newHandler(t testing.TB) *Handler {
 	t.Helper()
-	h := &Handler{Resolver: resolver.New(), Timeout: 5 * time.Second, WakeTimeout: 5 * time.Second, RetryTimeout: 500 * time.Millisecond}
-	h.Resolver.Gone, h.Resolver.Died = h.Drop, h.Sever
+	h := &Handler{Resolver: resolver.New(), Timeouts: Timeouts{Timeout: 5 * time.Second, WakeTimeout: 5 * time.Second, RetryTimeout: 500 * time.Millisecond}}
+	h.Resolver.CloseIdle, h.Resolver.Severed = h.Drop, h.Sever
 	t.Cleanup(func() { _ = h.Shutdown(t.Context()) })
 	return h
 }
@@ -30,11 +32,22 @@ func deploy(t testing.TB, h *Handler, name string, addresses ...string) function
 	for _, address := range addresses {
 		h.Resolver.Add(function.Replica{ID: name + "@" + address, Function: id, State: function.Running,
 			Address: netip.MustParseAddrPort(address)}, h.Resolver.Listing())
-		if !h.Resolver.Admit(id, name+"@"+address) {
-			t.Fatalf("replica at %s was not admitted", address)
+		if !h.Resolver.MarkReady(id, name+"@"+address) { // not Fatalf: some deploy in goroutines of their own
+			t.Errorf("replica at %s was not admitted", address)
 		}
 	}
 	return id
+}
+
+// prove has a replica of a function taken for one that has answered for itself.
+func prove(t testing.TB, h *Handler, name function.Name) {
+	t.Helper()
+	lease, err := h.Resolver.Acquire(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Prove()
+	lease.Release()
 }
 
 // serve runs a handler as a server and returns its address.
@@ -54,23 +67,35 @@ func figlet(t testing.TB, f http.HandlerFunc) (*Handler, string) {
 	return h, "http://" + serve(t, h) + "/function/figlet"
 }
 
-// get returns the status and the body of the answer to a request.
+// fetch returns the answer to a request, and its body.
 func fetch(t testing.TB, method, url string, body io.Reader) (*http.Response, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	answer, text, err := fetchFrom(t.Context(), method, url, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultTransport.RoundTrip(r)
+	return answer, text
+}
+
+// fetchFrom is fetch for goroutines other than the test's.
+func fetchFrom(ctx context.Context, method, url string, body io.Reader) (*http.Response, string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, url, err)
+		return nil, "", err
+	}
+	// Not the default one: every httptest.Server that closes ends its connections.
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s %s: %w", method, url, err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
-		t.Fatalf("%s %s: read body: %v", method, url, err)
+		return nil, "", fmt.Errorf("%s %s: read body: %w", method, url, err)
 	}
-	return answer, string(text)
+	return answer, string(text), nil
 }
 
 // witness is an Observer that remembers.

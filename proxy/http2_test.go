@@ -167,7 +167,7 @@ func TestH2C_FailuresHaveTheirStatus(t *testing.T) {
 func readmit(h *Handler, name string) {
 	id := function.ParseName(name, function.DefaultNamespace)
 	for _, m := range h.Resolver.Members(id) {
-		h.Resolver.Admit(id, m.ID)
+		h.Resolver.MarkReady(id, m.ID)
 	}
 }
 

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,13 +12,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 )
 
 // framedFunction acts on the function's side of every connection, frame by frame,
@@ -128,12 +127,12 @@ func TestLink_WhatBreaksTheRulesIsABadGateway(t *testing.T) {
 		"switched protocols":       func(f *frames, id uint32) { f.head(id, false, ":status", "101") },
 		"interim answer that ends": func(f *frames, id uint32) { f.head(id, true, ":status", "103") },
 		"interim answers for ever": func(f *frames, id uint32) {
-			for range maxInformational + 1 {
+			for range upstream.MaxInformational + 1 {
 				f.head(id, false, ":status", "103")
 			}
 		},
 		"head without end": func(f *frames, id uint32) {
-			f.head(id, true, ":status", "200", "x", strings.Repeat("x", maxHead))
+			f.head(id, true, ":status", "200", "x", strings.Repeat("x", upstream.MaxHead))
 		},
 		"not HPACK": func(f *frames, id uint32) {
 			f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, EndHeaders: true})
@@ -144,7 +143,7 @@ func TestLink_WhatBreaksTheRulesIsABadGateway(t *testing.T) {
 		},
 		"stream nobody began": func(f *frames, id uint32) { f.head(id+2, true, ":status", "200") },
 		"body of nothing":     func(f *frames, _ uint32) { f.WriteRawFrame(http2.FrameData, 0, 0, []byte("x")) },
-		"frame too large":     func(f *frames, id uint32) { f.WriteRawFrame(http2.FrameData, 0, id, make([]byte, maxFrame+1)) },
+		"frame too large":     func(f *frames, id uint32) { f.WriteRawFrame(http2.FrameData, 0, id, make([]byte, upstream.MaxFrame+1)) },
 		"bad settings": func(f *frames, _ uint32) {
 			f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 31})
 		},
@@ -183,8 +182,8 @@ func TestLink_AnAnswerThatBreaksOffIsCut(t *testing.T) {
 		"refused too late":       func(f *frames, id uint32) { f.WriteRSTStream(id, http2.ErrCodeRefusedStream) },
 		"closes":                 func(f *frames, _ uint32) { f.conn.Close() },
 		"more than its window": func(f *frames, id uint32) {
-			for range streamWindow/maxFrame + 1 {
-				f.WriteData(id, false, make([]byte, maxFrame))
+			for range upstream.StreamWindow/upstream.MaxFrame + 1 {
+				f.WriteData(id, false, make([]byte, upstream.MaxFrame))
 			}
 		},
 	} {
@@ -307,7 +306,7 @@ func TestLink_AFunctionThatRefusesAlwaysIsUnavailable(t *testing.T) {
 	if answer, text := fetch(t, "POST", base, nil); answer.StatusCode != 503 {
 		t.Errorf("answered %d %q", answer.StatusCode, text)
 	}
-	if n := seen.Load(); n != maxRefusals+1 {
+	if n := seen.Load(); n != upstream.MaxRefusals+1 {
 		t.Errorf("it was asked %d times", n)
 	}
 }
@@ -328,8 +327,8 @@ func TestLink_TakesNoMoreCallsThanTheFunctionDoes(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 2 {
 		calls.Go(func() {
-			if answer, text := fetch(t, "POST", base, nil); answer.StatusCode != 200 || text != "ok" {
-				t.Errorf("answered %d %q", answer.StatusCode, text)
+			if answer, text, err := fetchFrom(t.Context(), "POST", base, nil); err != nil || answer.StatusCode != 200 || text != "ok" {
+				t.Errorf("answered %v %q %v", answer, text, err)
 			}
 		})
 	}
@@ -445,7 +444,7 @@ func TestLink_AClientThatDoesNotReadHoldsUpOnlyItself(t *testing.T) {
 		}
 		defer answer.Body.Close()
 	}
-	for range 2 * linkWindow >> 20 {
+	for range 2 * upstream.LinkWindow >> 20 {
 		if _, body := fetch(t, "GET", base, nil); len(body) != 1<<20 {
 			t.Fatalf("got %d bytes", len(body))
 		}
@@ -475,138 +474,5 @@ func TestLink_ACallThatTheClientLeavesIsCancelled(t *testing.T) {
 	}
 	if got, ok := <-code; !ok || got != http2.ErrCodeCancel {
 		t.Errorf("the stream ended with %v, %v", got, ok)
-	}
-}
-
-// inMemory is a link over a pipe, and the function's end of it, which reads all
-// that the link says.
-func inMemory(t *testing.T) (*link, net.Conn) {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	go io.Copy(io.Discard, theirs)
-	go http2.NewFramer(theirs, nil).WriteSettings()
-	l, err := newLink(ours, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l, theirs
-}
-
-func TestLink_ClosesWhenNobodyNeedsIt(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l, f := inMemory(t)
-		r := request(t, "GET", "http://x/", nil)
-		time.Sleep(idleTimeout - time.Second)
-		s, err := l.open(&outgoing{r: r})
-		if err != nil || s == nil {
-			t.Fatalf("open: %v", err)
-		}
-		time.Sleep(3 * idleTimeout)
-		if l.gone.Load() {
-			t.Error("it ended during a call")
-		}
-		s.close()
-		time.Sleep(idleTimeout - time.Second)
-		if l.gone.Load() {
-			t.Error("it ended early")
-		}
-		time.Sleep(2 * time.Second)
-		if !l.gone.Load() {
-			t.Error("it lives on")
-		}
-		f.Close()
-		synctest.Wait()
-	})
-}
-
-func TestLink_PingsOfAFunctionThatDoesNotListenEndIt(t *testing.T) {
-	t.Parallel()
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	go func() {
-		// The greeting is the last that it reads.
-		io.ReadFull(theirs, make([]byte, len(http2.ClientPreface)))
-		greeting := http2.NewFramer(nil, theirs)
-		greeting.ReadFrame()
-		greeting.ReadFrame()
-	}()
-	go http2.NewFramer(theirs, nil).WriteSettings()
-	l, err := newLink(ours, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pings bytes.Buffer
-	for framer := http2.NewFramer(&pings, nil); pings.Len() < linkReader; {
-		framer.WritePing(false, [8]byte{})
-	}
-	for err == nil {
-		_, err = theirs.Write(pings.Bytes())
-	}
-	<-l.closed
-	if l.mu.Lock(); !errors.Is(l.err, errBadAnswer) {
-		t.Errorf("it ended with %v", l.err)
-	}
-	l.mu.Unlock()
-}
-
-// Whatever the function sends: every call ends, and the answer is as long as it
-// was announced to be.
-func FuzzLink(f *testing.F) {
-	var seed bytes.Buffer
-	framer := http2.NewFramer(&seed, nil)
-	var block bytes.Buffer
-	coder := hpack.NewEncoder(&block)
-	for _, field := range []hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "content-length", Value: "2"}} {
-		coder.WriteField(field)
-	}
-	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
-	framer.WriteData(1, true, []byte("ok"))
-	framer.WriteGoAway(1, http2.ErrCodeNo, nil)
-	framer.WritePing(false, [8]byte{})
-	framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1})
-	framer.WriteRSTStream(3, http2.ErrCodeRefusedStream)
-	framer.WriteWindowUpdate(0, 1)
-	f.Add(seed.Bytes())
-	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, sent []byte) {
-		l, function := inMemory(t)
-		var streams []*stream
-		for _, method := range []string{"POST", "HEAD"} {
-			s, err := l.open(&outgoing{r: request(t, method, "http://x/", nil), hasBody: method == "POST"})
-			if err != nil || s == nil {
-				t.Fatalf("open: %v", err)
-			}
-			streams = append(streams, s)
-		}
-		function.Write(sent)
-		function.Close()
-		for _, s := range streams {
-			checkEnd(t, s)
-			s.close()
-		}
-	})
-}
-
-// checkEnd reads an answer to its end.
-func checkEnd(t *testing.T, s *stream) {
-	h, answered, total := head{}, false, 0
-	for {
-		if !answered {
-			h, answered, _, _ = s.takeHead()
-		}
-		piece, ended, err := s.takeBody()
-		total += len(piece)
-		if ended && len(piece) == 0 || err != nil {
-			if ended && s.method != "HEAD" && !h.bodyless(s.method) && h.length >= 0 && int64(total) != h.length {
-				t.Errorf("%d bytes of %d", total, h.length)
-			}
-			return
-		}
-		if len(piece) == 0 {
-			if err := s.await(t.Context(), 5*time.Second); err != nil {
-				t.Fatalf("the call hangs: %v", err)
-			}
-		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"faas-docker/proxy/upstream"
 )
 
 func http10(s *stage) {
@@ -226,7 +228,7 @@ func slowHead(s *stage) {
 func headInParts(s *stage) {
 	f := s.get()
 	f.say("HTTP/1.1 200 OK\r\nX-A: ")
-	<-time.After(2 * patience)
+	<-time.After(2 * upstream.Patience)
 	f.say("1\r\nContent-Length: 0\r\n\r\n")
 	s.has(s.client.head(), "HTTP/1.1 200 OK\r\n", "X-A: 1\r\n")
 	s.again(f)

@@ -19,7 +19,7 @@ func one(name function.Name, address string) *resolver.Resolver {
 	known := resolver.New()
 	known.Declare(name, function.CallPolicy{})
 	known.Add(function.Replica{ID: "1", Function: name, State: function.Running, Address: netip.MustParseAddrPort(address)}, known.Listing())
-	known.Admit(name, "1")
+	known.MarkReady(name, "1")
 	return known
 }
 
@@ -29,14 +29,14 @@ func ExampleHandler_intercept() {
 	defer figlet.Close()
 	handler := &proxy.Handler{
 		Resolver: one(function.Name{Name: "figlet", Namespace: "openfaas-fn"}, figlet.Listener.Addr().String()),
-		Intercept: func(w http.ResponseWriter, r *http.Request) error {
+		Hooks: proxy.Hooks{Intercept: func(w http.ResponseWriter, r *http.Request) error {
 			if r.Header.Get("Authorization") != "" {
 				return nil
 			}
 			w.WriteHeader(http.StatusUnauthorized)
 			io.WriteString(w, "no")
 			return proxy.ErrHandled
-		},
+		}},
 	}
 	for _, credentials := range []string{"", "Bearer x"} {
 		r := httptest.NewRequest("GET", "/function/figlet", nil)
@@ -91,9 +91,9 @@ func ExampleHandler_Direct() {
 	handler := &proxy.Handler{
 		Resolver: one(name, greeter.Listener.Addr().String()),
 		// This function speaks HTTP/1; without being told, gRPC calls use HTTP/2.
-		Policy: func(function.Name) function.CallPolicy {
+		Rules: proxy.Rules{Policy: func(function.Name) function.CallPolicy {
 			return function.CallPolicy{Protocol: function.ProtocolHTTP1}
-		},
+		}},
 	}
 	directed := handler.Direct(func(ctx context.Context, method string, metadata http.Header) (context.Context, function.Name, error) {
 		if metadata.Get("X-Tenant") == "" {

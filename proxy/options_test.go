@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 )
 
 // countingPool lends buffers of one size and counts.
@@ -35,7 +36,7 @@ func (p *countingPool) Get() []byte {
 func (p *countingPool) Put(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(b) >= minCopySize {
+	if len(b) >= upstream.MinCopySize {
 		p.put++
 	}
 }
@@ -55,7 +56,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func TestBufferPool_LendsTheBuffersOfLongBodies(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, minCopySize, 100 << 10} {
+	for _, size := range []int{0, upstream.MinCopySize, 100 << 10} {
 		h, base := figlet(t, echo)
 		pool := &countingPool{size: size}
 		h.BufferPool = pool
@@ -194,30 +195,22 @@ func TestMaxIdle_BoundsWhatIsKept(t *testing.T) {
 		h.Observer = newWitness()
 		var callers sync.WaitGroup
 		for range calls {
-			callers.Go(func() { fetch(t, "GET", base, nil) })
+			callers.Go(func() {
+				if _, _, err := fetchFrom(t.Context(), "GET", base, nil); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 		callers.Wait()
 		waitFor(t, "the calls to end", func() bool { return len(h.Observer.(*witness).finished) == calls })
-		if got, counted := idleConnections(h), h.upstreams.idle.Load(); got != row.want || counted != int64(got) {
-			t.Errorf("%+v: %d idle connections, counted %d", row, got, counted)
+		if counts := h.upstreams.Counts(); counts.Idle != row.want || counts.Kept != counts.Idle {
+			t.Errorf("%+v: %+v connections", row, counts)
 		}
-		h.upstreams.close()
-		if counted := h.upstreams.idle.Load(); counted != 0 {
+		h.upstreams.Close()
+		if counted := h.upstreams.Counts().Kept; counted != 0 {
 			t.Errorf("%+v: %d are counted after all were closed", row, counted)
 		}
 	}
-}
-
-func idleConnections(h *Handler) int {
-	h.upstreams.mu.RLock()
-	defer h.upstreams.mu.RUnlock()
-	n := 0
-	for _, u := range h.upstreams.byID {
-		u.mu.Lock()
-		n += len(u.idle)
-		u.mu.Unlock()
-	}
-	return n
 }
 
 func TestConnect_CarriesRequestsThenHandsTheConnectionOver(t *testing.T) {
@@ -291,7 +284,7 @@ func TestConnect_FailuresSayWhy(t *testing.T) {
 	if _, err := h.Connect(t.Context(), function.Name{Name: "nobody", Namespace: "x"}); !errors.Is(err, function.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}
-	if _, err := h.Connect(t.Context(), dead); !errors.Is(err, errUnreachable) {
+	if _, err := h.Connect(t.Context(), dead); !errors.Is(err, upstream.ErrUnreachable) {
 		t.Errorf("dead: %v", err)
 	}
 	silent := deploy(t, h, "silent", rawFunction(t, func(conn net.Conn) { io.Copy(io.Discard, conn) }))

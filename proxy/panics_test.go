@@ -69,8 +69,7 @@ func (w faultyWriter) WriteHeader(int) { panic(w.failure) }
 
 func (w faultyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// A function that speaks HTTP/2 may answer while the request is still coming: another
-// goroutine passes its answer on then.
+// A function that speaks HTTP/2 may answer while the request is still coming.
 func TestPanic_WhileTheAnswerIsPassedOnReachesTheCall(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{errors.New("oh"), http.ErrAbortHandler} {
@@ -86,7 +85,7 @@ func TestPanic_WhileTheAnswerIsPassedOnReachesTheCall(t *testing.T) {
 		s.dial().say("POST /function/figlet HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello")
 		select {
 		case got := <-panicked:
-			if err, ok := got.(error); !ok || !strings.Contains(err.Error(), failure.Error()) || (got == failure) != (failure == http.ErrAbortHandler) {
+			if got != failure {
 				t.Errorf("%v became %v", failure, got)
 			}
 		case <-time.After(5 * time.Second):

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
 
 func answering(text string) http.HandlerFunc {
@@ -18,7 +19,7 @@ func TestPrevious_ReachesTheRevisionBeforeAndElseThePresentOne(t *testing.T) {
 	h := newHandler(t)
 	id := deploy(t, h, "figlet", serve(t, answering("old")))
 	old := h.Resolver.Members(id)[0].ID
-	h.Resolver.Keep(id, old, true)
+	h.Resolver.Tell(id, old, replica.Event{Kind: replica.Keep, Role: replica.Previous})
 	addReplica(t, h, id, serve(t, answering("new")))
 	url, previous := "http://"+serve(t, h)+"/function/figlet", "http://"+serve(t, h.Previous())+"/function/figlet"
 	wants := func(url, want string) {
@@ -39,8 +40,8 @@ func TestPrevious_ThatCannotBeReachedIsStoodInFor(t *testing.T) {
 	id := deploy(t, h, "figlet", serve(t, answering("new")))
 	gone := function.Replica{ID: "gone", Function: id, State: function.Running, Address: netip.MustParseAddrPort(unusedAddress(t))}
 	h.Resolver.Add(gone, h.Resolver.Listing())
-	h.Resolver.Keep(id, gone.ID, true)
-	if !h.Resolver.Admit(id, gone.ID) {
+	h.Resolver.Tell(id, gone.ID, replica.Event{Kind: replica.Keep, Role: replica.Previous})
+	if !h.Resolver.MarkReady(id, gone.ID) {
 		t.Fatal("not admitted")
 	}
 	if answer, got := fetch(t, http.MethodGet, "http://"+serve(t, h.Previous())+"/function/figlet", nil); answer.StatusCode != http.StatusOK || got != "new" {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"faas-docker/proxy/upstream"
 )
 
 // headPause is how long the head of an answer waits for the first piece of its
@@ -24,7 +26,7 @@ type promptWriter struct {
 	w       http.ResponseWriter
 	waiting *time.Timer
 	// panicked is what a filter of the answer did to the timer's goroutine.
-	panicked transported
+	panicked upstream.Transported
 }
 
 // newPromptWriter serves an answer of which something was written already, its
@@ -52,7 +54,7 @@ func (p *promptWriter) sendWaiting() {
 	defer p.mu.Unlock()
 	if p.waiting != nil {
 		p.waiting = nil
-		defer p.panicked.catch()
+		defer p.panicked.Catch()
 		p.stalled.Reset(p.limit)
 		defer p.stalled.Stop()
 		// A failure shows with the next write.
@@ -97,5 +99,5 @@ func (p *promptWriter) stop() {
 	defer p.mu.Unlock()
 	p.stalled.Stop()
 	p.forgetWaiting()
-	p.panicked.rethrow()
+	p.panicked.Rethrow()
 }

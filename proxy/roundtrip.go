@@ -8,110 +8,107 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"faas-docker/proxy/upstream"
 )
 
 // roundTrip carries the call over a transport of the standard library.
-func (c *call) roundTrip(transport http.RoundTripper, address func(*outgoing) (*url.URL, error)) error {
+func (a *attempt) roundTrip(c *call, transport http.RoundTripper, address func(*upstream.Request) (*url.URL, error)) error {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
 	// The function's time begins when it has all of the request: before that, a
 	// stream may rightly be silent.
-	slow := time.AfterFunc(c.headTimeout(), func() { cancel(errTooSlow) })
+	slow := time.AfterFunc(c.headTimeout(), func() { cancel(upstream.ErrTooSlow) })
 	defer slow.Stop()
-	out := newOutgoing(c)
-	target, err := address(&out)
+	a.prepare(ctx, c, nil)
+	target, err := address(&a.out)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBadTarget, err)
 	}
-	request := (&http.Request{Method: c.r.Method, URL: target, Host: c.r.Host, Header: out.header(), Trailer: c.r.Trailer}).WithContext(ctx)
-	body := &requestBody{Reader: c.body, interrupt: c.interrupt}
-	defer body.release()
-	if out.hasBody {
+	header, err := a.out.Header()
+	if err != nil {
+		return err
+	}
+	request := (&http.Request{Method: c.r.Method, URL: target, Host: c.r.Host, Header: header, Trailer: c.r.Trailer}).WithContext(ctx)
+	if upstream.HasBody(c.r) {
 		slow.Stop()
+		body := c.sendBody(true)
+		defer body.release()
 		body.ended = func() { slow.Reset(c.headTimeout()) }
-		request.Body, request.ContentLength, c.upload = body, c.r.ContentLength, body
-		_ = http.NewResponseController(c.w).EnableFullDuplex()
+		request.Body, request.ContentLength = body, c.r.ContentLength
 	}
 	answer, err := transport.RoundTrip(request)
-	body.forget()
+	if c.upload != nil {
+		c.upload.forget()
+	}
 	if err != nil {
 		return explainRoundTrip(ctx, err)
 	}
 	slow.Stop()
 	defer answer.Body.Close()
-	return c.passOn(answer)
-}
-
-// interrupt ends a read of the request's body. With HTTP/1 that looks to the server
-// as if the client had gone.
-func (c *call) interrupt() {
-	c.interrupted.Store(true)
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now())
-}
-
-// header is what appendHead writes, as a map.
-func (o *outgoing) header() http.Header {
-	// Without an agent the transport would name itself.
-	header := http.Header{"User-Agent": {""}}
-	if given := o.r.Header["User-Agent"]; given != nil {
-		delete(header, "User-Agent")
-	}
-	o.each(func(key, value string) { header[key] = append(header[key], value) })
-	return header
+	return a.passOn(answer)
 }
 
 // passOn passes an answer on.
-func (c *call) passOn(answer *http.Response) error {
-	h := head{code: answer.StatusCode, fields: fieldsOf(answer.Header), length: answer.ContentLength}
-	hasBody := !h.bodyless(c.r.Method) && answer.ContentLength != 0
+func (a *attempt) passOn(answer *http.Response) error {
+	c := a.call
+	if answer.StatusCode < http.StatusOK {
+		return fmt.Errorf("%w: switches protocols, which was not asked for", upstream.ErrBadAnswer)
+	}
+	h := upstream.Head{Code: answer.StatusCode, Fields: fieldsOf(answer.Header), Length: answer.ContentLength, Unframed: true}
+	hasBody := !h.Bodyless(c.r.Method) && answer.ContentLength != 0
 	announced := make([]string, 0, len(answer.Trailer))
 	for key := range answer.Trailer {
 		announced = append(announced, key)
 	}
-	c.beginUnframed(h, hasBody, announced)
+	c.out = c.handler.newDelivery(c.w)
+	defer c.out.end()
+	c.beginUnframed(a.typed(h), hasBody, announced)
 	if hasBody {
-		if err := c.copyPromptly(answer); err != nil {
+		if err := a.copyPromptly(answer); err != nil {
 			return err
 		}
 	}
-	return c.setTrailers(fieldsOf(answer.Trailer))
+	return a.SetTrailers(fieldsOf(answer.Trailer))
 }
 
-func fieldsOf(header http.Header) []field {
-	var fields []field
+func fieldsOf(header http.Header) []upstream.Field {
+	var fields []upstream.Field
 	for key, values := range header {
 		for _, value := range values {
-			fields = append(fields, field{key, value})
+			fields = append(fields, upstream.Field{Key: key, Value: value})
 		}
 	}
 	return fields
 }
 
 // copyPromptly passes on what comes, at once.
-func (c *call) copyPromptly(answer *http.Response) error {
-	buffer := c.handler.getCopy()
-	defer c.handler.putCopy(buffer)
-	out := newPromptWriter(c.w, c.handler.stallTimeout(), c.handler.FlushInterval)
-	defer out.stop()
-	out.sendSoon()
+func (a *attempt) copyPromptly(answer *http.Response) error {
+	c := a.call
+	buffers := &c.handler.pools().Buffers
+	buffer := buffers.Get()
+	defer buffers.Put(buffer)
+	if err := a.Flush(); err != nil {
+		return err
+	}
 	silence := watchSilence(c.policy.IdleTimeout, func() { answer.Body.Close() })
 	defer silence.stop()
 	for {
 		n, err := answer.Body.Read(*buffer)
 		silence.broken()
 		if n > 0 {
-			if err := out.write((*buffer)[:n]); err != nil {
-				return fmt.Errorf("%w: %w", errClientGone, err)
+			if err := a.Write((*buffer)[:n]); err != nil {
+				return err
 			}
 		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil && silence.lasted.Load() {
-			return fmt.Errorf("%w: %w", errTooSlow, err)
+			return fmt.Errorf("%w: %w", upstream.ErrTooSlow, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", errDied, err)
+			return fmt.Errorf("%w: %w", upstream.ErrDied, err)
 		}
 	}
 }
@@ -119,12 +116,12 @@ func (c *call) copyPromptly(answer *http.Response) error {
 func explainRoundTrip(ctx context.Context, err error) error {
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(context.Cause(ctx), errTooSlow):
-		return errTooSlow
-	case errors.Is(err, errUnreachable):
+	case errors.Is(context.Cause(ctx), upstream.ErrTooSlow):
+		return upstream.ErrTooSlow
+	case errors.Is(err, upstream.ErrUnreachable):
 		return err
 	case errors.As(err, &tooLarge):
-		return fmt.Errorf("%w: %w", errLargeBody, err)
+		return fmt.Errorf("%w: %w", upstream.ErrLargeBody, err)
 	}
-	return fmt.Errorf("%w: %w", errDied, err)
+	return fmt.Errorf("%w: %w", upstream.ErrDied, err)
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"faas-docker/proxy/upstream"
 )
 
 func pipelined(s *stage) {
@@ -42,7 +44,7 @@ func lengthAndChunked(s *stage) {
 func endlessInterim(s *stage) {
 	f := s.get()
 	go io.WriteString(f.Conn, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1000))
-	for range maxInformational {
+	for range upstream.MaxInformational {
 		s.has(s.client.head(), " 102 ")
 	}
 	s.has(s.client.head(), "HTTP/1.1 502 ")

@@ -1,22 +1,26 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
+	"github.com/gorilla/mux"
 	"github.com/hashicorp/go-hclog"
 	"github.com/openfaas/faas-provider/types"
-
-	"faas-docker/function"
 )
 
 // BaseURLResolver finds the URL of a function for NewHandlerFunc. Resolve gets
-// the name as it stands in the path, "figlet" or "figlet.openfaas-fn"; the URL's
+// the name as the router gives it, "figlet" or "figlet.openfaas-fn"; the URL's
 // scheme and host are used, its port is 8080 when it has none. An error is
 // answered with 503.
 type BaseURLResolver interface {
@@ -26,15 +30,21 @@ type BaseURLResolver interface {
 // NewHandlerFunc returns a handler that invokes functions, for the FunctionProxy
 // of any OpenFaaS provider. It is what faas-provider's proxy package offers under
 // this name, on the engine of this package: requests with the methods GET, POST,
-// PUT, PATCH, DELETE, OPTIONS and HEAD to /function/{name}, /function/{name}/ and
-// /function/{name}/{path} go to the URL that resolver gives, with their path,
+// PUT, PATCH, DELETE, OPTIONS and HEAD go to the URL that resolver gives, with their
 // query, header and body as they came, and with X-Forwarded-Host and
 // X-Forwarded-For, which are added to when the client sent them.
 //
+// The router in front names the function by the variable "name", and what the function
+// sees of the path by the variable "params", if there is one: those of gorilla/mux, and
+// http.Request.PathValue, which net/http's and other routers set. The path need not begin
+// with /function/. Without a router /function/{name}, /function/{name}/ and
+// /function/{name}/{path} are understood.
+//
 // A function that does not begin to answer within config's ReadTimeout, or cannot
 // be reached, is answered with 500; an answer that has begun may take as long as
-// it likes. Failures carry the header "X-OpenFaaS-Internal: proxy". Errors, and
-// how long each call took, are logged; a nil logger logs nothing.
+// it likes. Failures carry the header "X-OpenFaaS-Internal: proxy". Errors, those of
+// the resolver among them, and how long each call took, are logged; without a logger
+// the errors go to the standard library's.
 //
 // It panics when resolver is nil.
 func NewHandlerFunc(config types.FaaSConfig, resolver BaseURLResolver, logger hclog.Logger) http.HandlerFunc {
@@ -43,15 +53,20 @@ func NewHandlerFunc(config types.FaaSConfig, resolver BaseURLResolver, logger hc
 	}
 	secure := newTransport(config.GetReadTimeout(), config.GetMaxIdleConns(), config.GetMaxIdleConnsPerHost())
 	secure.DisableCompression = true
+	timings := logger
+	if logger == nil {
+		logger, timings = hclog.FromStandardLogger(log.Default(), &hclog.LoggerOptions{Level: hclog.Warn}), hclog.NewNullLogger()
+	}
 	s := &resolved{
 		resolver: resolver,
+		timings:  timings,
 		secure:   secure,
 		engine: Handler{
-			Timeout:           config.GetReadTimeout(),
-			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
-			Logger:            logger,
-			MaxIdlePerReplica: config.GetMaxIdleConnsPerHost(),
-			MaxIdle:           config.GetMaxIdleConns(),
+			Timeouts: Timeouts{Timeout: config.GetReadTimeout()},
+			Rules:    Rules{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}},
+			Logs:     Logs{Logger: logger},
+			Limits:   Limits{MaxIdlePerReplica: config.GetMaxIdleConnsPerHost(), MaxIdle: config.GetMaxIdleConns()},
+			dialect:  dialect{refusal: seedRefusal, fallbackType: fallbackType},
 		},
 	}
 	return s.serve
@@ -91,6 +106,8 @@ func newTransport(timeout time.Duration, maxIdleConns int, maxIdleConnsPerHost i
 type resolved struct {
 	resolver BaseURLResolver
 	engine   Handler
+	// timings gets how long each call took.
+	timings hclog.Logger
 	// secure reaches functions whose URL is an https one.
 	secure http.RoundTripper
 }
@@ -102,13 +119,11 @@ var (
 )
 
 func (s *resolved) serve(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: &s.engine, w: w, r: r, began: time.Now()}
-	c.identify()
+	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}, began: time.Now()}
+	c.identify(c.began)
 	c.take()
-	c.fallbackType = fallbackType(r)
-	c.words = s.words
 	err := s.run(&c)
-	s.engine.log().Debug("function invoked", "function", c.target.given, "call_id", c.id, "took", time.Since(c.began))
+	s.timings.Info("function invoked", "function", c.target.given, "call_id", c.id, "took", time.Since(c.began))
 	c.finish(err)
 }
 
@@ -116,11 +131,11 @@ func (s *resolved) run(c *call) (err error) {
 	if !allowed(c.r.Method) {
 		return errMethod
 	}
-	if c.target, err = parseTarget(c.r, function.DefaultNamespace); err != nil {
-		return errNoName
+	if c.target, err = routedTarget(c.r); err != nil {
+		return err
 	}
 	err = s.carry(c)
-	if errors.Is(err, errUnreachable) {
+	if errors.Is(err, upstream.ErrUnreachable) {
 		// The resolver may know of another endpoint.
 		err = s.carry(c)
 	}
@@ -130,6 +145,7 @@ func (s *resolved) run(c *call) (err error) {
 func (s *resolved) carry(c *call) error {
 	base, err := s.resolver.Resolve(c.target.given)
 	if err != nil {
+		s.engine.log().Error("resolver error", "function", c.target.given, "err", err)
 		return fmt.Errorf("%w: %w", errNoEndpoint, err)
 	}
 	host := base.Host
@@ -137,10 +153,10 @@ func (s *resolved) carry(c *call) error {
 		host = net.JoinHostPort(base.Hostname(), "8080")
 	}
 	if base.Scheme != "https" {
-		return s.engine.upstreams.at(host).carry(c, try{ctx: c.r.Context(), body: c.body})
+		return s.carryPlainly(c, host)
 	}
-	return c.roundTrip(s.secure, func(o *outgoing) (*url.URL, error) {
-		target, err := url.ParseRequestURI(o.rootedPath())
+	return c.attempt.roundTrip(c, s.secure, func(o *upstream.Request) (*url.URL, error) {
+		target, err := url.ParseRequestURI(o.RootedPath())
 		if err != nil {
 			return nil, err
 		}
@@ -149,14 +165,79 @@ func (s *resolved) carry(c *call) error {
 	})
 }
 
-// words tells failures as the seed does.
-func (s *resolved) words(c *call, err error) (refusal, bool) {
+// carryPlainly carries a call over the engine's own connections.
+func (s *resolved) carryPlainly(c *call, host string) error {
+	defer c.out.end()
+	var body upstream.Body
+	if upstream.HasBody(c.r) {
+		body = c.sendBody(true)
+		defer c.upload.release()
+	}
+	c.attempt.prepare(c.r.Context(), c, body)
+	got, err := s.engine.pools().At(host).Open(&c.attempt.out)
+	if err != nil {
+		return err
+	}
+	return got.Pass()
+}
+
+// routedTarget reads what the router in front has found, or else the path.
+func routedTarget(r *http.Request) (target, error) {
+	asked, err := parseTarget(r, function.DefaultNamespace)
+	name := routed(r, "name")
+	switch {
+	case err == nil && (name == "" || name == asked.given):
+		return asked, nil // as the client spelled it
+	case name == "":
+		return target{}, errNoName
+	case !isHost(r.Host):
+		return target{}, errBadTarget
+	}
+	path := routedPath(r)
+	if !isVisible(path) {
+		return target{}, errBadTarget
+	}
+	return target{name: function.ParseName(name, function.DefaultNamespace), given: name, path: path}, nil
+}
+
+// routed returns a variable of the router in front; empty without one.
+func routed(r *http.Request, variable string) string {
+	return cmp.Or(mux.Vars(r)[variable], r.PathValue(variable))
+}
+
+// routedPath is what the function sees of the path, with the query.
+func routedPath(r *http.Request) string {
+	path := ""
+	if params := routed(r, "params"); params != "" {
+		path = "/" + spelled(requestTarget(r), params)
+	}
+	if _, query, found := strings.Cut(requestTarget(r), "?"); found {
+		path += "?" + query
+	}
+	return path
+}
+
+// spelled returns the end of a path that a router has found, and perhaps decoded, as the
+// client wrote it.
+func spelled(path, found string) string {
+	path, _, _ = strings.Cut(path, "?")
+	for slash := strings.IndexByte(path, '/'); slash >= 0; slash = strings.IndexByte(path, '/') {
+		path = path[slash+1:]
+		if end, err := url.PathUnescape(path); path == found || err == nil && end == found {
+			return path
+		}
+	}
+	return (&url.URL{Path: found}).EscapedPath()
+}
+
+// seedRefusal tells failures as the seed does.
+func seedRefusal(c *call, err error) (refusal, bool) {
 	switch {
 	case errors.Is(err, errNoName):
 		return refusal{code: http.StatusBadRequest, text: "Provide function name in the request path"}, true
 	case errors.Is(err, errNoEndpoint):
 		return refusal{code: http.StatusServiceUnavailable, text: fmt.Sprintf("No endpoints available for: %s.", c.target.given)}, true
-	case errors.Is(err, errUnreachable), errors.Is(err, errDied), errors.Is(err, errTooSlow), errors.Is(err, errBadAnswer):
+	case errors.Is(err, upstream.ErrUnreachable), errors.Is(err, upstream.ErrDied), errors.Is(err, upstream.ErrTooSlow), errors.Is(err, upstream.ErrBadAnswer):
 		return refusal{code: http.StatusInternalServerError, text: fmt.Sprintf("Can't reach service for: %s.", c.target.given)}, true
 	}
 	return refusal{}, false

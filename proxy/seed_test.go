@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/hashicorp/go-hclog"
 	"github.com/openfaas/faas-provider/types"
 
@@ -29,20 +30,30 @@ func (r resolveTo) Resolve(name string) (url.URL, error) {
 	return *parsed, err
 }
 
+// A provider mounts the handler where its router names the function.
 func ExampleNewHandlerFunc() {
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s from %s", r.Method, r.RequestURI, r.Header.Get("X-Forwarded-Host"))
 	}))
 	defer function.Close()
 
-	handlers := types.FaaSHandlers{
-		FunctionProxy: proxy.NewHandlerFunc(types.FaaSConfig{ReadTimeout: 5 * time.Second}, resolveTo(function.URL), hclog.NewNullLogger()),
+	timeout, resolver := types.FaaSConfig{ReadTimeout: 5 * time.Second}, resolveTo(function.URL)
+	bootstrapHandlers := types.FaaSHandlers{
+		FunctionProxy: proxy.NewHandlerFunc(timeout, resolver, hclog.NewNullLogger()),
 	}
-	r := httptest.NewRequest("GET", "/function/figlet.openfaas-fn/a%2Fb?c=d", nil)
-	w := httptest.NewRecorder()
-	handlers.FunctionProxy(w, r)
-	fmt.Println(w.Code, w.Body)
-	// Output: 200 GET /a%2Fb?c=d from example.com
+	router := mux.NewRouter().UseEncodedPath()
+	router.HandleFunc("/function/{name:[-a-zA-Z_0-9.]+}", bootstrapHandlers.FunctionProxy)
+	router.HandleFunc("/function/{name:[-a-zA-Z_0-9.]+}/{params:.*}", bootstrapHandlers.FunctionProxy)
+
+	for _, path := range []string{"/function/figlet.openfaas-fn/a%2Fb?c=d", "/function/figlet", "/function/unknown"} {
+		w := httptest.NewRecorder()
+		router.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 GET /a%2Fb?c=d from example.com
+	// 200 GET / from example.com
+	// 503 No endpoints available for: unknown.
 }
 
 func ExampleNewProxyClientFromConfig() {

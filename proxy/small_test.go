@@ -37,7 +37,7 @@ func TestSmallBody_GoesAlongWithTheHead(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)
 	address, pieces := pieceFunction(t)
-	deploy(t, h, "f", address)
+	prove(t, h, deploy(t, h, "f", address))
 	conn, err := net.Dial("tcp", serveFront(t, h))
 	if err != nil {
 		t.Fatal(err)

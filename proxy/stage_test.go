@@ -89,7 +89,8 @@ func newStage(t *testing.T) *stage {
 // serveFront runs a handler behind the program's own server.
 func serveFront(t testing.TB, h http.Handler) string {
 	t.Helper()
-	return serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full} })
+	lane, _ := h.(front.Lane)
+	return serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full, Lane: lane} })
 }
 
 // serveFull runs a handler behind net/http alone.
@@ -125,7 +126,7 @@ func newStageWith(t *testing.T, serve func(testing.TB, http.Handler) string) *st
 	s.handler.Observer = s.seen
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	deploy(t, s.handler, "f", rawFunction(t, func(conn net.Conn) { s.arrived <- newPeer(t, conn); <-release }))
+	prove(t, s.handler, deploy(t, s.handler, "f", rawFunction(t, func(conn net.Conn) { s.arrived <- newPeer(t, conn); <-release })))
 	s.address = serve(t, s.handler)
 	s.client = s.dial()
 	return s

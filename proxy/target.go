@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"faas-docker/function"
+	"faas-docker/grammar"
 )
 
 // prefix is where invocations live.
@@ -23,19 +24,25 @@ type target struct {
 }
 
 // allowed reports whether functions can be invoked with a method.
-func allowed(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodOptions, http.MethodHead:
-		return true
+func allowed(method string) bool { return invocable(method) != "" }
+
+// invocable returns a method with which functions can be invoked; empty for any other.
+func invocable[Text ~string | ~[]byte](method Text) string {
+	for _, known := range [...]string{
+		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, http.MethodHead,
+	} {
+		if string(method) == known {
+			return known
+		}
 	}
-	return false
+	return ""
 }
 
 // parseTarget reads /function/{name}, /function/{name}/ and /function/{name}/{rest}.
 func parseTarget(r *http.Request, defaultNamespace string) (target, error) {
 	rest, ok := strings.CutPrefix(requestTarget(r), prefix)
-	if !ok && IsGRPC(r) {
+	if !ok && grammar.IsGRPC(r) {
 		return parseGRPCTarget(r, defaultNamespace)
 	}
 	if !ok {
@@ -53,6 +60,17 @@ func parseTarget(r *http.Request, defaultNamespace string) (target, error) {
 		return target{}, errBadTarget
 	}
 	return target{name: function.ParseName(name, defaultNamespace), given: name, path: rest[end:]}, nil
+}
+
+// Target returns the function that ServeHTTP would invoke for a request, deployed or
+// not. It is an error when there is none, or when the request will be refused whatever
+// it names.
+func (h *Handler) Target(r *http.Request) (function.Name, error) {
+	if !allowed(r.Method) {
+		return function.Name{}, errMethod
+	}
+	t, err := parseTarget(r, h.defaultNamespace())
+	return t.name, err
 }
 
 // requestTarget is the path and the query as they stood in the request line. The

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 	"fmt"
 	"io"
 	"maps"
 	"sync"
 	"time"
-
-	"faas-docker/function"
 )
 
 // maxRecording is how much of a request's body is kept while its replica thaws, so
@@ -96,16 +96,17 @@ func (t *thaws) fail(replica string, why error) {
 }
 
 // openAsleep is openOn for a replica that may not have thawed yet. When its thaw
-// fails the try is as it was before, and the error says whether it may be sent again.
-func (c *call) openAsleep(t *try, replica *function.Replica) (reply, error) {
-	ctx, abandon := context.WithCancelCause(t.ctx)
-	asleep, record := *t, &recording{Reader: t.body}
-	asleep.ctx = ctx
-	if hasBody(c.r) {
-		asleep.body = record
+// fails the attempt is as it was before, and the error says whether it may be sent again.
+func (a *attempt) openAsleep(replica *function.Replica) (upstream.Answer, error) {
+	c := a.call
+	ctx, abandon := context.WithCancelCause(a.out.Context)
+	asleep, record := *a, &recording{Body: a.out.Body}
+	asleep.out.Context, asleep.out.Client = ctx, &asleep
+	if record.Body != nil {
+		asleep.out.Body = record
 	}
 	forget := c.handler.thaws.await(replica.ID, abandon)
-	got, err := c.openOn(asleep, replica)
+	got, err := asleep.openOn(replica)
 	forget()
 	if err == nil {
 		return thawed{got, func() { abandon(nil) }}, nil
@@ -115,39 +116,40 @@ func (c *call) openAsleep(t *try, replica *function.Replica) (reply, error) {
 	if c.code != 0 || !errors.Is(why, errNeverThawed) && !errors.Is(why, errMaybeThawed) {
 		return nil, err
 	}
-	if hasBody(c.r) && (c.interrupted.Load() || !record.rewind(t)) {
-		return nil, fmt.Errorf("%w: %w", errDied, why)
+	if record.Body != nil && (c.isInterrupted() || !record.rewind(a)) {
+		return nil, fmt.Errorf("%w: %w", upstream.ErrDied, why)
 	}
-	out := newOutgoing(c)
 	switch {
 	case errors.Is(why, errNeverThawed):
-		return nil, fmt.Errorf("%w: %w", errUnreachable, why)
-	case out.replayable():
-		return nil, fmt.Errorf("%w: %w: %w", errUnanswered, errDied, why)
+		return nil, fmt.Errorf("%w: %w", upstream.ErrUnreachable, why)
+	case a.out.IsReplayable():
+		return nil, fmt.Errorf("%w: %w: %w", upstream.ErrUnanswered, upstream.ErrDied, why)
 	}
-	return nil, fmt.Errorf("%w: %w", errDied, why)
+	return nil, fmt.Errorf("%w: %w", upstream.ErrDied, why)
 }
 
 // thawed is the answer of a replica that was asleep.
 type thawed struct {
-	reply
+	upstream.Answer
 	// end lets go of what waited for the thaw; the answer lasts no longer.
 	end func()
 }
 
-func (r thawed) pass() error {
+// Pass passes the answer on.
+func (r thawed) Pass() error {
 	defer r.end()
-	return r.reply.pass()
+	return r.Answer.Pass()
 }
 
-func (r thawed) drop() {
+// Drop gives the answer up.
+func (r thawed) Drop() {
 	defer r.end()
-	r.reply.drop()
+	r.Answer.Drop()
 }
 
 // recording remembers what was read, up to maxRecording.
 type recording struct {
-	io.Reader
+	upstream.Body
 
 	// mu is held while it is read; it protects the fields below.
 	mu   sync.Mutex
@@ -162,9 +164,9 @@ func (r *recording) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.retired {
-		return 0, errClientGone
+		return 0, upstream.ErrClientGone
 	}
-	n, err := r.Reader.Read(p)
+	n, err := r.Body.Read(p)
 	if r.cut = r.cut || len(r.read)+n > maxRecording; r.cut {
 		r.read = nil
 		return n, err
@@ -173,10 +175,10 @@ func (r *recording) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rewind makes the body of a try what it was before it was sent, and reports whether
+// rewind makes the body of an attempt what it was before it was sent, and reports whether
 // it could. It ends the reading of the body; a client that is silent for long is not
 // waited for.
-func (r *recording) rewind(t *try) bool {
+func (r *recording) rewind(a *attempt) bool {
 	retired := make(chan struct{})
 	go func() {
 		defer close(retired)
@@ -192,6 +194,14 @@ func (r *recording) rewind(t *try) bool {
 	if r.cut {
 		return false
 	}
-	t.body = io.MultiReader(bytes.NewReader(r.read), r.Reader)
+	a.out.Body = rewound{r.Body, io.MultiReader(bytes.NewReader(r.read), r.Body)}
 	return true
 }
+
+// rewound is a body of which something was read before.
+type rewound struct {
+	upstream.Body
+	all io.Reader
+}
+
+func (r rewound) Read(p []byte) (int, error) { return r.all.Read(p) }

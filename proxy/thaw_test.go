@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
 
 // frozen makes a function known whose only replica sleeps: the kernel takes what is
@@ -26,12 +27,12 @@ func frozen(t *testing.T, h *Handler, name string) function.Replica {
 	}
 	t.Cleanup(func() { listener.Close() })
 	id := deploy(t, h, name, listener.Addr().String())
-	replica := h.Resolver.Members(id)[0].Replica
-	if !h.Resolver.Freeze(id, replica.ID) {
+	sleeper := h.Resolver.Members(id)[0].Replica
+	if !h.Resolver.Begin(id, sleeper.ID, replica.Pause) {
 		t.Fatal("not frozen")
 	}
-	h.Resolver.Paused(id, replica.ID, h.Resolver.Listing())
-	return replica
+	h.Resolver.Tell(id, sleeper.ID, replica.Event{Kind: replica.Paused, Listing: h.Resolver.Listing()})
+	return sleeper
 }
 
 // addReplica adds a replica that is awake.
@@ -39,8 +40,8 @@ func addReplica(t *testing.T, h *Handler, name function.Name, address string) {
 	t.Helper()
 	replica := function.Replica{ID: "successor", Function: name, State: function.Running, Address: netip.MustParseAddrPort(address)}
 	h.Resolver.Add(replica, h.Resolver.Listing())
-	if !h.Resolver.Admit(name, replica.ID) {
-		t.Fatal("not admitted")
+	if !h.Resolver.MarkReady(name, replica.ID) {
+		t.Error("not admitted") // not Fatal: it is called from other goroutines
 	}
 }
 
@@ -62,7 +63,7 @@ func TestThaw_CallsOnAReplicaThatNeverThawedGoToAnother(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHandler(t)
-			h.Resolver.Lost = h.Abandon
+			h.Resolver.ThawFailed = h.Abandon
 			replica := frozen(t, h, "f")
 			woken := make(chan struct{}, 10)
 			h.Resolver.Changed = func(function.Name) { woken <- struct{}{} }
@@ -77,7 +78,8 @@ func TestThaw_CallsOnAReplicaThatNeverThawedGoToAnother(t *testing.T) {
 				// The thaw fails as soon as the call has found the replica.
 				<-woken
 				addReplica(t, h, replica.Function, successor)
-				h.Resolver.Lose(replica, row.untouched)
+				h.Resolver.Withdraw(replica.Function, replica.ID)
+				h.Resolver.ThawFailed(replica, row.untouched)
 			}()
 			answer, text := fetch(t, row.method, address, strings.NewReader(row.body))
 			if answer.StatusCode != row.wantCode || row.wantCode == http.StatusOK && text != "true <nil>" {
@@ -97,8 +99,8 @@ func TestThaw_CallsOnAReplicaThatNeverThawedGoToAnother(t *testing.T) {
 func TestRewind_OnlyWhatIsRememberedWhole(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]bool{0: true, 1000: true, maxRecording: true, maxRecording + 1: false} {
-		record := &recording{Reader: strings.NewReader(strings.Repeat("x", size) + "rest")}
-		var again try
+		record := &recording{Body: keptBody{strings.NewReader(strings.Repeat("x", size) + "rest")}}
+		var again attempt
 		if _, err := io.CopyN(io.Discard, record, int64(size)); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +114,7 @@ func TestRewind_OnlyWhatIsRememberedWhole(t *testing.T) {
 		if !want {
 			continue
 		}
-		if all, err := io.ReadAll(again.body); err != nil || len(all) != size+len("rest") {
+		if all, err := io.ReadAll(again.out.Body); err != nil || len(all) != size+len("rest") {
 			t.Errorf("%d bytes: %d after it was rewound, %v", size, len(all), err)
 		}
 	}
@@ -148,7 +150,8 @@ func TestThaw_OneThatSucceedsKeepsTheBodyWhole(t *testing.T) {
 	}))
 	id := deploy(t, h, "f", address)
 	member := h.Resolver.Members(id)[0]
-	h.Resolver.Freeze(id, member.ID)
+	h.Resolver.Begin(id, member.ID, replica.Pause)
+	h.Resolver.Tell(id, member.ID, replica.Event{Kind: replica.Paused, Listing: h.Resolver.Listing()})
 	if answer, text := fetch(t, http.MethodPost, "http://"+serve(t, h)+"/function/f", strings.NewReader(want)); text != "true <nil>" {
 		t.Errorf("%d %q", answer.StatusCode, text)
 	}

@@ -3,12 +3,21 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
 )
 
 // tunnels keeps track of the connections that were upgraded: the server has
@@ -17,7 +26,7 @@ type tunnels struct {
 	mu     sync.Mutex
 	open   map[*tunnel]struct{}
 	closed bool
-	// empty is closed when the last one has ended; nil while nobody waits.
+	// empty is closed when the last one has ended; nil while it is not awaited.
 	empty chan struct{}
 }
 
@@ -86,8 +95,12 @@ func (t *tunnels) shutdown(ctx context.Context) error {
 // tunnel joins a client and a function that have agreed on another protocol.
 type tunnel struct {
 	client   net.Conn
-	function *conn
+	function *upstream.Conn
 	silence  *silence
+	// patience is how long nothing may move when one side has ended, and alone watches over
+	// that then; nil before.
+	patience time.Duration
+	alone    atomic.Pointer[silence]
 }
 
 func (t *tunnel) close() {
@@ -95,66 +108,57 @@ func (t *tunnel) close() {
 	t.function.Close()
 }
 
-// switchProtocols passes a 101 on and then bytes, in both directions, until both
+// Switch passes a 101 on and then bytes, in both directions, until both
 // sides have ended.
-func (x *exchange) switchProtocols(h head) error {
-	if err := x.checkUpgrade(h); err != nil {
-		return x.blame(err)
-	}
-	if !x.stopWatching() {
-		return errClientGone
-	}
-	if err := x.conn.arrived(true); err != nil {
-		return x.broken(err)
-	}
-	client, buffered, err := http.NewResponseController(x.call.w).Hijack()
+func (a *attempt) Switch(h upstream.Head, function *upstream.Conn, ahead []byte) error {
+	c := a.call
+	// Whoever stands around the call sees the head of the answer before it goes out.
+	c.copyFields(c.w.Header(), h)
+	client, buffered, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		return fmt.Errorf("take over the client's connection: %w", err)
 	}
-	x.call.code = h.code
-	t := &tunnel{client: client, function: x.conn}
-	t.silence = watchSilence(x.call.policy.IdleTimeout, t.close)
+	c.code = h.Code
+	t := &tunnel{client: client, function: function, patience: c.handler.stallTimeout()}
+	t.silence = watchSilence(c.policy.IdleTimeout, t.close)
 	defer t.silence.stop()
+	// The call's own time, and whoever cancels the request, end it.
+	defer context.AfterFunc(c.r.Context(), t.close)()
 	defer t.close()
-	if !x.call.handler.tunnels.add(t) {
+	if !c.handler.tunnels.add(t) {
 		return nil
 	}
-	defer x.call.handler.tunnels.remove(t)
-	t.run(x.switchHead(h), x.reader, buffered.Reader)
-	return nil
-}
-
-func (x *exchange) checkUpgrade(h head) error {
-	if x.out.upgrade == "" || !hasToken(x.out.upgrade, h.upgrade) {
-		return fmt.Errorf("%w: switches to %q when %q was asked for", errBadAnswer, h.upgrade, x.out.upgrade)
-	}
-	if x.pump != nil && !x.settle() {
-		return fmt.Errorf("%w: switches protocols within a request", errBadAnswer)
-	}
+	defer c.handler.tunnels.remove(t)
+	t.run(append(c.switchHead(h), ahead...), buffered.Reader)
 	return nil
 }
 
 // switchHead is the head of a 101 as the client gets it.
-func (x *exchange) switchHead(h head) []byte {
-	b := append([]byte("HTTP/1.1 "), strconv.Itoa(h.code)...)
+func (c *client) switchHead(h upstream.Head) []byte {
+	b := append([]byte("HTTP/1.1 "), strconv.Itoa(h.Code)...)
 	b = append(b, " Switching Protocols\r\nConnection: Upgrade\r\n"...)
-	b = appendField(b, "Upgrade", h.upgrade)
-	for _, f := range h.fields {
-		if !isConnection(f.key) && !isIdentity(f.key) && !framesMessage(f.key) && !h.listed(f.key) {
-			b = appendField(b, f.key, f.value)
+	b = upstream.AppendField(b, "Upgrade", h.Upgrade)
+	header := c.w.Header()
+	for _, key := range slices.Sorted(maps.Keys(header)) {
+		if grammar.RoleOf(key) == grammar.OfConnection || grammar.Frames(key) {
+			continue
+		}
+		for _, value := range header[key] {
+			b = upstream.AppendField(b, key, value)
 		}
 	}
-	b = appendField(b, "X-Call-Id", x.call.id)
-	b = appendField(b, "X-Start-Time", x.call.start)
 	return append(b, "\r\n"...)
 }
 
 // run writes first to each side what has come already, then joins them.
-func (t *tunnel) run(first []byte, fromFunction, fromClient *bufio.Reader) {
+func (t *tunnel) run(first []byte, fromClient *bufio.Reader) {
 	var upward sync.WaitGroup
 	upward.Go(func() { t.pass(t.function.TCPConn, t.client, taken(fromClient)) })
-	t.pass(t.client, t.function.TCPConn, append(first, taken(fromFunction)...))
+	t.pass(t.client, t.function.TCPConn, first)
 	upward.Wait()
+	if alone := t.alone.Load(); alone != nil {
+		alone.stop()
+	}
 }
 
 // taken is what a reader has read ahead.
@@ -169,12 +173,38 @@ func (t *tunnel) pass(to, from net.Conn, first []byte) {
 		t.close()
 		return
 	}
-	if _, err := io.Copy(to, t.silence.from(from)); err != nil {
+	if err := t.copy(to, from); err != nil {
 		t.close()
 		return
 	}
 	half, ok := to.(interface{ CloseWrite() error })
-	if !ok || t.function.severed.Load() || half.CloseWrite() != nil {
+	if !ok || t.function.IsSevered() || half.CloseWrite() != nil {
 		t.close()
+		return
+	}
+	t.hasten(to)
+}
+
+// copy copies one direction to its end. The kernel does so, until the other direction has
+// ended.
+func (t *tunnel) copy(to, from net.Conn) error {
+	_, err := io.Copy(to, t.silence.from(from))
+	alone := t.alone.Load()
+	if alone == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if err := from.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	_, err = io.Copy(to, alone.from(t.silence.from(from)))
+	return err
+}
+
+// hasten bounds the silence of the side that has not ended, which may not have noticed that
+// the other has.
+func (t *tunnel) hasten(from net.Conn) {
+	if t.alone.CompareAndSwap(nil, watchSilence(t.patience, t.close)) {
+		// It has copy look at what passes. It fails only on a closed connection.
+		_ = from.SetReadDeadline(time.Unix(1, 0))
 	}
 }

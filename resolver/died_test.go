@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
 
 // TestDied_IsToldOfDeathsAndNotOfReplicasThatLeave has a call in flight on each replica.
@@ -31,14 +32,14 @@ func TestDied_IsToldOfDeathsAndNotOfReplicasThatLeave(t *testing.T) {
 		"an event of an unknown one":  {func(r *Resolver) { (&watcher{resolver: r}).hear(function.Event{Function: figlet, Died: "b"}) }, nil},
 		"it was withdrawn":            {func(r *Resolver) { r.Withdraw(figlet, "a") }, nil},
 		"it cannot be reached":        {func(r *Resolver) { r.Suspect(figlet, "a") }, nil},
-		"it is kept":                  {func(r *Resolver) { r.Keep(figlet, "a", false) }, nil},
+		"it is kept":                  {func(r *Resolver) { r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Aside}) }, nil},
 		"its function was deleted":    {func(r *Resolver) { r.Forget(figlet) }, nil},
 		"somebody has paused it":      {func(r *Resolver) { r.Observe(figlet, r.Listing(), pausedAll(figlet, []string{"a"})) }, nil},
 	} {
 		r, _ := withReplicas(t, "a")
 		lease := mustAcquire(t, r, figlet)
 		var died []string
-		r.Died = func(replica function.Replica) {
+		r.Severed = func(replica function.Replica) {
 			died = append(died, replica.ID)
 			if replica.Address != lease.Replica().Address {
 				t.Errorf("%s: told of %s, which was never called", what, replica.Address)
@@ -55,7 +56,7 @@ func TestDied_IsToldOfDeathsAndNotOfReplicasThatLeave(t *testing.T) {
 // TestDied_ComesWhenItIsNotLentAnyMore keeps a call from being repeated on the dead.
 func TestDied_ComesWhenItIsNotLentAnyMore(t *testing.T) {
 	r, figlet := withReplicas(t, "a")
-	r.Died = func(function.Replica) {
+	r.Severed = func(function.Replica) {
 		if ready := r.Load(figlet).Ready; ready != 0 {
 			t.Errorf("%d ready when it is told", ready)
 		}

@@ -4,25 +4,8 @@ import (
 	"context"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
-
-// Keep takes a replica of the revision before out of the function's rotation, but not
-// for good: Regain brings it back. With lend it takes the calls of AcquirePrevious
-// meanwhile, otherwise none. Its invocations go on; Changed is called when the last of
-// them has ended, unless it has been lent again.
-func (r *Resolver) Keep(name function.Name, id string, lend bool) {
-	if p := r.pool(name); p != nil {
-		p.keep(id, lend)
-	}
-}
-
-// Regain makes a replica that was kept one like any other, as ready and as warm as it
-// is.
-func (r *Resolver) Regain(name function.Name, id string) {
-	if p := r.pool(name); p != nil {
-		p.regain(id)
-	}
-}
 
 // AcquirePrevious lends a replica of the revision before, of those that are kept to be
 // lent. A sleeping one thaws meanwhile. Where there is none, or none has room for one
@@ -32,72 +15,49 @@ func (r *Resolver) AcquirePrevious(ctx context.Context, name function.Name) (Lea
 	if p == nil {
 		return Lease{}, function.UnknownFunction(name)
 	}
-	lease, lent := p.claimPrevious()
-	if !lent {
+	lease, settled := p.claimPrevious()
+	for settled != nil {
+		select {
+		case <-settled:
+			lease, settled = p.claimPrevious()
+		case <-ctx.Done():
+			return Lease{}, ctx.Err()
+		}
+	}
+	if lease.member == nil {
 		return r.Acquire(ctx, name)
 	}
 	lease.owner = r
 	if lease.rings {
-		r.changed(name)
+		r.Changed(name)
 	}
 	return lease, nil
 }
 
-func (p *pool) keep(id string, lend bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := p.find(id)
-	if m == nil || m.withdrawn || p.isKept(m) {
-		return
-	}
-	to := &p.aside
-	if lend {
-		to = &p.previous
-	}
-	p.count(m, -m.inFlight)
-	m.recalled = false
-	m.move(to)
-}
-
-func (p *pool) regain(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m := p.find(id)
-	if m == nil || m.withdrawn || !p.isKept(m) {
-		return
-	}
-	m.recalled = false
-	m.move(&p.current)
-	p.count(m, m.inFlight)
-	if m.ready {
-		p.enter(m)
-	}
-	p.rouseForLine()
-}
-
-func (p *pool) isKept(m *member) bool { return m.rotation != &p.current }
-
 // claimPrevious lends a kept member, and rings when that is new to it. A call that finds
-// all of those busy that are awake has one more thaw, for the calls to come.
-func (p *pool) claimPrevious() (lease Lease, lent bool) {
+// all of those busy that are awake has one more thaw, for the calls to come. While one is
+// freezing, and there is no other, settled tells when to ask again.
+func (p *pool) claimPrevious() (lease Lease, settled <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.declared {
-		return Lease{}, false
+		return Lease{}, nil
 	}
-	m, roused := p.leastBusy(&p.previous), (*member)(nil)
-	if m == nil || m.inFlight > 0 {
-		roused = p.rouseLast(&p.previous)
+	m, roused := p.previous.leastBusy(p.policy.MaxInFlight), replica.Effects(0)
+	if frozen := p.previous.lastFrozen(); frozen != nil && (m == nil || m.record.InFlight > 0) {
+		roused = p.follow(frozen, replica.Event{Kind: replica.Rouse})
+		if m == nil {
+			m = frozen
+		}
 	}
 	if m == nil {
-		m = roused
-	}
-	if m == nil {
-		return Lease{}, false
+		if freezing := p.freezing(&p.previous); freezing != nil {
+			return Lease{}, freezing.settled
+		}
+		return Lease{}, nil
 	}
 	lease = p.lend(m)
-	lease.rings = roused != nil || !m.recalled
-	m.recalled = true
+	lease.rings = lease.rings || roused.Has(replica.Ring)
 	p.callsBefore++
-	return lease, true
+	return lease, nil
 }

@@ -5,7 +5,16 @@ import (
 	"testing"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
+
+// keep has a replica kept, to be lent for the revision before or not at all.
+func keep(lend bool) replica.Event {
+	if lend {
+		return replica.Event{Kind: replica.Keep, Role: replica.Previous}
+	}
+	return replica.Event{Kind: replica.Keep, Role: replica.Aside}
+}
 
 func TestKeep_EndsTheLendingAndTellsWhenTheLastCallHasEnded(t *testing.T) {
 	for _, lend := range []bool{false, true} {
@@ -13,7 +22,7 @@ func TestKeep_EndsTheLendingAndTellsWhenTheLastCallHasEnded(t *testing.T) {
 		rung := 0
 		r.Changed = func(function.Name) { rung++ }
 		held := []Lease{mustAcquire(t, r, figlet), mustAcquire(t, r, figlet)}
-		r.Keep(figlet, "a", lend)
+		r.Tell(figlet, "a", keep(lend))
 		for range 10 {
 			if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "b" {
 				t.Fatalf("lent %s, which is kept", lease.Replica().ID)
@@ -22,7 +31,7 @@ func TestKeep_EndsTheLendingAndTellsWhenTheLastCallHasEnded(t *testing.T) {
 		if load := r.Load(figlet); load.InFlight != 11 || load.Ready != 1 {
 			t.Errorf("load %+v, want the 11 calls of b", load)
 		}
-		if rung = 0; r.Freeze(figlet, "a") {
+		if rung = 0; r.Begin(figlet, "a", replica.Pause) {
 			t.Error("frozen with a call in flight")
 		}
 		for _, lease := range held {
@@ -41,24 +50,24 @@ func TestKeep_OneThatIsWantedBackIsLikeAnyOther(t *testing.T) {
 	for _, lend := range []bool{false, true} {
 		for _, frozen := range []bool{false, true} {
 			r, figlet := withReplicas(t, "a")
-			r.Keep(figlet, "a", lend)
+			r.Tell(figlet, "a", keep(lend))
 			if frozen {
-				if !r.Freeze(figlet, "a") {
+				if !r.Begin(figlet, "a", replica.Pause) {
 					t.Fatal("a kept replica cannot be frozen")
 				}
-				r.Paused(figlet, "a", r.Listing())
+				r.Tell(figlet, "a", replica.Event{Kind: replica.Paused, Listing: r.Listing()})
 			}
-			if m := r.Members(figlet)[0]; !m.Kept {
+			if m := r.Members(figlet)[0]; !m.IsKept() {
 				t.Fatalf("kept: %+v", m)
 			}
-			r.Regain(figlet, "a")
+			r.Tell(figlet, "a", replica.Event{Kind: replica.Unkeep})
 			lease := mustAcquire(t, r, figlet)
 			if lease.Waking() != frozen {
 				t.Errorf("frozen=%t, but waking=%t", frozen, lease.Waking())
 			}
 			idle := r.Withdraw(figlet, "a")
-			if m := r.Members(figlet)[0]; m.Kept || isClosed(idle) {
-				t.Errorf("frozen=%t: kept=%t, idle=%t with a call in flight", frozen, m.Kept, isClosed(idle))
+			if m := r.Members(figlet)[0]; m.IsKept() || isClosed(idle) {
+				t.Errorf("frozen=%t: kept=%t, idle=%t with a call in flight", frozen, m.IsKept(), isClosed(idle))
 			}
 			lease.Release()
 			if load := r.Load(figlet); !isClosed(idle) || load.InFlight != 0 {
@@ -71,10 +80,10 @@ func TestKeep_OneThatIsWantedBackIsLikeAnyOther(t *testing.T) {
 func TestRegain_ServesTheLine(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		r, figlet := withReplicas(t, "a")
-		r.Keep(figlet, "a", false)
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Aside})
 		if frozen {
-			r.Freeze(figlet, "a")
-			r.Paused(figlet, "a", r.Listing())
+			r.Begin(figlet, "a", replica.Pause)
+			r.Tell(figlet, "a", replica.Event{Kind: replica.Paused, Listing: r.Listing()})
 		}
 		waits := make(chan struct{}, 1)
 		r.Changed = func(function.Name) { waits <- struct{}{} }
@@ -84,7 +93,7 @@ func TestRegain_ServesTheLine(t *testing.T) {
 			served <- err
 		}()
 		<-waits
-		r.Regain(figlet, "a")
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Unkeep})
 		if err := <-served; err != nil {
 			t.Errorf("frozen=%t: %v", frozen, err)
 		}
@@ -93,10 +102,10 @@ func TestRegain_ServesTheLine(t *testing.T) {
 
 func TestKeep_OfAnUnknownReplicaIsNothing(t *testing.T) {
 	r, figlet := withReplicas(t, "a")
-	r.Keep(figlet, "b", true)
-	r.Keep(function.Name{Name: "nobody"}, "a", true)
-	r.Regain(figlet, "b")
-	r.Regain(function.Name{Name: "nobody"}, "a")
+	r.Tell(figlet, "b", replica.Event{Kind: replica.Keep, Role: replica.Previous})
+	r.Tell(function.Name{Name: "nobody"}, "a", replica.Event{Kind: replica.Keep, Role: replica.Previous})
+	r.Tell(figlet, "b", replica.Event{Kind: replica.Unkeep})
+	r.Tell(function.Name{Name: "nobody"}, "a", replica.Event{Kind: replica.Unkeep})
 	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "a" {
 		t.Errorf("lent %s", lease.Replica().ID)
 	}
@@ -114,9 +123,9 @@ func mustAcquirePrevious(t *testing.T, r *Resolver, n function.Name) Lease {
 func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
 	r, figlet := withReplicas(t, "a", "b", "c")
 	for _, id := range []string{"a", "b"} {
-		r.Keep(figlet, id, true)
-		r.Freeze(figlet, id)
-		r.Paused(figlet, id, r.Listing())
+		r.Tell(figlet, id, replica.Event{Kind: replica.Keep, Role: replica.Previous})
+		r.Begin(figlet, id, replica.Pause)
+		r.Tell(figlet, id, replica.Event{Kind: replica.Paused, Listing: r.Listing()})
 	}
 	rung := 0
 	r.Changed = func(function.Name) { rung++ }
@@ -124,10 +133,10 @@ func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
 	if first.Replica().ID != "b" || !first.Waking() || rung != 1 {
 		t.Fatalf("lent %s, waking=%t, rang %d times; want b, which was frozen last", first.Replica().ID, first.Waking(), rung)
 	}
-	r.Woken(figlet, "b", r.Listing())
+	r.Tell(figlet, "b", replica.Event{Kind: replica.Woken, Listing: r.Listing()})
 	// The second call does not wait for a thaw, but has one begin for the third.
 	second, third := mustAcquirePrevious(t, r, figlet), mustAcquirePrevious(t, r, figlet)
-	if second.Replica().ID != "b" || second.Waking() || third.Replica().ID != "a" || rung != 3 {
+	if second.Replica().ID != "b" || second.Waking() || third.Replica().ID != "a" || rung != 2 {
 		t.Errorf("lent %s and %s, rang %d times", second.Replica().ID, third.Replica().ID, rung)
 	}
 	if lease := mustAcquire(t, r, figlet); lease.Replica().ID != "c" {
@@ -140,7 +149,7 @@ func TestAcquirePrevious_RousesWhatIsKeptToBeLent(t *testing.T) {
 	for _, lease := range []Lease{first, second, third} {
 		lease.Release()
 	}
-	if rung != 3 {
+	if rung != 2 {
 		t.Error("rang though nothing waits for those that were lent")
 	}
 }
@@ -154,20 +163,20 @@ func TestAcquirePrevious_TheFunctionItselfStandsIn(t *testing.T) {
 	})
 	t.Run("what is kept is not to be lent", func(t *testing.T) {
 		r, figlet := withReplicas(t, "a", "b")
-		r.Keep(figlet, "a", false)
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Aside})
 		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
 			t.Errorf("lent %s", lease.Replica().ID)
 		}
 	})
 	t.Run("it could not be reached", func(t *testing.T) {
 		r, figlet := withReplicas(t, "a", "b")
-		r.Keep(figlet, "a", true)
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Previous})
 		mustAcquirePrevious(t, r, figlet).Release()
 		r.Suspect(figlet, "a")
 		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
 			t.Errorf("lent %s", lease.Replica().ID)
 		}
-		if !r.Admit(figlet, "a") {
+		if !r.MarkReady(figlet, "a") {
 			t.Fatal("not admitted")
 		}
 		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "a" {
@@ -177,15 +186,15 @@ func TestAcquirePrevious_TheFunctionItselfStandsIn(t *testing.T) {
 	t.Run("it is full", func(t *testing.T) {
 		r, figlet := withReplicas(t, "a", "b")
 		r.Declare(figlet, function.CallPolicy{MaxInFlight: 1})
-		r.Keep(figlet, "a", true)
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Previous})
 		if one, two := mustAcquirePrevious(t, r, figlet), mustAcquirePrevious(t, r, figlet); one.Replica().ID != "a" || two.Replica().ID != "b" {
 			t.Errorf("lent %s and %s", one.Replica().ID, two.Replica().ID)
 		}
 	})
 	t.Run("it leaves", func(t *testing.T) {
 		r, figlet := withReplicas(t, "a", "b")
-		r.Keep(figlet, "a", true)
-		r.Freeze(figlet, "a")
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Previous})
+		r.Begin(figlet, "a", replica.Pause)
 		r.Withdraw(figlet, "a")
 		if lease := mustAcquirePrevious(t, r, figlet); lease.Replica().ID != "b" {
 			t.Errorf("lent %s", lease.Replica().ID)
@@ -193,7 +202,7 @@ func TestAcquirePrevious_TheFunctionItselfStandsIn(t *testing.T) {
 	})
 	t.Run("there is no such function", func(t *testing.T) {
 		r, figlet := withReplicas(t, "a")
-		r.Keep(figlet, "a", true)
+		r.Tell(figlet, "a", replica.Event{Kind: replica.Keep, Role: replica.Previous})
 		r.Forget(figlet)
 		for _, n := range []function.Name{figlet, name("nobody")} {
 			if _, err := r.AcquirePrevious(t.Context(), n); !errors.Is(err, function.ErrNotFound) {

@@ -2,53 +2,30 @@
 // them out one invocation at a time.
 //
 // The engine tells it what exists (Observe), the fleet tells it what may be used
-// (Admit, Withdraw), and callers borrow (Acquire, Release). A caller who finds
-// nobody ready waits in line, and the line is the demand signal: whoever is told
-// of a change looks at Load.Waiting. Nobody polls.
+// (MarkReady, Withdraw), and callers borrow (Acquire, Release). A caller that finds
+// no replica ready waits in line, and the line is the demand signal: the fleet is told
+// of each change and looks at Load.Waiting. There is no polling.
 package resolver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/replica"
 )
 
 // Resolver holds one pool per function. Make it with New; all methods are safe
 // for concurrent use, and none holds a lock across I/O or a hook.
 type Resolver struct {
-	// Changed is called, without locks held, when the replicas of a function
-	// changed or a caller began to wait for one. Set it before use; nil means
-	// nobody listens.
-	Changed func(function.Name)
-	// Gone is called, without locks held, when a replica has left for good or falls
-	// asleep and carries no invocation: the connections kept to it can be closed.
-	// Set it before use; nil means nobody listens.
-	Gone func(function.Replica)
-	// Died is called, without locks held, when a replica is known to have stopped, or to
-	// have lost its address, though invocations may be in flight on it: they may wait in
-	// vain for an end of their connections. A replica that is withdrawn has not died. It
-	// may be called more than once. Set it before use; nil means nobody listens.
-	Died func(function.Replica)
-	// Lost is called, without locks held, when a replica could not be thawed though
-	// invocations may be in flight on it: they can only fail. untouched is set when the
-	// function has certainly seen nothing of them, so that they may be sent elsewhere.
-	// Set it before use; nil means nobody listens.
-	Lost func(replica function.Replica, untouched bool)
-	// Back is called, without locks held, when the engine has answered again after it
-	// had not, as was noticed at the time away: what failed since may succeed now. Set
-	// it before use; nil means nobody listens.
-	Back func(away time.Time)
-
+	Hooks
+	registry
 	// listings numbers the listings of the engine, so that one which began before
 	// a replica was started cannot make it vanish.
 	listings atomic.Uint64
-
-	// mu protects pools; each pool has a lock of its own.
-	mu    sync.RWMutex
-	pools map[function.Name]*pool
 
 	synced     chan struct{}
 	syncedOnce sync.Once
@@ -56,7 +33,7 @@ type Resolver struct {
 
 // New returns a Resolver that knows no function.
 func New() *Resolver {
-	return &Resolver{pools: map[function.Name]*pool{}, synced: make(chan struct{})}
+	return &Resolver{Hooks: noHooks(), registry: registry{pools: map[function.Name]*pool{}}, synced: make(chan struct{})}
 }
 
 // Lease is one invocation's hold on one replica. It must be released exactly
@@ -68,24 +45,26 @@ type Lease struct {
 	owner   *Resolver
 	waking  bool // the replica slept when it was lent, or was on its way to wake
 	rings   bool // lending it has roused it, or is more than its fleet expects
+	proven  bool // the replica had answered for itself when it was lent
 }
 
 // Replica is the borrowed replica. It is shared: do not modify it.
 func (l Lease) Replica() *function.Replica { return l.replica }
 
 // Waking reports whether the replica was still asleep when it was lent: if its thaw
-// fails, Resolver.Lost is called for it.
+// fails, Resolver.ThawFailed is called for it.
 func (l Lease) Waking() bool { return l.waking }
+
+// IsProven reports whether the replica had answered for itself when it was lent, or was
+// seen to be ready after it was denied.
+func (l Lease) IsProven() bool { return l.proven }
+
+// Prove writes down that the replica has answered for itself.
+func (l Lease) Prove() { l.member.proven.Store(true) }
 
 // Release gives the replica back.
 func (l Lease) Release() {
-	gone, drained := l.pool.release(l.member)
-	if gone {
-		l.owner.gone(l.replica)
-	}
-	if drained {
-		l.owner.changed(l.pool.name)
-	}
+	l.owner.perform(l.replica, l.pool.release(l.member))
 }
 
 // Acquire lends a ready replica that has few invocations in flight, claiming it
@@ -100,7 +79,7 @@ func (r *Resolver) Acquire(ctx context.Context, name function.Name) (Lease, erro
 	}
 	lease, w, err := p.claim()
 	if w != nil || lease.rings {
-		r.changed(name)
+		r.Changed(name)
 	}
 	if w != nil {
 		lease, err = w.wait(ctx)
@@ -113,11 +92,28 @@ func (r *Resolver) Acquire(ctx context.Context, name function.Name) (Lease, erro
 	return lease, err
 }
 
+// Lend is Acquire for a caller that does not wait: the replica is ready. Where there is none such,
+// nothing has happened.
+func (r *Resolver) Lend(name function.Name) (lease Lease, lent bool) {
+	p := r.pool(name)
+	if p == nil {
+		return Lease{}, false
+	}
+	if lease, lent = p.claimReady(); lease.rings {
+		r.Changed(name)
+	}
+	lease.owner = r
+	return lease, lent
+}
+
 // Declare makes a function known: from now on callers wait for its replicas
 // instead of being told that it does not exist. Of the policy, the limits of
 // invocations in flight and of callers in line are kept here.
 func (r *Resolver) Declare(name function.Name, policy function.CallPolicy) {
-	r.with(name, func(p *pool) { p.declare(policy) })
+	r.ensure(name, func(p *pool) {
+		p.declared, p.policy = true, policy
+		p.serveLine()
+	})
 }
 
 // Policy returns what a function was declared with; zero for an unknown one.
@@ -126,27 +122,36 @@ func (r *Resolver) Policy(name function.Name) function.CallPolicy {
 	if p == nil {
 		return function.CallPolicy{}
 	}
-	return p.callPolicy()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.policy
 }
 
 // Alarm has Changed called, once, when a function has more invocations in flight
-// than so many: a burst is over before anybody looks by himself. Zero is never.
-func (r *Resolver) Alarm(name function.Name, above int) {
-	if p := r.pool(name); p != nil {
-		p.setAlarm(above)
+// than above: a burst is over before the next regular look. Zero is never. seen is how many
+// the caller knows to be in flight: when more than both are by now, Changed is called at once.
+func (r *Resolver) Alarm(name function.Name, above, seen int) {
+	rings := false
+	r.with(name, func(p *pool) {
+		p.alarm = above
+		rings = p.inFlight > seen && p.alarmed()
+	})
+	if rings {
+		r.Changed(name)
 	}
 }
 
-// Forget makes a function unknown: waiting callers are told so, and nobody
-// borrows its replicas any more. The replicas stay observed until they are gone.
+// Forget makes a function unknown: waiting callers are told so, and its
+// replicas are lent no more. The replicas stay observed until they are gone.
 func (r *Resolver) Forget(name function.Name) {
-	p := r.pool(name)
-	if p == nil {
-		return
+	known := r.with(name, func(p *pool) {
+		p.declared = false
+		p.line.turnAway(function.UnknownFunction(name))
+	})
+	if known {
+		r.sweep(name)
+		r.Changed(name)
 	}
-	p.forget()
-	r.sweep(name)
-	r.changed(name)
 }
 
 // Add makes a replica known that was just started, without lending it yet.
@@ -154,172 +159,109 @@ func (r *Resolver) Forget(name function.Name) {
 // with a higher one says of the replica counts for more.
 func (r *Resolver) Add(replica function.Replica, listing uint64) {
 	born := r.listings.Add(1)
-	r.with(replica.Function, func(p *pool) { p.add(replica, listing, born) })
+	r.ensure(replica.Function, func(p *pool) { p.add(replica, listing, born) })
 }
 
-// Admit puts a running replica into rotation: it has been seen to answer. It
-// reports whether the replica is known, runs and was not withdrawn.
-func (r *Resolver) Admit(name function.Name, id string) bool {
-	p := r.pool(name)
-	return p != nil && p.admit(id)
+// MarkReady puts a running replica into rotation: it has been seen to answer. It
+// reports whether the replica takes calls now.
+func (r *Resolver) MarkReady(name function.Name, id string) bool {
+	record, _ := r.Tell(name, id, replica.Event{Kind: replica.Answered})
+	return record.Phase == replica.Ready
 }
 
-// Suspect takes a replica out of rotation that is said to be dead or could not be
-// reached, until it is admitted again: whoever is told of the change finds out
-// whether it lives. Lists would tell so too, but later.
+// Begin begins an operation on a replica, and reports whether it did: there is one at a time.
+// A pause begins with taking it out of rotation, if it has no invocation in flight. CloseIdle has
+// been called for it then: its connections would be stale when it wakes. It is lent again after
+// Paused, or Rouse if it was not.
+func (r *Resolver) Begin(name function.Name, id string, op replica.Operation) bool {
+	_, effects := r.Tell(name, id, replica.Event{Kind: replica.Begin, Operation: op})
+	return effects.Has(replica.Grant)
+}
+
+// Suspect takes a replica out of rotation that could not be reached, until it is marked ready
+// again: the fleet, which is told of the change, finds out whether it lives. Lists would tell so too,
+// but later.
 func (r *Resolver) Suspect(name function.Name, id string) {
-	if p := r.pool(name); p != nil && p.suspect(id) {
-		r.changed(name)
-	}
+	r.Tell(name, id, replica.Event{Kind: replica.Doubted, Doubt: replica.Unreachable})
 }
 
-// ended is Suspect for a replica that has died.
-func (r *Resolver) ended(name function.Name, id string) {
-	r.Suspect(name, id)
-	if p := r.pool(name); p != nil {
-		r.died(p.replica(id))
-	}
+// Deny is Suspect for a replica whose watchdog has answered for a process that may not
+// listen yet. Once it is marked ready again what it answers counts.
+func (r *Resolver) Deny(name function.Name, id string) {
+	r.Tell(name, id, replica.Event{Kind: replica.Doubted, Doubt: replica.Denied})
+}
+
+// Tell gives an event to a replica and has its effects carried out. It returns what is known
+// of the replica then; zero for an unknown one.
+func (r *Resolver) Tell(name function.Name, id string, e replica.Event) (is replica.Record, effects replica.Effects) {
+	var of *function.Replica
+	r.with(name, func(p *pool) {
+		if m := p.find(id); m != nil {
+			effects = p.follow(m, e) | p.rouseForLine()
+			of, is = m.replica, m.record
+		}
+	})
+	r.perform(of, effects)
+	return is, effects
 }
 
 // Withdraw takes a replica out of rotation for good. The channel is closed when
 // the last invocation on it has ended; at once when there is none.
 func (r *Resolver) Withdraw(name function.Name, id string) <-chan struct{} {
-	p := r.pool(name)
-	if p == nil {
-		return closed()
+	var idle chan struct{}
+	r.with(name, func(p *pool) {
+		if m := p.find(id); m != nil {
+			idle = m.idle
+		}
+	})
+	if idle == nil {
+		idle = make(chan struct{})
+		close(idle)
 	}
-	idle, gone := p.withdraw(id)
-	if gone != nil {
-		r.gone(gone)
-	}
+	r.Tell(name, id, replica.Event{Kind: replica.Withdraw})
 	return idle
 }
 
 // Remove makes a replica unknown whose container was removed, without waiting for
 // the engine to say so.
 func (r *Resolver) Remove(name function.Name, id string) {
-	p := r.pool(name)
-	if p == nil {
-		return
-	}
-	dead, idle := p.remove(id)
-	r.died(dead)
-	if idle {
-		r.gone(dead)
-	}
+	var removed told
+	r.with(name, func(p *pool) { removed = p.remove(id) })
+	r.perform(removed.replica, removed.effects)
 	r.sweep(name)
 }
 
 // Refuse ends the wait of everybody in line for a function with err, and turns
-// away newcomers with it until then or until a replica is admitted.
+// away newcomers with it until then or until a replica is ready.
 func (r *Resolver) Refuse(name function.Name, err error, until time.Time) {
-	if p := r.pool(name); p != nil {
-		p.refuse(err, until)
-	}
+	r.with(name, func(p *pool) {
+		p.line.refusal, p.line.refusedUntil = err, until
+		p.line.turnAway(err)
+	})
 }
 
-// Relent has nobody turned away any more: what Refuse said of a function has passed.
-func (r *Resolver) Relent(name function.Name) {
-	if p := r.pool(name); p != nil {
-		p.relent()
-	}
+// ClearRefusal lets callers wait again: the reason of Refuse has passed.
+func (r *Resolver) ClearRefusal(name function.Name) {
+	r.with(name, func(p *pool) { p.line.refusal = nil })
 }
 
 // Members returns what is known of a function's replicas, oldest first.
-func (r *Resolver) Members(name function.Name) []Member {
-	p := r.pool(name)
-	if p == nil {
-		return nil
+func (r *Resolver) Members(name function.Name) (members []Member) {
+	r.with(name, func(p *pool) { members = p.snapshot() })
+	return members
+}
+
+// Member returns what is known of one replica; found is false for an unknown one.
+func (r *Resolver) Member(name function.Name, id string) (m Member, found bool) {
+	members := r.Members(name)
+	if i := slices.IndexFunc(members, func(m Member) bool { return m.ID == id }); i >= 0 {
+		return members[i], true
 	}
-	return p.snapshot()
+	return Member{}, false
 }
 
 // Load returns the function's load; zero for an unknown one.
-func (r *Resolver) Load(name function.Name) function.Load {
-	p := r.pool(name)
-	if p == nil {
-		return function.Load{}
-	}
-	return p.load()
-}
-
-// Names returns every function that is declared or has replicas.
-func (r *Resolver) Names() []function.Name {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	names := make([]function.Name, 0, len(r.pools))
-	for name := range r.pools {
-		names = append(names, name)
-	}
-	return names
-}
-
-func (r *Resolver) pool(name function.Name) *pool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.pools[name]
-}
-
-// with lets act work on the function's pool, which is made when missing and
-// cannot be swept away meanwhile. act must not call hooks.
-func (r *Resolver) with(name function.Name, act func(*pool)) {
-	if r.withExisting(name, act) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.pools[name] == nil {
-		r.pools[name] = newPool(name)
-	}
-	act(r.pools[name])
-}
-
-func (r *Resolver) withExisting(name function.Name, act func(*pool)) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	p := r.pools[name]
-	if p != nil {
-		act(p)
-	}
-	return p != nil
-}
-
-// sweep drops the pool of a function that is neither declared nor has replicas.
-func (r *Resolver) sweep(name function.Name) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.pools[name]; p != nil && p.abandoned() {
-		delete(r.pools, name)
-	}
-}
-
-func (r *Resolver) changed(name function.Name) {
-	if r.Changed != nil {
-		r.Changed(name)
-	}
-}
-
-func (r *Resolver) gone(replica *function.Replica) {
-	if r.Gone != nil {
-		r.Gone(*replica)
-	}
-}
-
-// died tells of a replica that has died; nil is none.
-func (r *Resolver) died(replica *function.Replica) {
-	if r.Died != nil && replica != nil {
-		r.Died(*replica)
-	}
-}
-
-func (r *Resolver) back(away time.Time) {
-	if r.Back != nil {
-		r.Back(away)
-	}
-}
-
-func closed() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
+func (r *Resolver) Load(name function.Name) (load function.Load) {
+	r.with(name, func(p *pool) { load = p.load() })
+	return load
 }

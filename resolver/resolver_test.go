@@ -30,7 +30,7 @@ func withReplicas(t *testing.T, ids ...string) (*Resolver, function.Name) {
 	r.Declare(figlet, function.CallPolicy{})
 	for _, id := range ids {
 		r.Add(running(figlet, id), r.Listing())
-		if !r.Admit(figlet, id) {
+		if !r.MarkReady(figlet, id) {
 			t.Fatalf("replica %s was not admitted", id)
 		}
 	}
@@ -44,6 +44,17 @@ func mustAcquire(t *testing.T, r *Resolver, n function.Name) Lease {
 		t.Fatalf("acquire %s: %v", n, err)
 	}
 	return lease
+}
+
+// call borrows a replica and gives it back. It may be called from any goroutine.
+func call(t *testing.T, r *Resolver, n function.Name) {
+	t.Helper()
+	lease, err := r.Acquire(t.Context(), n)
+	if err != nil {
+		t.Errorf("acquire %s: %v", n, err)
+		return
+	}
+	lease.Release()
 }
 
 func TestAcquire_UnknownFunctionIsNotFoundAtOnce(t *testing.T) {
@@ -111,12 +122,12 @@ func TestAcquire_WaitsForTheFirstReadyReplicaAndRings(t *testing.T) {
 	r.Changed = func(n function.Name) {
 		if n == figlet && r.Load(n).Waiting > 0 && rung.Add(1) == 1 {
 			r.Add(running(figlet, "a"), r.Listing())
-			go r.Admit(figlet, "a")
+			go r.MarkReady(figlet, "a")
 		}
 	}
 	var callers sync.WaitGroup
 	for range 20 {
-		callers.Go(func() { mustAcquire(t, r, figlet).Release() })
+		callers.Go(func() { call(t, r, figlet) })
 	}
 	callers.Wait()
 	if load := r.Load(figlet); load.Invocations != 20 || load.InFlight != 0 || load.Waiting != 0 {
@@ -153,7 +164,7 @@ func TestAcquire_LosesNoReplicaWhenCallersGiveUp(t *testing.T) {
 			}
 		})
 	}
-	r.Admit(figlet, "a")
+	r.MarkReady(figlet, "a")
 	callers.Wait()
 	if load := r.Load(figlet); load.InFlight != 0 || load.Waiting != 0 {
 		t.Errorf("load after all gave up or were served: %+v", load)
@@ -209,7 +220,7 @@ func TestRefuse_TurnsAwayThoseInLineAndNewcomersUntilAReplicaIsAdmitted(t *testi
 		go func() { _, err := r.Acquire(t.Context(), figlet); result <- err }()
 		synctest.Wait()
 		r.Add(running(figlet, "a"), r.Listing())
-		r.Admit(figlet, "a")
+		r.MarkReady(figlet, "a")
 		if err := <-result; err != nil {
 			t.Errorf("after the refusal ended a caller got %v", err)
 		}
@@ -219,7 +230,7 @@ func TestRefuse_TurnsAwayThoseInLineAndNewcomersUntilAReplicaIsAdmitted(t *testi
 func TestWithdraw_IsIdleWhenTheLastInvocationEnds(t *testing.T) {
 	r, figlet := withReplicas(t, "a")
 	var gone []string
-	r.Gone = func(replica function.Replica) { gone = append(gone, replica.ID) }
+	r.CloseIdle = func(replica function.Replica) { gone = append(gone, replica.ID) }
 	first, second := mustAcquire(t, r, figlet), mustAcquire(t, r, figlet)
 	idle := r.Withdraw(figlet, "a")
 	first.Release()
@@ -233,7 +244,7 @@ func TestWithdraw_IsIdleWhenTheLastInvocationEnds(t *testing.T) {
 	if len(gone) != 1 || gone[0] != "a" {
 		t.Errorf("Gone was called for %v, want a, once", gone)
 	}
-	if r.Admit(figlet, "a") {
+	if r.MarkReady(figlet, "a") {
 		t.Error("a withdrawn replica came back into rotation")
 	}
 }
@@ -249,7 +260,7 @@ func TestSuspect_IsNotLentUntilItIsAdmittedAgain(t *testing.T) {
 	if ready := r.Load(figlet).Ready; ready != 0 || rung != 1 {
 		t.Errorf("%d replicas ready, rung %d times; want none, once", ready, rung)
 	}
-	if !r.Admit(figlet, "a") {
+	if !r.MarkReady(figlet, "a") {
 		t.Error("not admitted again")
 	}
 }
@@ -276,7 +287,7 @@ func TestForget_TellsThoseInLineThatTheFunctionIsGone(t *testing.T) {
 func TestObserve_DropsWhatIsNotListedButNotWhatStartedMeanwhile(t *testing.T) {
 	r, figlet := withReplicas(t, "a", "b")
 	var gone []string
-	r.Gone = func(replica function.Replica) { gone = append(gone, replica.ID) }
+	r.CloseIdle = func(replica function.Replica) { gone = append(gone, replica.ID) }
 	listing := r.Listing()
 	r.Add(running(figlet, "new"), r.Listing())
 	r.Observe(function.Name{}, listing, []function.Replica{running(figlet, "a")})
@@ -311,7 +322,7 @@ func TestAdd_OverrulesAListingFromBeforeItRan(t *testing.T) {
 	unborn.State = function.Created
 	r.Observe(figlet, r.Listing(), []function.Replica{unborn})
 	r.Add(running(figlet, "a"), before)
-	if !r.Admit(figlet, "a") {
+	if !r.MarkReady(figlet, "a") {
 		t.Errorf("a replica that was started is %s", r.Members(figlet)[0].State)
 	}
 }
@@ -559,7 +570,7 @@ func TestRelent_CallersWaitAgain(t *testing.T) {
 		r, figlet := New(), name("figlet")
 		r.Declare(figlet, function.CallPolicy{})
 		r.Refuse(figlet, errors.New("no engine"), time.Now().Add(time.Minute))
-		r.Relent(figlet)
+		r.ClearRefusal(figlet)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := r.Acquire(ctx, figlet); !errors.Is(err, context.DeadlineExceeded) {
@@ -607,7 +618,7 @@ func benchmarkAcquire(b *testing.B, count int) {
 	for i := range count {
 		id := fmt.Sprintf("r%d", i)
 		r.Add(running(figlet, id), r.Listing())
-		r.Admit(figlet, id)
+		r.MarkReady(figlet, id)
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -617,6 +628,55 @@ func benchmarkAcquire(b *testing.B, count int) {
 				b.Fatal(err)
 			}
 			lease.Release()
+		}
+	})
+}
+
+// What began while the fleet was looking rings as what begins afterwards does.
+func TestAlarm_RingsForWhatTheCallerHasNotSeen(t *testing.T) {
+	for _, test := range []struct {
+		inFlight, above, seen int
+		later                 bool // one more call begins afterwards
+		rings                 int
+	}{
+		{3, 2, 2, false, 1}, {3, 2, 1, false, 1}, {3, 2, 0, false, 1},
+		{3, 2, 3, false, 0}, {3, 2, 4, false, 0}, {3, 3, 1, false, 0},
+		{3, 0, 0, false, 0}, {3, 0, 3, true, 0}, {0, 1, 0, false, 0},
+		{3, 2, 3, true, 1}, {3, 2, 2, true, 1}, {3, 4, 3, true, 0}, {3, 3, 3, true, 1},
+	} {
+		r, f := withReplicas(t, "a")
+		rings := 0
+		r.Changed = func(function.Name) { rings++ }
+		for range test.inFlight {
+			mustAcquire(t, r, f)
+		}
+		r.Alarm(f, test.above, test.seen)
+		if test.later {
+			mustAcquire(t, r, f)
+		}
+		if rings != test.rings {
+			t.Errorf("%+v: rang %d times", test, rings)
+		}
+	}
+}
+
+// The first call that was in line counts what it is answered.
+func TestDeny_WhoIsInLineBelievesWhatIsAdmittedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, figlet := withReplicas(t, "a")
+		if mustAcquire(t, r, figlet).IsProven() {
+			t.Error("one that has never answered for itself is believed")
+		}
+		r.Deny(figlet, "a")
+		proven := make(chan bool, 1)
+		go func() {
+			lease, err := r.Acquire(t.Context(), figlet)
+			proven <- err == nil && lease.IsProven()
+		}()
+		synctest.Wait()
+		r.MarkReady(figlet, "a")
+		if !<-proven {
+			t.Error("the call in line does not believe it")
 		}
 	})
 }

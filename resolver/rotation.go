@@ -1,11 +1,16 @@
 package resolver
 
-import "slices"
+import (
+	"math/rand/v2"
+	"slices"
+
+	"faas-docker/replica"
+)
 
 // rotation is the members of a pool that calls of one kind are lent to.
 type rotation struct {
 	ready  []*member
-	asleep []*member // those frozen, the last one frozen last
+	frozen []*member // the one frozen last is the last
 	turn   int       // whose turn it is among equals
 }
 
@@ -17,36 +22,61 @@ func (r *rotation) leastOfAll(first int) *member {
 	return best
 }
 
-// setReady puts a member into its rotation or takes it out.
-func (m *member) setReady(ready bool) {
-	if m.ready != ready {
-		m.ready = ready
-		m.rotation.ready = listed(m.rotation.ready, m, ready)
+// lastFrozen is the member that was frozen last: most of it is still in the processor's caches
+// and in memory. One whose memory is being reclaimed thaws only after that, and comes last. It is
+// nil when none is frozen.
+func (r *rotation) lastFrozen() *member {
+	var last *member
+	for _, m := range slices.Backward(r.frozen) {
+		if m.record.Operation == replica.NoOperation {
+			return m
+		}
+		if last == nil {
+			last = m
+		}
 	}
+	return last
 }
 
-// setWarmth keeps the list of sleepers.
-func (m *member) setWarmth(warmth Warmth) {
-	if was, is := m.warmth == Asleep, warmth == Asleep; was != is {
-		m.rotation.asleep = listed(m.rotation.asleep, m, is)
+// choices is how many ready members are compared with one another. With more
+// there are two choices: the next in turn, and a random other one, of which the
+// less busy takes the call. That is within a constant of the best there is
+// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001)
+// and costs the same for a thousand replicas as for five.
+const choices = 4
+
+// leastBusy finds a ready member with few invocations in flight, and capacity for one more:
+// each may have most, where zero is no limit. Equals take turns.
+func (r *rotation) leastBusy(most int) *member {
+	count := len(r.ready)
+	if count == 0 {
+		return nil
 	}
-	m.warmth = warmth
+	r.turn++
+	first := r.turn % count
+	best := r.ready[first]
+	if count > choices {
+		best = lessBusy(best, r.ready[(first+1+rand.IntN(count-1))%count])
+	}
+	if count <= choices || best.isFull(most) {
+		best = r.leastOfAll(first)
+	}
+	if best.isFull(most) {
+		return nil
+	}
+	return best
 }
 
-// move puts a member into another rotation, as ready and as warm as it is.
-func (m *member) move(to *rotation) {
-	ready, warmth := m.ready, m.warmth
-	m.setReady(false)
-	m.setWarmth(Awake)
-	m.rotation = to
-	m.setReady(ready)
-	m.setWarmth(warmth)
+// isFull reports whether a member has as many invocations as it may.
+func (m *member) isFull(most int) bool { return most > 0 && m.record.InFlight >= most }
+
+func lessBusy(a, b *member) *member {
+	if b.record.InFlight < a.record.InFlight {
+		return b
+	}
+	return a
 }
 
-// listed returns the list with m at its end, or without it.
-func listed(list []*member, m *member, is bool) []*member {
-	if is {
-		return append(list, m)
-	}
+func without(list []*member, m *member) []*member {
 	return slices.DeleteFunc(list, func(other *member) bool { return other == m })
 }

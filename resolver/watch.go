@@ -3,13 +3,17 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
+	"faas-docker/function/clock"
+	"faas-docker/replica"
 )
 
 // Engine is what the resolver listens to. Its events are a doorbell, its list is
@@ -32,14 +36,14 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 	pause := reconnectFloor
 	var away time.Time // since when the engine does not answer; zero while it does
 	for ctx.Err() == nil {
-		w := watcher{resolver: r, engine: engine, resync: resync, bells: newDoorbells()}
+		w := watcher{resolver: r, engine: engine, resync: resync, bells: &doorbells{rung: make(chan struct{}, 1), who: map[function.Name]bool{}}}
 		w.listed = func() {
 			pause = reconnectFloor
 			if !away.IsZero() {
 				logger.Info("engine answers again", "after", time.Since(away).Round(time.Millisecond))
 				since := away
 				away = time.Time{}
-				r.back(since)
+				r.Back(since)
 			}
 		}
 		err := w.run(ctx)
@@ -51,7 +55,7 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 			away, report = time.Now(), logger.Warn
 		}
 		report("engine does not answer", "err", err, "retry_in", pause)
-		sleep(ctx, pause/2+rand.N(pause/2+1))
+		clock.Sleep(ctx, pause/2+rand.N(pause/2+1))
 		pause = min(2*pause, reconnectCeiling)
 	}
 }
@@ -78,52 +82,37 @@ func (r *Resolver) Synced() <-chan struct{} { return r.synced }
 // Listing gave before the engine was asked.
 func (r *Resolver) Observe(name function.Name, listing uint64, replicas []function.Replica) {
 	news := map[function.Name]bool{}
-	var dead []*function.Replica
-	for _, replica := range replicas {
-		r.with(replica.Function, func(p *pool) {
-			changed, before := p.upsert(replica, listing)
-			if changed {
-				news[replica.Function] = true
-			}
-			if before != nil {
-				dead = append(dead, before)
-			}
-		})
-	}
-	for _, replica := range dead {
-		r.died(replica)
+	for _, shown := range replicas {
+		var listed told
+		r.ensure(shown.Function, func(p *pool) { listed = p.upsert(shown, listing) })
+		r.perform(listed.replica, listed.effects&^replica.Ring)
+		news[shown.Function] = news[shown.Function] || listed.effects.Has(replica.Ring)
 	}
 	names := []function.Name{name}
 	if name.IsZero() {
 		names = r.Names()
 	}
 	for _, n := range names {
-		if r.dropUnlisted(n, listing) {
-			news[n] = true
-		}
+		news[n] = dropUnlisted(r, n, listing) || news[n]
 	}
-	for n := range news {
-		r.changed(n)
+	for n, are := range news {
+		if are {
+			r.Changed(n)
+		}
 	}
 }
 
 // Listing numbers a listing that is about to begin.
 func (r *Resolver) Listing() uint64 { return r.listings.Add(1) }
 
-func (r *Resolver) dropUnlisted(name function.Name, listing uint64) (changed bool) {
-	p := r.pool(name)
-	if p == nil {
-		return false
-	}
-	dead, idle := p.drop(listing)
-	for _, replica := range dead {
-		r.died(replica)
-	}
-	for _, replica := range idle {
-		r.gone(replica)
+func dropUnlisted(r *Resolver, name function.Name, listing uint64) (changed bool) {
+	var dropped []told
+	r.with(name, func(p *pool) { dropped = p.drop(listing) })
+	for _, each := range dropped {
+		r.perform(each.replica, each.effects&^replica.Ring)
 	}
 	r.sweep(name)
-	return len(dead) > 0
+	return len(dropped) > 0
 }
 
 // watcher is one connection to the engine's events.
@@ -153,7 +142,7 @@ func (w *watcher) run(ctx context.Context) error {
 // another's by the time a list shows it. All else is read from the list.
 func (w *watcher) hear(event function.Event) {
 	if event.Died != "" {
-		w.resolver.ended(event.Function, event.Died)
+		w.resolver.Tell(event.Function, event.Died, replica.Event{Kind: replica.Died})
 		return
 	}
 	w.bells.ring(event.Function)
@@ -189,14 +178,12 @@ func (w *watcher) listen(ctx context.Context, subscribed <-chan struct{}, broken
 
 func (w *watcher) awaitSubscription(subscribed <-chan struct{}, broken <-chan error) error {
 	patience := w.patience()
-	late := time.NewTimer(patience)
-	defer late.Stop()
 	select {
 	case <-subscribed:
 		return nil
 	case err := <-broken:
 		return err
-	case <-late.C:
+	case <-time.After(patience):
 		return fmt.Errorf("subscribe to events: no answer within %s", patience)
 	}
 }
@@ -233,16 +220,12 @@ func (w *watcher) list(ctx context.Context, name function.Name) error {
 	return nil
 }
 
-// doorbells remembers who rang until somebody opens: many events about one
+// doorbells collects the functions that rang until they are taken: many events about one
 // function in a short time are one listing.
 type doorbells struct {
 	rung chan struct{}
 	mu   sync.Mutex
 	who  map[function.Name]bool
-}
-
-func newDoorbells() *doorbells {
-	return &doorbells{rung: make(chan struct{}, 1), who: map[function.Name]bool{}}
 }
 
 func (d *doorbells) ring(name function.Name) {
@@ -258,17 +241,7 @@ func (d *doorbells) ring(name function.Name) {
 func (d *doorbells) take() []function.Name {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	names := make([]function.Name, 0, len(d.who))
-	for name := range d.who {
-		names = append(names, name)
-	}
+	names := slices.Collect(maps.Keys(d.who))
 	clear(d.who)
 	return names
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

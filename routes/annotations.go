@@ -3,15 +3,17 @@ package routes
 import (
 	"cmp"
 	"fmt"
-	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"faas-docker/function"
+	"faas-docker/routes/argument"
+	"faas-docker/routes/eskip"
 )
 
-// The annotations by which a function asks for requests.
+// The annotations, or labels, by which a function asks for requests.
 const (
 	// AnnotationRoute begins the name of an annotation that holds one rule; the rest
 	// of the name is the rule's. Without a backend the rule is for the function:
@@ -28,10 +30,10 @@ const (
 
 // FromSpecs makes rules of the annotations of functions, in the order of the
 // functions' names. Annotations that make no sense become rules that say so.
-func FromSpecs(specs []function.Spec) []Rule {
+func FromSpecs(specs []function.Spec) []eskip.Rule {
 	specs = slices.Clone(specs)
 	slices.SortFunc(specs, func(a, b function.Spec) int { return cmp.Compare(a.ID().String(), b.ID().String()) })
-	var rules []Rule
+	var rules []eskip.Rule
 	for _, spec := range specs {
 		rules = append(rules, fromSpec(spec)...)
 	}
@@ -48,9 +50,12 @@ func CheckSpec(spec function.Spec, o Options) error {
 	for _, p := range problems {
 		reason := p.Err.Error()
 		if p.Rule.Err == nil {
-			reason = fmt.Sprintf("annotations[%q]: %s", AnnotationRoute+p.Rule.ID, reason)
+			reason = fieldOf(spec, p.Rule.ID) + ": " + reason
 		}
 		reasons = append(reasons, reason)
+	}
+	if access := AccessOf(spec, o, nil); access != nil && access.Err() != nil {
+		reasons = append(reasons, access.Err().Error())
 	}
 	if reasons == nil {
 		return nil
@@ -58,78 +63,84 @@ func CheckSpec(spec function.Spec, o Options) error {
 	return &function.Failure{Kind: function.ErrInvalid, Text: strings.Join(reasons, "; ")}
 }
 
-func fromSpec(spec function.Spec) []Rule {
-	var rules []Rule
-	for _, key := range slices.Sorted(maps.Keys(spec.Annotations)) {
-		if id, found := strings.CutPrefix(key, AnnotationRoute); found {
-			rules = append(rules, annotatedRule(spec, key, id))
+// fieldOf names where the rule of a function stands that has this ID.
+func fieldOf(spec function.Spec, id string) string {
+	var field string
+	for _, key := range []string{AnnotationPath, AnnotationHost, AnnotationRoute + id} {
+		if _, at, found := spec.Metadata().Find(key); found {
+			field = at
 		}
 	}
-	_, host := spec.Annotations[AnnotationHost]
-	_, path := spec.Annotations[AnnotationPath]
-	if host || path {
+	return field
+}
+
+// mostOwned is how many rules the annotations of one function may hold.
+const mostOwned = 100
+
+func fromSpec(spec function.Spec) []eskip.Rule {
+	var rules []eskip.Rule
+	for _, key := range spec.Metadata().Keys(AnnotationRoute) {
+		if len(rules) == mostOwned {
+			id := strings.TrimPrefix(key, AnnotationRoute)
+			rules = append(rules, eskip.Rule{ID: id, Err: fmt.Errorf("annotations: more than %d rules of one function: the rest belongs into the file, or to the API", mostOwned)})
+			break
+		}
+		rules = append(rules, annotatedRule(spec, key))
+	}
+	if spec.Metadata().Has(AnnotationHost, AnnotationPath) {
 		rules = append(rules, shortRule(spec))
 	}
 	source := "function " + spec.ID().String()
 	for i := range rules {
-		rules[i].Source = source
+		rules[i].Source, rules[i].Owned = source, true
 	}
 	return rules
 }
 
-// annotatedRule reads a whole rule.
-func annotatedRule(spec function.Spec, key, id string) Rule {
-	text := spec.Annotations[key]
-	if !isName(id) {
-		return Rule{ID: id, Text: text, Err: fmt.Errorf("annotations[%q]: %w", key, errNotName(id))}
+func annotatedRule(spec function.Spec, key string) eskip.Rule {
+	id := strings.TrimPrefix(key, AnnotationRoute)
+	text, field, _ := spec.Metadata().Find(key)
+	if err := eskip.CheckName(id); err != nil {
+		return eskip.Rule{ID: id, Text: text, Err: fmt.Errorf("%s: %w", field, err)}
 	}
-	backend := FunctionBackend(spec.ID())
-	rule := parseOne(id, text, &backend)
+	backend := eskip.FunctionBackend(spec.ID())
+	rule := eskip.ParseOne(id, text, &backend)
 	if rule.Err != nil {
-		rule.Err = fmt.Errorf("annotations[%q]: %w", key, rule.Err)
+		rule.Err = fmt.Errorf("%s: %w", field, rule.Err)
 	}
 	return rule
 }
 
 // shortRule makes a rule of a host, a path or both.
-func shortRule(spec function.Spec) Rule {
-	rule := Rule{ID: "function." + spec.ID().String(), Backend: FunctionBackend(spec.ID())}
-	steps := []func(*Rule, function.Spec) error{addHost, addPath}
-	for _, step := range steps {
-		if err := step(&rule, spec); err != nil {
-			return Rule{ID: rule.ID, Err: err}
-		}
+func shortRule(spec function.Spec) eskip.Rule {
+	rule := eskip.Rule{ID: "function." + spec.ID().String(), Backend: eskip.FunctionBackend(spec.ID())}
+	if err := cmp.Or(addHost(&rule, spec), addPath(&rule, spec)); err != nil {
+		return eskip.Rule{ID: rule.ID, Err: err}
 	}
 	return rule
 }
 
-func addHost(rule *Rule, spec function.Spec) error {
-	text, present := spec.Annotations[AnnotationHost]
+func addHost(rule *eskip.Rule, spec function.Spec) error {
+	text, field, present := spec.Metadata().Find(AnnotationHost)
 	if !present {
 		return nil
 	}
 	names := strings.Split(text, ",")
+	if len(names) > eskip.MostArguments {
+		return fmt.Errorf("%s: %d hosts are too many: at most %d", field, len(names), eskip.MostArguments)
+	}
 	for i, name := range names {
 		names[i] = strings.TrimSpace(name)
-		if !isHost(strings.TrimPrefix(names[i], "*.")) {
-			return fmt.Errorf("annotations[%q]: %q is not a host: want names such as example.org or *.example.org, separated by commas", AnnotationHost, names[i])
+		if !argument.IsHost(strings.TrimPrefix(names[i], "*.")) {
+			return fmt.Errorf("%s: %q is not a host: want names such as example.org or *.example.org, separated by commas", field, names[i])
 		}
 	}
 	rule.Predicates = append(rule.Predicates, hostCall(names))
 	return nil
 }
 
-func isHost(name string) bool {
-	for _, c := range []byte(name) {
-		if !isNameByte(c) && c != ':' && c != '[' && c != ']' {
-			return false
-		}
-	}
-	return name != "" && !strings.HasPrefix(name, ".")
-}
-
 // hostCall is the condition for a few names.
-func hostCall(names []string) PredicateCall {
+func hostCall(names []string) eskip.Call {
 	args, alternatives, star := make([]any, len(names)), make([]string, len(names)), false
 	for i, name := range names {
 		args[i] = name
@@ -141,25 +152,27 @@ func hostCall(names []string) PredicateCall {
 		}
 	}
 	if !star {
-		return PredicateCall{Name: "HostAny", Args: args}
+		return eskip.Call{Name: "HostAny", Args: args}
 	}
-	return PredicateCall{Name: "Host", Args: []any{Regexp("^(" + strings.Join(alternatives, "|") + ")$")}}
+	return eskip.Call{Name: "Host", Args: []any{eskip.Regexp("^(" + strings.Join(alternatives, "|") + ")$")}}
 }
 
-func addPath(rule *Rule, spec function.Spec) error {
-	text, present := spec.Annotations[AnnotationPath]
+func addPath(rule *eskip.Rule, spec function.Spec) error {
+	text, field, present := spec.Metadata().Find(AnnotationPath)
 	if !present {
 		return nil
 	}
-	path := cleanPath(text)
+	path := CleanPath(text)
 	if !strings.HasPrefix(text, "/") || strings.Contains(text, "/:") || strings.Contains(text, "*") {
-		return fmt.Errorf("annotations[%q]: %q: want a path such as /shop; for wildcards use %s<id>", AnnotationPath, text, AnnotationRoute)
+		return fmt.Errorf("%s: %q: want a path such as /shop; for wildcards use %s<id>", field, text, AnnotationRoute)
 	}
 	path = trimmed(path)
-	rule.Predicates = append(rule.Predicates, PredicateCall{Name: predicateSubtree, Args: []any{path}})
+	rule.Predicates = append(rule.Predicates, eskip.Call{Name: predicateSubtree, Args: []any{path}})
 	if path != "/" {
-		prefix := Regexp("^/+" + regexp.QuoteMeta(path[1:]) + "(/|$)")
-		rule.Filters = append(rule.Filters, FilterCall{Name: "modPath", Args: []any{prefix, "/"}})
+		prefix := eskip.Regexp("^/+" + regexp.QuoteMeta(path[1:]) + "(/|$)")
+		rule.Filters = append(rule.Filters,
+			eskip.Call{Name: "modPath", Args: []any{prefix, "/"}},
+			eskip.Call{Name: "setRequestHeader", Args: []any{"X-Forwarded-Prefix", (&url.URL{Path: path}).EscapedPath()}})
 	}
 	return nil
 }

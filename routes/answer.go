@@ -2,10 +2,11 @@ package routes
 
 import (
 	"bufio"
-	"cmp"
 	"io"
 	"net"
 	"net/http"
+
+	"faas-docker/grammar"
 )
 
 // answer runs the response side of the filters before the head of the answer goes
@@ -32,14 +33,21 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.begun = true
+	response := a.filter(status)
+	a.wrap(response, response.Status != status)
+	a.context.outcome.Status = response.Status
+	a.ResponseWriter.WriteHeader(response.Status)
+}
+
+// filter lets the filters see the head of the answer, and returns what they made of it.
+func (a *answer) filter(status int) *Response {
 	response := &Response{Status: status, Header: a.Header()}
 	a.context.Response = response
 	for i := len(a.filters) - 1; i >= 0; i-- {
 		a.filters[i].Response(a.context)
 	}
-	a.wrap(response, response.Status != status)
-	a.context.outcome.Status = response.Status
-	a.ResponseWriter.WriteHeader(response.Status)
+	grammar.AnnounceTrailers(response.Header)
+	return response
 }
 
 // interim passes a status on that is not the last one, unless it ends HTTP.
@@ -51,7 +59,7 @@ func (a *answer) interim(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// counting counts what is written.
+// counting counts the bytes that are written.
 type counting struct {
 	io.Writer
 	total *int64
@@ -80,7 +88,6 @@ func (a *answer) wrap(r *Response, changed bool) {
 	}
 }
 
-// Write sends a piece of the body.
 func (a *answer) Write(p []byte) (int, error) {
 	if !a.begun {
 		a.WriteHeader(http.StatusOK)
@@ -91,7 +98,6 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.body.Write(p)
 }
 
-// FlushError sends what has been written on its way.
 func (a *answer) FlushError() error {
 	if !a.begun {
 		a.WriteHeader(http.StatusOK)
@@ -104,7 +110,6 @@ func (a *answer) FlushError() error {
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 
-// Flush is FlushError for those who ask for an http.Flusher.
 func (a *answer) Flush() { _ = a.FlushError() }
 
 func flush(w any) error {
@@ -117,19 +122,7 @@ func flush(w any) error {
 	return nil
 }
 
-// Unwrap gives http.ResponseController what the client's writer can do besides.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// serve sends what a filter has answered.
-func (a *answer) serve(r *Response) {
-	for key, values := range r.Header {
-		a.Header()[key] = values
-	}
-	a.WriteHeader(cmp.Or(r.Status, http.StatusOK))
-	if r.Body != nil {
-		_, _ = io.Copy(a, r.Body)
-	}
-}
 
 // finish ends an answer that the backend has ended.
 func (a *answer) finish() {
@@ -141,8 +134,13 @@ func (a *answer) finish() {
 	}
 }
 
-// Hijack hands the connection over, past the filters.
+// Hijack hands the connection over. A caller that takes it to switch protocols has
+// set the header of the answer, and sends that header as the filters have changed it. They do
+// not see the rest.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !a.begun {
+		a.filter(http.StatusSwitchingProtocols)
+	}
 	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err == nil {
 		a.begun = true

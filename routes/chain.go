@@ -1,13 +1,18 @@
 package routes
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+
+	"faas-docker/routes/eskip"
+)
 
 // Serve passes a request through the filters of the route and, unless one of them
 // answers, on to the backend, which gets the request as the filters have left it. A
 // <shunt> answers 404. Params are those of the Lookup. The backend is called with w
 // itself where no filter looks at answers.
 func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Params, backend http.Handler) {
-	if len(r.filters) == 0 && r.Rule.Backend.Kind != BackendShunt {
+	if len(r.filters) == 0 && r.Rule.Backend.Kind != eskip.BackendShunt {
 		backend.ServeHTTP(w, request)
 		return
 	}
@@ -22,20 +27,19 @@ func (r *Route) serve(c *Context, w http.ResponseWriter, backend http.Handler) {
 	if c.handled {
 		return
 	}
-	if c.served == nil && r.Rule.Backend.Kind == BackendShunt {
-		c.served = &Response{Status: http.StatusNotFound}
+	switch {
+	case c.answer != nil:
+		backend = c.answer
+	case r.Rule.Backend.Kind == eskip.BackendShunt:
+		backend = &Response{Status: http.StatusNotFound}
 	}
-	renamed(c.Request, c.original)
-	if c.served == nil && c.finals == nil && leaveAnswersAlone(passed) {
+	c.Request.RequestURI = c.Target()
+	if c.finals == nil && leaveAnswersAlone(passed) {
 		backend.ServeHTTP(w, c.Request)
 		return
 	}
 	a := &answer{ResponseWriter: w, context: c, filters: passed}
-	if c.served != nil {
-		a.serve(c.served)
-	} else {
-		backend.ServeHTTP(a, c.Request)
-	}
+	backend.ServeHTTP(a, c.Request)
 	a.finish()
 }
 
@@ -51,7 +55,7 @@ func (r *Route) requestSide(c *Context) []Filter {
 	return r.filters
 }
 
-// own is a copy that filters may change without anybody outside noticing.
+// own is a copy that filters may change; the original stays as it is.
 func own(request *http.Request) *http.Request {
 	r := request.WithContext(request.Context())
 	url := *request.URL
@@ -62,19 +66,9 @@ func own(request *http.Request) *http.Request {
 	return r
 }
 
-// renamed brings the request line of a changed request in line with its URL, for
-// backends that pass it on as it came.
-func renamed(changed, original *http.Request) {
-	if target := changed.URL.RequestURI(); target != original.URL.RequestURI() {
-		changed.RequestURI = target
-	}
-}
-
 func leaveAnswersAlone(filters []Filter) bool {
-	for _, f := range filters {
-		if _, ok := f.(interface{ leavesAnswersAlone() }); !ok {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(filters, func(f Filter) bool {
+		_, alone := f.(interface{ leavesAnswersAlone() })
+		return !alone
+	})
 }

@@ -1,7 +1,9 @@
 package routes
 
 import (
+	"cmp"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -23,8 +25,9 @@ type Context struct {
 	// Response is the answer; nil while the request is on its way to the backend.
 	Response *Response
 
-	state   map[string]any
-	served  *Response
+	state map[string]any
+	// answer answers in the backend's place; nil leaves it to the backend.
+	answer  http.Handler
 	handled bool
 	// original is the request as it came.
 	original *http.Request
@@ -43,55 +46,83 @@ type Outcome struct {
 	Broken bool
 }
 
-// Finally has something done when all is over, however it ended; what came last is done
-// first.
+// Finally registers a function that is called when the request has ended, however it ended.
+// The last one is called first.
 func (c *Context) Finally(act func(Outcome)) { c.finals = append(c.finals, act) }
 
-// end does what Finally was told.
 func (c *Context) end() {
 	for _, act := range c.finals {
-		// One that panics does not keep the others from what they have to give back.
+		// After one that panics the others are still called.
 		defer act(c.outcome)
 	}
 }
 
 // Response is the answer to a request. On its way to the client a filter may change
-// Status and Header; the Body is nil then, because it is streamed: Wrap changes it.
+// Status and Header; the Body is nil then, because it is streamed: Wrap changes it. As an
+// http.Handler it answers with itself.
 type Response struct {
 	// Status is a final status code; zero means 200.
 	Status int
 	// Header may be nil for Serve.
 	Header http.Header
-	// Body is what Serve sends; nil means nothing.
+	// Body is what is sent; nil means nothing.
 	Body io.Reader
 
 	wrappers []func(io.Writer) io.WriteCloser
 }
 
-// Serve answers the request with this, in the backend's place. The answer passes the
-// Response side of this filter and of those before it. The first answer counts; on
-// the response side Serve has no effect.
-func (c *Context) Serve(r *Response) {
+// Serve has a handler answer the request in the backend's place: a Response, or another.
+// The answer passes the Response side of this filter and of those before it. The first
+// answer counts; on the response side Serve has no effect.
+func (c *Context) Serve(answer http.Handler) {
 	if !c.stopped() {
-		c.served = r
+		c.answer = answer
 	}
 }
 
-// Refuse serves one line of text, for a person.
-func (c *Context) Refuse(status int, text string) {
+// Refuse serves one line of text, for a person. It returns the answer, to which a filter
+// may add fields.
+func (c *Context) Refuse(status int, text string) *Response {
+	answer := Refusal(status, text)
+	c.Serve(answer)
+	return answer
+}
+
+// Refusal is an answer of this program itself: one line of text, for a person.
+func Refusal(status int, text string) *Response {
 	text += "\n"
-	c.Serve(&Response{Status: status, Body: strings.NewReader(text), Header: http.Header{
+	return &Response{Status: status, Body: strings.NewReader(text), Header: http.Header{
 		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"},
 		"X-Openfaas-Internal": {"routes"}, "Content-Length": {strconv.Itoa(len(text))},
-	}})
+	}}
+}
+
+// ServeHTTP writes the answer.
+func (r *Response) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	maps.Copy(w.Header(), r.Header)
+	w.WriteHeader(cmp.Or(r.Status, http.StatusOK))
+	if r.Body != nil {
+		_, _ = io.Copy(w, r.Body)
+	}
+}
+
+// Original returns the request as it came. It must not be changed.
+func (c *Context) Original() *http.Request { return c.original }
+
+// Target returns the request line's target as the backend is to see it: as it was sent
+// unless a filter has changed the URL.
+func (c *Context) Target() string {
+	if target := c.Request.URL.RequestURI(); target != c.original.URL.RequestURI() {
+		return target
+	}
+	return c.Request.RequestURI
 }
 
 // Handled says that the request has been answered through the Writer and that
 // nothing more is to be done about it.
 func (c *Context) Handled() { c.handled = true }
 
-// stopped reports whether a filter has answered.
-func (c *Context) stopped() bool { return c.served != nil || c.handled }
+func (c *Context) stopped() bool { return c.answer != nil || c.handled }
 
 // Set keeps a value for the other filters of the same request.
 func (c *Context) Set(key string, value any) {
@@ -101,7 +132,7 @@ func (c *Context) Set(key string, value any) {
 	c.state[key] = value
 }
 
-// Get returns what Set has kept; nil if it has not.
+// Get returns a value that Set has kept, or nil.
 func (c *Context) Get(key string) any { return c.state[key] }
 
 // Wrap sends the body of the answer through a writer, which is closed behind its last

@@ -1,12 +1,17 @@
-package routes
+package routes_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +20,11 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"faas-docker/function"
+	"faas-docker/policy"
+	"faas-docker/routes"
+	"faas-docker/routes/eskip"
+	"faas-docker/routes/files"
+	"faas-docker/routes/filters"
 	"faas-docker/routes/routestest"
 )
 
@@ -39,6 +49,13 @@ func stubFunction(name string) http.HandlerFunc {
 		for key, values := range r.Header {
 			w.Header().Set("Saw-"+key, strings.Join(values, ", "))
 		}
+		if prefix, _ := function.PrefixFrom(r.Context()); prefix != "" {
+			w.Header().Set("Saw-X-Forwarded-Prefix", prefix)
+		}
+		if name == "broken" {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
 		w.Header().Set("Server", "stub")
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = fmt.Fprintf(w, "%s %s %s", name, r.Method, r.RequestURI)
@@ -49,10 +66,13 @@ func stubFunction(name string) http.HandlerFunc {
 }
 
 // documentOptions are those that the document's examples are run with.
-func documentOptions(now *time.Time) Options {
-	return Options{
-		Now:    func() time.Time { return *now },
-		Invoke: func(n function.Name) http.Handler { return stubFunction(n.Name) },
+func documentOptions(now *time.Time) routes.Options {
+	return routes.Options{
+		World: routes.World{Now: func() time.Time { return *now }},
+		Filters: filters.All(filters.Options{
+			Files:  files.Folder(os.TempDir()),
+			Invoke: func(n function.Name) http.Handler { return stubFunction(n.Name) },
+		}),
 	}
 }
 
@@ -64,7 +84,10 @@ func installed(t *testing.T, text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"htpasswd": "alex:" + string(hash), "keys": "key-of-alex", "hmac": strings.Repeat("s", 32)} {
+	if err := os.Mkdir(filepath.Join(folder, "www"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"www/hello.txt": "hello", "www/index.html": "<h1>index</h1>", "htpasswd": "alex:" + string(hash), "keys": "key-of-alex", "hmac": strings.Repeat("s", 32)} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +96,7 @@ func installed(t *testing.T, text string) string {
 }
 
 // rulesOf reads the rules of a block from the source that it shows.
-func rulesOf(t *testing.T, block routestest.Block) []Rule {
+func rulesOf(t *testing.T, block routestest.Block) []eskip.Rule {
 	t.Helper()
 	switch block.Kind {
 	case "yaml":
@@ -87,15 +110,25 @@ func rulesOf(t *testing.T, block routestest.Block) []Rule {
 		for name, f := range stack.Functions {
 			specs = append(specs, function.Spec{Name: name, Namespace: function.DefaultNamespace, Annotations: f.Annotations})
 		}
-		return FromSpecs(specs)
+		return routes.FromSpecs(specs)
 	case "eskip file":
-		rules, err := NewFile(writeFile(t, block.Text)).LoadAll(t.Context())
+		rules, err := routes.NewFile(filed(t, block.Text)).LoadAll(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return rules
 	}
-	return parseEach(installed(t, block.Text))
+	return eskip.ParseEach(installed(t, block.Text))
+}
+
+// filed is the path of a file with a text.
+func filed(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rules.eskip")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestDocument_EveryExampleDoesWhatItSays(t *testing.T) {
@@ -119,11 +152,14 @@ func TestDocument_EveryExampleDoesWhatItSays(t *testing.T) {
 func runExample(t *testing.T, rules routestest.Block, requests string) {
 	t.Helper()
 	var now time.Time
-	table, problems := Build(rulesOf(t, rules), documentOptions(&now))
-	defer table.close()
+	table, problems := routes.Build(rulesOf(t, rules), documentOptions(&now))
+	var live routes.Live
+	live.Swap(table)
+	defer live.Swap(nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	chains := &policy.Chains{}
 	exchanges, err := routestest.Exchanges(requests)
 	if err != nil || len(exchanges) == 0 {
 		t.Fatalf("%d requests, %v", len(exchanges), err)
@@ -134,7 +170,7 @@ func runExample(t *testing.T, rules routestest.Block, requests string) {
 				t.Fatal(err)
 			}
 		}
-		w := answerOf(table, e)
+		w := answerOf(table, chains, e)
 		field := func(key string) string { return w.Header().Get(key) }
 		if wrong := e.Wrong(w.Code, field, w.Body.String()); wrong != "" {
 			t.Errorf("%s %s: %s", e.Method, e.Target, wrong)
@@ -142,7 +178,7 @@ func runExample(t *testing.T, rules routestest.Block, requests string) {
 	}
 }
 
-func answerOf(table *Table, e routestest.Exchange) *httptest.ResponseRecorder {
+func answerOf(table *routes.Table, chains *policy.Chains, e routestest.Exchange) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(e.Method, e.Target, strings.NewReader(e.Body))
 	r.Host = "localhost"
 	for _, field := range e.Header {
@@ -160,9 +196,43 @@ func answerOf(table *Table, e routestest.Exchange) *httptest.ResponseRecorder {
 	if route.Previous {
 		name += "@previous"
 	}
-	route.Serve(w, r, params, stubFunction(name))
+	route.Serve(w, r, params, policed(chains, route.Function, stubFunction(name)))
 	return w
 }
+
+// policed is a function behind the policies that its route asks for, as the proxy has them.
+func policed(chains *policy.Chains, name function.Name, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chain := chains.Of(name, nil, function.PoliciesFrom(r.Context()))
+		if chain == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		got, err := chain.Do(r.Context(), policy.NewRequest(policy.Call{HTTP: r, Function: name}), nil, func(ctx context.Context, _ *policy.Request) (policy.Answer, error) {
+			answer := recorded{httptest.NewRecorder()}
+			next.ServeHTTP(answer.ResponseRecorder, r.WithContext(ctx))
+			return answer, nil
+		})
+		var open *function.Failure
+		if errors.As(err, &open) {
+			w.Header().Set("X-Circuit-Open", "true")
+			w.Header().Set("Retry-After", fmt.Sprint(math.Ceil(open.RetryAfter.Seconds())))
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		answer := got.(recorded)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+}
+
+// recorded is an answer as policies see it.
+type recorded struct{ *httptest.ResponseRecorder }
+
+func (r recorded) Status() int             { return r.Code }
+func (r recorded) Field(key string) string { return r.Header().Get(key) }
+func (r recorded) Drop()                   {}
 
 func TestDocument_TellsOfEveryConditionAndFilter(t *testing.T) {
 	t.Parallel()
@@ -173,9 +243,38 @@ func TestDocument_TellsOfEveryConditionAndFilter(t *testing.T) {
 			examples += block.Text
 		}
 	}
-	for _, name := range append(Options{}.PredicateNames(), Options{}.FilterNames()...) {
+	for _, name := range append(builtin().PredicateNames(), builtin().FilterNames()...) {
 		if !strings.Contains(text, "`"+name+"`") || !strings.Contains(examples, name+"(") {
 			t.Errorf("%s says nothing of %s, or has no example", document, name)
 		}
+	}
+}
+
+// What the table says of skipper's names is so.
+func TestDocument_TheTableOfSkippersNamesIsTrue(t *testing.T) {
+	t.Parallel()
+	names := regexp.MustCompile("`<?([A-Za-z0-9]+)[^`]*`")
+	known := map[string]bool{}
+	for _, name := range append(builtin().PredicateNames(), builtin().FilterNames()...) {
+		known[name] = true
+	}
+	_, section, _ := strings.Cut(readDocument(t), "## Rules from skipper")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := 0
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		rows++
+		same := strings.HasPrefix(strings.TrimSpace(cells[2]), "the same")
+		for _, match := range names.FindAllStringSubmatch(cells[1], -1) {
+			if name := match[1]; known[name] != same && name != "tee" {
+				t.Errorf("%s: known here: %t; the table says %s", name, known[name], cells[2])
+			}
+		}
+	}
+	if rows < 30 {
+		t.Errorf("the table has %d rows", rows)
 	}
 }

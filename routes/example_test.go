@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"faas-docker/routes"
+	"faas-docker/routes/filters"
 )
 
 // weekend is a condition of one's own: Weekend() and nothing between the brackets.
@@ -67,7 +68,7 @@ func ExampleBuild() {
 		r.Header.Set("X-Day", day)
 		w := httptest.NewRecorder()
 		if lease, found := live.Acquire(r); found {
-			lease.Serve(w, r, shop)
+			lease.Route.Serve(w, r, lease.Params, shop)
 			lease.Release()
 		}
 		fmt.Println(w.Code, w.Body)
@@ -78,9 +79,9 @@ func ExampleBuild() {
 	// 503 back on Monday
 }
 
-// A broken rule is kept aside, with its place, and takes down no other.
+// A broken rule is rejected, with its place, and takes down no other.
 func ExampleCheck() {
-	_, problems := routes.Check("shop: Path(\"/shop\") -> \"function:shop\";\ncart: Path(\"/cart\") -> setpath(\"/\") -> \"function:cart\"", routes.Options{})
+	_, problems := routes.Check("shop: Path(\"/shop\") -> \"function:shop\";\ncart: Path(\"/cart\") -> setpath(\"/\") -> \"function:cart\"", routes.Options{Filters: filters.All(filters.Options{})})
 	for _, problem := range problems {
 		fmt.Println(problem)
 	}

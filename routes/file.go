@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
+
+	"faas-docker/function/clock"
+	"faas-docker/routes/eskip"
+	"faas-docker/routes/files"
 )
 
 const (
@@ -25,9 +28,8 @@ type File struct {
 	path string
 	// mu protects the fields below.
 	mu    sync.Mutex
-	hash  [sha256.Size]byte
-	rules []Rule
-	read  bool
+	hash  [sha256.Size]byte // of what was read last
+	rules []eskip.Rule
 }
 
 // NewFile makes a source of the file at path, which need not exist yet.
@@ -40,30 +42,27 @@ func (f *File) Name() string { return f.path }
 func (f *File) Changed() <-chan struct{} { return nil }
 
 // LoadAll reads the file if it has changed. A file that is missing is an error.
-func (f *File) LoadAll(ctx context.Context) ([]Rule, error) {
+func (f *File) LoadAll(ctx context.Context) ([]eskip.Rule, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	content, err := readFile(f.path)
 	if err != nil {
 		return nil, err
 	}
-	if f.read && sha256.Sum256(content) == f.hash {
+	if sha256.Sum256(content) == f.hash {
 		return f.rules, nil
 	}
 	if content, err = f.settled(ctx, content); err != nil {
 		return nil, err
 	}
-	f.hash, f.rules, f.read = sha256.Sum256(content), parseEach(string(content)), true
+	f.hash, f.rules = sha256.Sum256(content), eskip.ParseEach(string(content))
 	return f.rules, nil
 }
 
-// settled reads the file until it stays the same.
 func (f *File) settled(ctx context.Context, content []byte) ([]byte, error) {
 	for {
-		select {
-		case <-time.After(settleTime):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("read %q: it keeps changing: %w", f.path, ctx.Err())
+		if err := clock.Sleep(ctx, settleTime); err != nil {
+			return nil, fmt.Errorf("read %q: it keeps changing: %w", f.path, err)
 		}
 		again, err := readFile(f.path)
 		if err != nil || bytes.Equal(content, again) {
@@ -74,17 +73,14 @@ func (f *File) settled(ctx context.Context, content []byte) ([]byte, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, _, err := files.OpenRegular(path, os.Stat, os.OpenFile)
 	if err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	content, err := files.ReadAtMost(file, path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
-	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("read routes: %q is larger than %d MiB", path, maxFile>>20)
 	}
 	return content, nil
 }

@@ -1,11 +1,5 @@
 package routes
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
-
 // Filter changes a request before it is passed on, and the answer before it is sent.
 // Both methods are called from many goroutines at once; what belongs to one request
 // is kept in its Context.
@@ -15,9 +9,10 @@ type Filter interface {
 	// then neither the filters behind it nor the backend see the request.
 	Request(*Context)
 	// Response sees the head of the final answer on its way to the client, after the
-	// filters behind it. It is called for every filter whose Request was, whoever
-	// answered, but not when the answer was Handled, the connection was taken over
-	// or the call was aborted.
+	// filters behind it. It is called for every filter whose Request was called, whether
+	// the backend or a filter answered, also before a connection is taken over to switch
+	// protocols: the Status is 101 then, and only the Header can be changed. It is not
+	// called when the answer was Handled or the call was aborted.
 	Response(*Context)
 }
 
@@ -47,93 +42,22 @@ func (RequestOnly) Response(*Context) {}
 
 func (RequestOnly) leavesAnswersAlone() {}
 
-// ResponseOnly is embedded by filters that leave requests alone.
-type ResponseOnly struct{}
+// RequestFunc is a Filter that leaves answers alone.
+type RequestFunc func(*Context)
+
+// Request calls the function.
+func (f RequestFunc) Request(c *Context) { f(c) }
+
+// Response does nothing.
+func (RequestFunc) Response(*Context) {}
+
+func (RequestFunc) leavesAnswersAlone() {}
+
+// ResponseFunc is a Filter that leaves requests alone.
+type ResponseFunc func(*Context)
 
 // Request does nothing.
-func (ResponseOnly) Request(*Context) {}
+func (ResponseFunc) Request(*Context) {}
 
-// filterMaker is a FilterSpec of our own.
-type filterMaker struct {
-	name string
-	// shape is what takes checks the arguments against.
-	shape string
-	// usage shows how it is written.
-	usage  string
-	create func(args []any) (Filter, error)
-}
-
-func (m filterMaker) Name() string { return m.name }
-
-func (m filterMaker) Create(args []any) (Filter, error) {
-	if !takes(m.shape, args) {
-		return nil, fmt.Errorf("want %s", m.usage)
-	}
-	return m.create(args)
-}
-
-// ownFilters are those that this package has.
-func (o Options) ownFilters() []FilterSpec {
-	return slices.Concat(
-		headerFilters(), pathFilters(), queryFilters(), cookieFilters(), answerFilters(),
-		compressFilters(), o.accessFilters(), o.jwtFilters(), o.limitFilters(), corsFilters(),
-		o.faultFilters(), o.breakerFilters(), o.logFilters(), o.teeFilters(), policyFilters(),
-	)
-}
-
-// filterSpecs are the filters that rules can have, by name.
-func (o Options) filterSpecs() map[string]FilterSpec {
-	specs := map[string]FilterSpec{}
-	for _, spec := range slices.Concat(o.ownFilters(), o.Filters) {
-		specs[spec.Name()] = spec
-	}
-	return specs
-}
-
-// FilterNames are the filters that rules can have, in the order of the alphabet.
-func (o Options) FilterNames() []string { return slices.Sorted(maps.Keys(o.filterSpecs())) }
-
-// PredicateNames are the conditions that rules can have, in the order of the alphabet.
-func (o Options) PredicateNames() []string {
-	names := append(slices.Collect(maps.Keys(o.predicateSpecs())), predicatePath, predicateSubtree, predicateWeight)
-	return slices.Sorted(slices.Values(names))
-}
-
-// makeFilters makes the filters of a route; if one cannot be made, none are.
-func (b *builder) makeFilters(r *Route) error {
-	for i, call := range r.Rule.Filters {
-		f, err := b.makeFilter(call)
-		if err != nil {
-			r.closeFilters()
-			return r.Rule.origin.misplaced(r.Rule.ID, filterAt(i), fmt.Errorf("%s: %w", call, err))
-		}
-		r.filters = append(r.filters, f)
-		_, closes := f.(FilterCloser)
-		r.closes = r.closes || closes
-	}
-	return nil
-}
-
-func (b *builder) makeFilter(call FilterCall) (Filter, error) {
-	spec, ok := b.filters[call.Name]
-	if !ok {
-		return nil, unknown("filter", call, b.options.FilterNames())
-	}
-	return spec.Create(call.Args)
-}
-
-// closeFilters closes those that hold something.
-func (r *Route) closeFilters() {
-	for _, f := range r.filters {
-		if c, ok := f.(FilterCloser); ok {
-			_ = c.Close()
-		}
-	}
-}
-
-// close closes the filters of a table that was never in force.
-func (t *Table) close() {
-	for _, route := range t.routes {
-		route.closeFilters()
-	}
-}
+// Response calls the function.
+func (f ResponseFunc) Response(c *Context) { f(c) }

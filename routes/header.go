@@ -1,57 +1,76 @@
 package routes
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
+
+	"faas-docker/grammar"
+	"faas-docker/routes/argument"
+	"faas-docker/routes/eskip"
 )
 
-// headerSpecs make the conditions on the fields of the header, cookies included,
-// and on the query. A field that occurs several times meets a condition when one of
-// its values does.
-func headerSpecs() []PredicateSpec {
-	return []PredicateSpec{
-		maker{"Header", "ss", `Header("Accept", "application/json")`, createHeader},
-		maker{"HeaderRegexp", "sr", `HeaderRegexp("Accept", /json/)`, createHeaderRegexp},
-		maker{"Cookie", "sr", `Cookie("group", /^beta$/)`, createCookie},
-		maker{"QueryParam", "s?r", `QueryParam("debug") or QueryParam("version", /^2/)`, createQueryParam},
+// askedKey reads the name of a field that a condition looks at.
+func askedKey(arg any) (string, error) {
+	key, err := argument.Header(arg)
+	switch key {
+	case "Host":
+		return "", fmt.Errorf("no request has it among its fields: the conditions Host and HostAny look at it")
+	case "Transfer-Encoding", "Trailer":
+		return "", fmt.Errorf("no request has %s among its fields: it says how the body is sent, and is not passed on", key)
 	}
+	return key, err
 }
 
-func createHeader(args []any) (Predicate, error) {
-	key, want := http.CanonicalHeaderKey(pattern(args[0])), pattern(args[1])
-	return PredicateFunc(func(r *http.Request) bool { return slices.Contains(r.Header[key], want) }), nil
+func createHeader(args []any) (PredicateFunc, error) {
+	key, err := askedKey(args[0])
+	want := argument.Text(args[1])
+	if err == nil && (!grammar.IsValue(want) || grammar.Trim(want) != want) {
+		err = fmt.Errorf("%s: no field has such a value: it has neither control characters nor blanks at its ends", eskip.Quote(eskip.Excerpt(want)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(r *http.Request) bool { return slices.Contains(r.Header[key], want) }, nil
 }
 
-func createHeaderRegexp(args []any) (Predicate, error) {
-	key := http.CanonicalHeaderKey(pattern(args[0]))
-	re, err := expression(args[1])
-	return PredicateFunc(func(r *http.Request) bool { return slices.ContainsFunc(r.Header[key], re.MatchString) }), err
+func createHeaderRegexp(args []any) (PredicateFunc, error) {
+	key, err := askedKey(args[0])
+	if err != nil {
+		return nil, err
+	}
+	re, err := matchable(args[1], fieldText())
+	return func(r *http.Request) bool { return slices.ContainsFunc(r.Header[key], re.MatchString) }, err
 }
 
-func createCookie(args []any) (Predicate, error) {
-	name := pattern(args[0])
-	re, err := expression(args[1])
-	return PredicateFunc(func(r *http.Request) bool {
+func createCookie(args []any) (PredicateFunc, error) {
+	name := argument.Text(args[0])
+	if !grammar.IsToken(name) {
+		return nil, fmt.Errorf("%s: no cookie has such a name", eskip.Quote(eskip.Excerpt(name)))
+	}
+	re, err := matchable(args[1], cookieText())
+	return func(r *http.Request) bool {
 		return slices.ContainsFunc(r.CookiesNamed(name), func(c *http.Cookie) bool { return re.MatchString(c.Value) })
-	}), err
+	}, err
 }
 
-func createQueryParam(args []any) (Predicate, error) {
-	name := pattern(args[0])
+func createQueryParam(args []any) (PredicateFunc, error) {
+	name := argument.Text(args[0])
 	if len(args) == 1 {
-		return PredicateFunc(func(r *http.Request) bool { return r.URL.RawQuery != "" && r.URL.Query().Has(name) }), nil
+		return func(r *http.Request) bool { return r.URL.RawQuery != "" && r.URL.Query().Has(name) }, nil
 	}
-	re, err := expression(args[1])
-	return queryParam{name, re}, err
+	re, err := matchable(args[1], textKind{what: "value", may: func(rune) bool { return true }})
+	return func(r *http.Request) bool {
+		return r.URL.RawQuery != "" && slices.ContainsFunc(r.URL.Query()[name], re.MatchString)
+	}, err
 }
 
-// queryParam compares the values of a parameter of the query.
-type queryParam struct {
-	name       string
-	expression *regexp.Regexp
-}
-
-func (p queryParam) Match(r *http.Request) bool {
-	return r.URL.RawQuery != "" && slices.ContainsFunc(r.URL.Query()[p.name], p.expression.MatchString)
+// matchable compiles an expression for texts of a kind, and refuses one that none matches.
+func matchable(arg any, kind textKind) (*regexp.Regexp, error) {
+	re, err := argument.Regexp(arg)
+	if err == nil {
+		err = kind.matching(argument.Text(arg))
+	}
+	return re, err
 }

@@ -1,29 +1,32 @@
 package routes
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
+
+	"faas-docker/grammar"
+	"faas-docker/routes/argument"
+	"faas-docker/routes/eskip"
 )
 
-// hostSpecs make the conditions on the host that the client asked for. Case does not
-// matter; a port and a final dot matter only where the condition has them.
-func hostSpecs() []PredicateSpec {
-	return []PredicateSpec{
-		maker{"Host", "r", `Host(/^www[.]example[.]org$/)`, createHost},
-		maker{"HostAny", "s+", `HostAny("example.org", "www.example.org")`, createHostAny},
+// createHost compares hosts with an expression. Case does not matter; a port and a final dot
+// matter only where the condition has them.
+func createHost(args []any) (expressionHost, error) {
+	if _, err := argument.Regexp(args[0]); err != nil {
+		return expressionHost{}, err
 	}
-}
-
-func createHost(args []any) (Predicate, error) {
-	if _, err := expression(args[0]); err != nil {
-		return nil, err
+	folding := "(?i:" + argument.Text(args[0]) + ")"
+	if err := hostText().matching(folding); err != nil {
+		return expressionHost{}, err
 	}
-	folded, err := expression(Regexp("(?i:" + pattern(args[0]) + ")"))
+	folded, err := argument.Regexp(eskip.Regexp(folding))
 	p := expressionHost{expression: folded}
-	if literal, whole := literalPrefix(pattern(args[0])); whole {
-		p.literal = strings.ToLower(literal)
+	if literal, whole := literalPrefix(argument.Text(args[0])); whole {
+		p.literal = grammar.Lower(literal)
 	}
 	return p, err
 }
@@ -43,47 +46,54 @@ func (p expressionHost) Match(r *http.Request) bool {
 	return p.expression.MatchString(name) || len(name) != len(r.Host) && p.expression.MatchString(r.Host)
 }
 
-func (p expressionHost) hosts() []string {
+func (p expressionHost) named() []string {
 	if p.literal == "" {
 		return nil
 	}
-	return []string{hostName(p.literal)}
+	return []string{p.literal}
 }
 
-func createHostAny(args []any) (Predicate, error) {
-	p := listedHost(texts(args))
-	for i, host := range p {
-		p[i] = strings.ToLower(host)
+func createHostAny(args []any) (listedHost, error) {
+	p := listedHost{names: argument.Texts(args), known: map[string]bool{}}
+	for i, host := range p.names {
+		if !grammar.IsHost(host) {
+			return p, fmt.Errorf("%s: no request has such a host: want names such as example.org (xn--… where it has other letters); Host takes an expression", eskip.Quote(eskip.Excerpt(host)))
+		}
+		p.names[i] = grammar.Lower(host)
+		p.known[p.names[i]] = true
 	}
 	return p, nil
 }
 
 // listedHost compares hosts with a few names in lower case.
-type listedHost []string
+type listedHost struct {
+	names []string
+	known map[string]bool
+}
 
 func (p listedHost) Match(r *http.Request) bool {
-	name := hostName(r.Host)
-	for _, host := range p {
-		if host == name || strings.EqualFold(host, r.Host) {
-			return true
-		}
-	}
-	return false
+	return p.known[hostName(r.Host)] || p.known[grammar.Lower(r.Host)]
 }
 
-func (p listedHost) hosts() []string {
-	names := make([]string, len(p))
-	for i, host := range p {
-		names[i] = hostName(host)
-	}
-	return names
-}
+func (p listedHost) named() []string { return p.names }
 
 // hosted is a condition that only a few hosts can meet. The table looks rules with
 // such a condition up by host instead of asking them all.
 type hosted interface {
-	// hosts are the names in the form that hostName gives them; nil means any.
-	hosts() []string
+	Predicate
+	// named are the only hosts that meet it, perhaps with ports; nil means that there are
+	// others.
+	named() []string
+}
+
+// hostNames are the hosts that a condition names, without their ports, each once.
+func hostNames(condition hosted) []string {
+	var names []string
+	for _, host := range condition.named() {
+		names = append(names, hostName(host))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // hostName is a host in lower case, without port and final dot.
@@ -91,7 +101,7 @@ func hostName(host string) string {
 	if end := strings.LastIndexByte(host, ':'); end >= 0 && strings.IndexByte(host[end:], ']') < 0 {
 		host = host[:end]
 	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
+	return grammar.Lower(strings.TrimSuffix(host, "."))
 }
 
 // literalPrefix is the text that everything an expression matches begins with;

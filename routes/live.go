@@ -2,6 +2,7 @@ package routes
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -29,9 +30,7 @@ func (l *Live) Swap(t *Table) {
 		return
 	}
 	for _, route := range old.dropped(t) {
-		if route.holders.retire() {
-			route.closeFilters()
-		}
+		route.retire()
 	}
 }
 
@@ -43,17 +42,11 @@ func (t *Table) dropped(next *Table) []*Route {
 			kept[route] = true
 		}
 	}
-	var list []*Route
-	for _, route := range t.routes {
-		if route.closes && !kept[route] {
-			list = append(list, route)
-		}
-	}
-	return list
+	return slices.DeleteFunc(t.Routes(), func(r *Route) bool { return !r.closes || kept[r] })
 }
 
-// Lookup finds the route for a request in the table in force. It is for those who only
-// want to know; to run the filters, Acquire the route.
+// Lookup finds the route for a request in the table in force. To run the
+// filters, Acquire the route.
 func (l *Live) Lookup(r *http.Request) (*Route, Params) { return l.table.Load().Lookup(r) }
 
 // Lease is a route that one request was given. Its filters stay open until Release,
@@ -74,10 +67,10 @@ func (l *Live) Acquire(r *http.Request) (Lease, bool) {
 			return Lease{}, false
 		case !route.closes:
 			return Lease{Route: route, Params: params}, true
-		case route.holders.hold():
+		case route.hold():
 			return Lease{Route: route, Params: params, held: true}, true
 		case l.table.Load() == table:
-			// Somebody has put a retired table back in force: no one can help that.
+			// A retired table was put back in force, which Swap forbids.
 			return Lease{Route: route, Params: params}, true
 		}
 	}
@@ -85,12 +78,42 @@ func (l *Live) Acquire(r *http.Request) (Lease, bool) {
 
 // Release gives the route back.
 func (l Lease) Release() {
-	if l.held && l.Route.holders.release() {
-		l.Route.closeFilters()
+	if l.held {
+		l.Route.release()
 	}
 }
 
-// Serve passes the request through the filters to the backend, as Route.Serve does.
-func (l Lease) Serve(w http.ResponseWriter, r *http.Request, backend http.Handler) {
-	l.Route.Serve(w, r, l.Params, backend)
+// hold counts a request that the route is given to; a route that is retired takes no more.
+func (r *Route) hold() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.retired {
+		r.requests++
+	}
+	return !r.retired
+}
+
+func (r *Route) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.requests--; r.requests == 0 && r.retired {
+		r.closeFilters()
+	}
+}
+
+// retire has the filters of a dropped route closed behind its last request. Only the first
+// retire counts.
+func (r *Route) retire() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.retired && r.requests == 0 {
+		r.closeFilters()
+	}
+	r.retired = true
+}
+
+func (r *Route) isRetired() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.retired
 }

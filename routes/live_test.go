@@ -1,4 +1,4 @@
-package routes
+package routes_test
 
 import (
 	"fmt"
@@ -10,11 +10,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"faas-docker/routes"
+	"faas-docker/routes/eskip"
+	"faas-docker/routes/routestest"
 )
 
 func TestLive_WithoutATableFindsNothing(t *testing.T) {
 	t.Parallel()
-	var live Live
+	var live routes.Live
 	if route, _ := live.Lookup(get("/")); route != nil || live.Table() != nil {
 		t.Errorf("found %v in %v", route, live.Table())
 	}
@@ -24,25 +28,25 @@ func TestLive_WithoutATableFindsNothing(t *testing.T) {
 }
 
 // tenThousand are rules that every table has, and one that differs by table.
-func tenThousand(generation int) []Rule {
-	rules := make([]Rule, 10000)
+func tenThousand(generation int) []eskip.Rule {
+	rules := make([]eskip.Rule, 10000)
 	for i := range rules {
-		rules[i] = Rule{
+		rules[i] = eskip.Rule{
 			ID:         fmt.Sprintf("r%d", i),
-			Predicates: []Call{{"Path", []any{fmt.Sprintf("/team%d/service%d/:item", i%100, i)}}, {"Method", []any{"GET"}}},
-			Backend:    Backend{BackendFunction, "f"},
+			Predicates: []eskip.Call{{Name: "Path", Args: []any{fmt.Sprintf("/team%d/service%d/:item", i%100, i)}}, {Name: "Method", Args: []any{"GET"}}},
+			Backend:    eskip.Backend{Kind: eskip.BackendFunction, Text: "f"},
 		}
 	}
-	rules[0].Filters = []Call{{"status", []any{float64(200 + generation)}}}
+	rules[0].Filters = []eskip.Call{{Name: "status", Args: []any{float64(200 + generation)}}}
 	return rules
 }
 
 func TestLive_SwapsAHundredTimesASecondWithoutAFailedLookup(t *testing.T) {
 	t.Parallel()
-	var live Live
-	tables := make([]*Table, 4)
+	var live routes.Live
+	tables := make([]*routes.Table, 4)
 	for i := range tables {
-		tables[i], _ = Build(tenThousand(i), Options{Previous: live.Table()})
+		tables[i], _ = routes.Build(tenThousand(i), routes.Options{Filters: builtin().Filters, Previous: live.Table()})
 		live.Swap(tables[i])
 	}
 	var failed, lookups atomic.Int64
@@ -79,23 +83,23 @@ func TestLive_SwapsAHundredTimesASecondWithoutAFailedLookup(t *testing.T) {
 
 // holding is a filter that counts what is open.
 type holding struct {
-	RequestOnly
+	routes.RequestOnly
 	open *atomic.Int64
 }
 
-func (h holding) Name() string                 { return "hold" }
-func (h holding) Create([]any) (Filter, error) { h.open.Add(1); return h, nil }
-func (h holding) Request(*Context)             {}
-func (h holding) Close() error                 { h.open.Add(-1); return nil }
+func (h holding) Name() string                        { return "hold" }
+func (h holding) Create([]any) (routes.Filter, error) { h.open.Add(1); return h, nil }
+func (h holding) Request(*routes.Context)             {}
+func (h holding) Close() error                        { h.open.Add(-1); return nil }
 
 func TestLive_ClosesTheFiltersOfDroppedRoutesBehindTheLastRequest(t *testing.T) {
 	t.Parallel()
 	var open atomic.Int64
-	var live Live
-	o := Options{Filters: []FilterSpec{holding{open: &open}}}
+	var live routes.Live
+	o := builtin(holding{open: &open})
 	swap := func(text string) {
 		o.Previous = live.Table()
-		live.Swap(build(t, text, o))
+		live.Swap(routestest.Build(t, text, o))
 	}
 	want := func(n int64, when string) {
 		t.Helper()
@@ -123,15 +127,37 @@ func TestLive_ClosesTheFiltersOfDroppedRoutesBehindTheLastRequest(t *testing.T) 
 	want(0, "at last")
 }
 
+// Of requests that end at the same moment one is the last.
+func TestLive_ClosesTheFiltersWhicheverRequestIsTheLast(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int64
+	var live routes.Live
+	for range 2000 {
+		live.Swap(routestest.Build(t, `* -> hold() -> <shunt>`, routes.Options{Filters: []routes.FilterSpec{holding{open: &open}}}))
+		var ending sync.WaitGroup
+		begin := make(chan struct{})
+		for range 3 {
+			lease, _ := live.Acquire(get("/"))
+			ending.Go(func() { <-begin; lease.Release() })
+		}
+		ending.Go(func() { <-begin; live.Swap(nil) })
+		close(begin)
+		ending.Wait()
+		if n := open.Load(); n != 0 {
+			t.Fatalf("%d filters are open", n)
+		}
+	}
+}
+
 func TestLive_KeepsNoFilterOfARuleThatCannotBeBuilt(t *testing.T) {
 	t.Parallel()
 	var open atomic.Int64
-	o := Options{Filters: []FilterSpec{holding{open: &open}}}
-	_, problems := Build(parseEach(`a: * -> hold() -> hold() -> nothing() -> <shunt>`), o)
+	o := builtin(holding{open: &open})
+	_, problems := routes.Build(eskip.ParseEach(`a: * -> hold() -> hold() -> nothing() -> <shunt>`), o)
 	if len(problems) != 1 || open.Load() != 0 {
 		t.Errorf("%v, %d filters are open", problems, open.Load())
 	}
-	if _, problems = Check(`a: * -> hold() -> <shunt>; b: Pth("/") -> <shunt>; c`, o); len(problems) != 2 || open.Load() != 0 {
+	if _, problems = routes.Check(`a: * -> hold() -> <shunt>; b: Pth("/") -> <shunt>; c`, o); len(problems) != 2 || open.Load() != 0 {
 		t.Errorf("%v, %d filters are open", problems, open.Load())
 	}
 }
@@ -139,11 +165,11 @@ func TestLive_KeepsNoFilterOfARuleThatCannotBeBuilt(t *testing.T) {
 func TestLive_NeverLendsAClosedFilter(t *testing.T) {
 	t.Parallel()
 	var open atomic.Int64
-	var live Live
-	o := Options{Filters: []FilterSpec{holding{open: &open}}}
+	var live routes.Live
+	o := builtin(holding{open: &open})
 	var running sync.WaitGroup
 	done := make(chan struct{})
-	live.Swap(build(t, `a: * -> hold() -> <shunt>`, o))
+	live.Swap(routestest.Build(t, `a: * -> hold() -> <shunt>`, o))
 	for range 2 {
 		running.Go(func() {
 			for r := get("/"); ; {
@@ -163,7 +189,7 @@ func TestLive_NeverLendsAClosedFilter(t *testing.T) {
 	}
 	for i := range 300 {
 		o.Previous = live.Table()
-		live.Swap(build(t, fmt.Sprintf(`a: * -> hold() -> status(%d) -> <shunt>`, 200+i), o))
+		live.Swap(routestest.Build(t, fmt.Sprintf(`a: * -> hold() -> status(%d) -> <shunt>`, 200+i), o))
 	}
 	close(done)
 	running.Wait()
@@ -190,14 +216,14 @@ func BenchmarkLookup(b *testing.B) {
 				r.Host = fmt.Sprintf("service%d.example.org", i)
 				requests = append(requests, r)
 			}
-			var live Live
-			live.Swap(build(b, text.String(), Options{}))
+			var live routes.Live
+			live.Swap(routestest.Build(b, text.String(), builtin()))
 			b.Run(fmt.Sprintf("%s/%d", kind, n), func(b *testing.B) { benchmarkLookup(b, &live, requests) })
 		}
 	}
 }
 
-func benchmarkLookup(b *testing.B, live *Live, requests []*http.Request) {
+func benchmarkLookup(b *testing.B, live *routes.Live, requests []*http.Request) {
 	b.ReportAllocs()
 	const batch = 100
 	var samples []time.Duration
@@ -215,15 +241,15 @@ func benchmarkLookup(b *testing.B, live *Live, requests []*http.Request) {
 func BenchmarkBuild(b *testing.B) {
 	rules := tenThousand(0)
 	changed := tenThousand(1)
-	table, _ := Build(rules, Options{})
+	table, _ := routes.Build(rules, builtin())
 	b.Run("anew", func(b *testing.B) {
 		for b.Loop() {
-			Build(rules, Options{})
+			routes.Build(rules, builtin())
 		}
 	})
 	b.Run("one-changed", func(b *testing.B) {
 		for b.Loop() {
-			Build(changed, Options{Previous: table})
+			routes.Build(changed, routes.Options{Filters: builtin().Filters, Previous: table})
 		}
 	})
 }

@@ -1,11 +1,14 @@
 package routes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"faas-docker/routes/eskip"
 )
 
 // Loader keeps a Live table in step with its sources. Where two sources have a rule
@@ -21,29 +24,30 @@ type Loader struct {
 	// PollInterval is how often a source that does not push is asked, and one that has
 	// failed is asked again. Zero means 1 s.
 	PollInterval time.Duration
-	// LoadTimeout bounds one LoadAll. Zero means 10 s.
-	LoadTimeout time.Duration
 	// Observe is told of every new table, and of sources that begin or cease to fail.
-	// It is called by one goroutine. Nil means nobody.
+	// It is called by one goroutine. It may be nil.
 	Observe func(Report)
 
 	// mu protects the fields below.
 	mu     sync.Mutex
 	report Report
-	first  chan struct{}
-	// next is closed by the next report; nil when nobody waits for it.
+	// next is closed by the next report; nil while there is no waiter.
 	next chan struct{}
 }
 
-// Report is what the table in force was made of.
+// Report tells of the table in force, its sources and the rejected rules.
 type Report struct {
 	// Table is the table in force; nil before the first.
 	Table *Table
 	// Sources tells how each source is, in the order of precedence.
 	Sources []SourceState
-	// Problems are the rules that are kept aside.
+	// Problems are the rules that were rejected.
 	Problems []Problem
 }
+
+// IsLoaded reports whether every source has been asked, and a table is in force. A source that
+// has failed does not hold the first table up.
+func (r Report) IsLoaded() bool { return r.Table != nil }
 
 // SourceState is how one source is.
 type SourceState struct {
@@ -57,10 +61,10 @@ type SourceState struct {
 	Err error
 }
 
-// loaded is what came of one LoadAll.
+// loaded is the result of one LoadAll.
 type loaded struct {
 	source int
-	rules  []Rule
+	rules  []eskip.Rule
 	err    error
 	at     time.Time
 }
@@ -73,34 +77,32 @@ func (l *Loader) Run(ctx context.Context) error {
 		watchers.Go(func() { l.watch(ctx, i, source, results) })
 	}
 	defer watchers.Wait()
-	m := merge{loader: l, sets: make([][]Rule, len(l.Sources)), states: make([]SourceState, len(l.Sources))}
+	m := merge{loader: l, sets: make([][]eskip.Rule, len(l.Sources)), unasked: map[int]bool{}}
 	for i, source := range l.Sources {
-		m.states[i].Name = source.Name()
+		m.report.Sources = append(m.report.Sources, SourceState{Name: source.Name()})
+		m.unasked[i] = true
 	}
 	if len(l.Sources) == 0 {
 		m.apply()
 	}
-	return m.run(ctx, results)
-}
-
-// FirstLoad is closed when every source has been asked once and the first table is in
-// force. A source that has failed does not hold it up.
-func (l *Loader) FirstLoad() <-chan struct{} { return l.firstLoad() }
-
-func (l *Loader) firstLoad() chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.first == nil {
-		l.first = make(chan struct{})
+	for {
+		select {
+		case r := <-results:
+			m.take(r)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return l.first
 }
 
-// Report tells what the table in force was made of.
+// Report returns the last report.
 func (l *Loader) Report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.report
+	return l.report.clone()
+}
+
+func (r Report) clone() Report {
 	r.Sources, r.Problems = slices.Clone(r.Sources), slices.Clone(r.Problems)
 	return r
 }
@@ -130,7 +132,6 @@ func (l *Loader) nextReport() <-chan struct{} {
 	return l.next
 }
 
-// watch loads one source whenever it changes.
 func (l *Loader) watch(ctx context.Context, i int, source Source, results chan<- loaded) {
 	for {
 		r := l.load(ctx, source)
@@ -142,7 +143,7 @@ func (l *Loader) watch(ctx context.Context, i int, source Source, results chan<-
 		}
 		var poll <-chan time.Time
 		if source.Changed() == nil || r.err != nil {
-			poll = time.After(orDefault(l.PollInterval, time.Second))
+			poll = time.After(cmp.Or(l.PollInterval, time.Second))
 		}
 		select {
 		case <-source.Changed():
@@ -153,8 +154,11 @@ func (l *Loader) watch(ctx context.Context, i int, source Source, results chan<-
 	}
 }
 
+// loadTimeout bounds one LoadAll.
+const loadTimeout = 10 * time.Second
+
 func (l *Loader) load(ctx context.Context, source Source) loaded {
-	ctx, cancel := context.WithTimeout(ctx, orDefault(l.LoadTimeout, 10*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	rules, err := source.LoadAll(ctx)
 	if err != nil {
@@ -169,83 +173,46 @@ func (l *Loader) load(ctx context.Context, source Source) loaded {
 	return loaded{rules: rules, at: time.Now()}
 }
 
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return fallback
-}
-
-// merge is the state of Run: what each source gave last.
+// merge is the state of Run.
 type merge struct {
 	loader *Loader
-	sets   [][]Rule
-	states []SourceState
-	// asked is how many sources have answered, well or not.
-	asked  int
-	served bool
+	// sets are the rules that each source gave last.
+	sets [][]eskip.Rule
+	// unasked are the sources that have not answered yet, well or not.
+	unasked map[int]bool
+	report  Report
 }
 
-func (m *merge) run(ctx context.Context, results <-chan loaded) error {
-	answered := make([]bool, len(m.sets))
-	for {
-		select {
-		case r := <-results:
-			changed, told := m.take(r)
-			if !answered[r.source] {
-				answered[r.source] = true
-				m.asked++
-			}
-			if m.asked < len(m.sets) {
-				continue
-			}
-			if changed || !m.served {
-				m.apply()
-			} else if told {
-				m.publish(nil)
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// take notes the result of one LoadAll, and tells what is new.
+func (m *merge) take(r loaded) {
+	state := &m.report.Sources[r.source]
+	turned := (state.Err == nil) != (r.err == nil)
+	changed := r.err == nil && !slices.EqualFunc(m.sets[r.source], r.rules, eskip.Rule.Equal)
+	if state.Err = r.err; r.err == nil {
+		m.sets[r.source], state.Rules, state.LoadedAt = r.rules, len(r.rules), r.at
+	}
+	delete(m.unasked, r.source)
+	switch {
+	case len(m.unasked) > 0:
+	case changed || m.report.Table == nil:
+		m.apply()
+	case turned:
+		m.publish()
 	}
 }
 
-// take notes what came of one LoadAll: whether there are other rules than before, and
-// whether there is something to tell.
-func (m *merge) take(r loaded) (changed, told bool) {
-	state := &m.states[r.source]
-	told = (state.Err == nil) != (r.err == nil)
-	state.Err = r.err
-	if r.err != nil {
-		return false, told
-	}
-	changed = !slices.EqualFunc(m.sets[r.source], r.rules, Rule.Equal)
-	m.sets[r.source], state.Rules, state.LoadedAt = r.rules, len(r.rules), r.at
-	return changed, told
-}
-
-// apply builds a table of all rules and puts it in force.
 func (m *merge) apply() {
 	o := m.loader.Options
 	o.Previous = m.loader.Live.Table()
-	table, problems := Build(slices.Concat(m.sets...), o)
-	m.loader.Live.Swap(table)
-	m.publish(&Report{Table: table, Problems: problems})
-	if !m.served {
-		m.served = true
-		close(m.loader.firstLoad())
-	}
+	m.report.Table, m.report.Problems = Build(slices.Concat(m.sets...), o)
+	m.loader.Live.Swap(m.report.Table)
+	m.publish()
 }
 
-// publish makes a report known; nil means that only the sources have changed.
-func (m *merge) publish(r *Report) {
-	l := m.loader
+func (m *merge) publish() {
+	l, report := m.loader, m.report.clone()
 	l.mu.Lock()
-	if r != nil {
-		l.report = *r
-	}
-	l.report.Sources = slices.Clone(m.states)
-	report := l.report
+	l.report = report
 	if l.next != nil {
 		close(l.next)
 		l.next = nil

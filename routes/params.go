@@ -2,6 +2,7 @@ package routes
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -19,28 +20,24 @@ type Param struct {
 
 // Get returns the value of a wildcard, empty if the path has none of that name.
 func (p Params) Get(name string) string {
-	for _, param := range p {
-		if param.Name == name {
-			return param.Value
-		}
-	}
-	return ""
+	param, _ := p.Find(name)
+	return param.Value
 }
 
-// path returns what Get does, for use in a path.
-func (p Params) path(name string) string {
+// Find returns the wildcard of a name, if the path has it.
+func (p Params) Find(name string) (Param, bool) {
 	for _, param := range p {
 		if param.Name == name {
-			return param.Path
+			return param, true
 		}
 	}
-	return ""
+	return Param{}, false
 }
 
 // params reads the values of the wildcards off a path that matches. The raw path is
 // the same with its escapes, or empty; it tells a plus sign from an escaped one.
 func (p pathPattern) params(path, raw string) Params {
-	if !p.hasParams() {
+	if p.rest == "" && !slices.ContainsFunc(p.segments, isWildcard) {
 		return nil
 	}
 	if strings.Count(raw, "/") != strings.Count(path, "/") {
@@ -56,29 +53,12 @@ func (p pathPattern) params(path, raw string) Params {
 		}
 	}
 	if p.rest != "" {
-		params = append(params, restParam(p.rest, path, raw))
+		if path == "" {
+			path, raw = "/", "" // the root of a subtree
+		}
+		params = append(params, Param{Name: p.rest, Path: path, Value: unescaped(path, raw)})
 	}
 	return params
-}
-
-// restParam is the value of a *rest; at the root of a subtree it is a slash.
-func restParam(name, path, raw string) Param {
-	if path == "" {
-		path, raw = "/", ""
-	}
-	return Param{Name: name, Path: path, Value: unescaped(path, raw)}
-}
-
-func (p pathPattern) hasParams() bool {
-	if p.rest != "" {
-		return true
-	}
-	for _, segment := range p.segments {
-		if isWildcard(segment) {
-			return true
-		}
-	}
-	return false
 }
 
 func unescaped(plain, escaped string) string {

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"faas-docker/routes/argument"
+	"faas-docker/routes/eskip"
 )
 
 // The conditions that the table itself has to know.
@@ -13,7 +16,12 @@ const (
 	predicateSubtree = "PathSubtree"
 	predicateWeight  = "Weight"
 	predicateTraffic = "Traffic"
+	predicateHost    = "Host"
+	predicateHostAny = "HostAny"
 )
+
+// longestPath is the longest argument of Path, in bytes.
+const longestPath = 2048
 
 // pathPattern is the argument of Path or PathSubtree, cleaned. The zero value is
 // that of a rule with neither.
@@ -30,10 +38,19 @@ type pathPattern struct {
 
 // parsePattern reads the argument of Path, or of PathSubtree.
 func parsePattern(text string, subtree, trimSlash bool) (pathPattern, error) {
-	if !strings.HasPrefix(text, "/") {
-		return pathPattern{}, fmt.Errorf("%s: a path begins with /", quote(text))
+	if strings.HasPrefix(text, "*") {
+		text, subtree = "/"+text, true // eskip's way to say every path
 	}
-	cleaned := cleanPath(text)
+	if !strings.HasPrefix(text, "/") {
+		return pathPattern{}, fmt.Errorf("%s: a path begins with /", eskip.Quote(eskip.Excerpt(text)))
+	}
+	if strings.ContainsAny(text, "?#") {
+		return pathPattern{}, fmt.Errorf("%s: a path ends before ? and #: QueryParam looks at the query", eskip.Quote(eskip.Excerpt(text)))
+	}
+	if len(text) > longestPath {
+		return pathPattern{}, fmt.Errorf("%s: a path of %d bytes is too long: at most %d", eskip.Quote(eskip.Excerpt(text)), len(text), longestPath)
+	}
+	cleaned := CleanPath(text)
 	if err := reserved(cleaned); err != nil {
 		return pathPattern{}, err
 	}
@@ -68,13 +85,13 @@ func (p pathPattern) check(text string) error {
 	for _, segment := range p.segments {
 		switch {
 		case strings.HasPrefix(segment, "*"):
-			return fmt.Errorf("%s: nothing may follow %s", quote(text), segment)
+			return fmt.Errorf("%s: nothing may follow %s", eskip.Quote(text), segment)
 		case segment == ":":
-			return fmt.Errorf("%s: a : without a name", quote(text))
+			return fmt.Errorf("%s: a : without a name", eskip.Quote(text))
 		case strings.Contains(segment, "*"), isWildcard(segment) && strings.Contains(segment[1:], ":"):
-			return fmt.Errorf("%s: in %s only the first character can be a : or a *", quote(text), quote(segment))
+			return fmt.Errorf("%s: in %s only the first character can be a : or a *", eskip.Quote(text), eskip.Quote(segment))
 		case isWildcard(segment) && seen[segment[1:]]:
-			return fmt.Errorf("%s: there are two wildcards called %s", quote(text), segment[1:])
+			return fmt.Errorf("%s: there are two wildcards called %s", eskip.Quote(text), segment[1:])
 		case isWildcard(segment):
 			seen[segment[1:]] = true
 		}
@@ -103,21 +120,11 @@ func (p pathPattern) anonymous() string {
 	return fmt.Sprint(b.String(), p.subtree)
 }
 
-// reservedPaths are the provider's own. Those that end in a slash are trees.
-func reservedPaths() [4]string {
-	return [...]string{"/function/", "/system/", "/healthz", "/metrics"}
-}
-
 // isReserved reports whether a cleaned path is the provider's own.
 func isReserved(path string) bool {
-	if len(path) < len("/system") || strings.IndexByte("fshm", path[1]) < 0 {
-		return false
-	}
-	for _, own := range reservedPaths() {
-		own = strings.TrimSuffix(own, "/")
-		if strings.HasPrefix(path, own) && (len(path) == len(own) || path[len(own)] == '/') {
-			return true
-		}
+	switch first, _ := cutSegment(path); first {
+	case "function", "system", "healthz", "metrics":
+		return true
 	}
 	return false
 }
@@ -125,44 +132,29 @@ func isReserved(path string) bool {
 // reserved refuses what lies beneath the provider's own paths.
 func reserved(path string) error {
 	if isReserved(path) {
-		own := reservedPaths()
-		return fmt.Errorf("%s: %s belong to the provider and cannot be routed: choose another path", quote(path), strings.Join(own[:], ", "))
+		return fmt.Errorf("%s: /function/, /system/, /healthz, /metrics belong to the provider and cannot be routed: choose another path", eskip.Quote(path))
 	}
 	return nil
 }
 
-// cleanPath resolves //, /./ and /../ as path.Clean does, but keeps a final slash.
+// CleanPath resolves //, /./ and /../ as path.Clean does, but keeps a final slash.
 // A path that is clean is returned as it is.
-func cleanPath(p string) string {
+func CleanPath(p string) string {
 	if p == "" || p[0] != '/' {
 		p = "/" + p
 	}
-	if isClean(p) {
-		return p
-	}
 	cleaned := path.Clean(p)
-	if cleaned != "/" && (strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")) {
-		cleaned += "/"
+	switch {
+	case cleaned == "/":
+		return cleaned
+	case cleaned == strings.TrimSuffix(p, "/"):
+		return p
+	case strings.HasSuffix(p, "/"), strings.HasSuffix(p, "/."), strings.HasSuffix(p, "/.."):
+		return cleaned + "/"
 	}
 	return cleaned
 }
 
-func isClean(p string) bool {
-	for at := 0; at < len(p); {
-		next := strings.IndexByte(p[at+1:], '/')
-		segment := p[at+1:]
-		if next >= 0 {
-			segment = segment[:next]
-		}
-		if segment == "" && next >= 0 || segment == "." || segment == ".." {
-			return false
-		}
-		at += 1 + len(segment)
-	}
-	return true
-}
-
-// trimmed is a path without its final slash.
 func trimmed(path string) string {
 	if len(path) > 1 {
 		return strings.TrimSuffix(path, "/")
@@ -170,20 +162,19 @@ func trimmed(path string) string {
 	return path
 }
 
-// pathSpecs make the conditions on the path that the tree does not answer.
-func pathSpecs() []PredicateSpec {
-	return []PredicateSpec{maker{"PathRegexp", "r", `PathRegexp(/[.]html$/)`, createPathRegexp}}
-}
-
-func createPathRegexp(args []any) (Predicate, error) {
-	re, err := expression(args[0])
+// createPathRegexp makes the condition on the path that the tree does not answer.
+func createPathRegexp(args []any) (PredicateFunc, error) {
+	re, err := argument.Regexp(args[0])
 	if err != nil {
 		return nil, err
 	}
-	if prefix, whole := literalPrefix(pattern(args[0])); whole || strings.Count(prefix, "/") > 1 {
+	if err := pathText().matching(argument.Text(args[0])); err != nil {
+		return nil, err
+	}
+	if prefix, whole := literalPrefix(argument.Text(args[0])); whole || strings.Count(prefix, "/") > 1 {
 		if err := reserved(prefix); err != nil {
 			return nil, err
 		}
 	}
-	return PredicateFunc(func(r *http.Request) bool { return re.MatchString(cleanPath(r.URL.Path)) }), nil
+	return func(r *http.Request) bool { return re.MatchString(CleanPath(r.URL.Path)) }, nil
 }

@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"faas-docker/grammar"
+	"faas-docker/routes/argument"
+	"faas-docker/routes/eskip"
 )
 
 // Predicate is one condition. Match is called from many goroutines at once and
@@ -19,7 +23,8 @@ type PredicateFunc func(*http.Request) bool
 // Match calls the function.
 func (f PredicateFunc) Match(r *http.Request) bool { return f(r) }
 
-// PredicateSpec makes the conditions of one name.
+// PredicateSpec makes the conditions of one name. With a method Weight() int they count for
+// 1 + Weight() conditions when rules are put in order.
 type PredicateSpec interface {
 	// Name is how rules call it. Path, PathSubtree, Weight and Any are taken.
 	Name() string
@@ -28,65 +33,61 @@ type PredicateSpec interface {
 	Create(args []any) (Predicate, error)
 }
 
-// WeightedPredicateSpec is a PredicateSpec whose conditions count for more, or for
-// less, than one when rules are put in order: 1 + Weight().
-type WeightedPredicateSpec interface {
-	PredicateSpec
-	Weight() int
+// condition is a condition as rules know it: its name, the shape of its arguments
+// (argument.Match), how it is written, and what makes it.
+func condition[P Predicate](name, shape, usage string, create func(args []any) (P, error)) PredicateSpec {
+	return argument.Spec(name, shape, usage, func(args []any) (Predicate, error) { return create(args) })
 }
 
-// maker is a PredicateSpec of our own.
-type maker struct {
-	name string
-	// shape is what takes checks the arguments against.
-	shape string
-	// usage shows how it is written.
-	usage  string
-	create func(args []any) (Predicate, error)
+// conditions are those of this program, but for the ones that the table itself has to know.
+// Of a field, a cookie or a parameter that occurs several times one value has to meet them.
+func (o Options) conditions() []PredicateSpec {
+	return []PredicateSpec{
+		condition(predicateHost, "r", `Host(/^www[.]example[.]org$/)`, createHost),
+		condition(predicateHostAny, "s+", `HostAny("example.org", "www.example.org")`, createHostAny),
+		condition("Method", "s", `Method("GET")`, createMethods),
+		condition("Methods", "s+", `Methods("GET", "HEAD")`, createMethods),
+		condition("Header", "ss", `Header("Accept", "application/json")`, createHeader),
+		condition("HeaderRegexp", "sr", `HeaderRegexp("Accept", /json/)`, createHeaderRegexp),
+		condition("Cookie", "sr", `Cookie("group", /^beta$/)`, createCookie),
+		condition("QueryParam", "s?r", `QueryParam("debug") or QueryParam("version", /^2/)`, createQueryParam),
+		condition("PathRegexp", "r", `PathRegexp(/[.]html$/)`, createPathRegexp),
+		condition("ClientIP", "s+", `ClientIP("10.0.0.0/8", "192.0.2.7")`, o.createClientIP),
+		// Source and SourceFromLast are eskip's names for the client behind a proxy.
+		condition("Source", "s+", `Source("10.0.0.0/8")`, o.createClientIP),
+		condition("SourceFromLast", "s+", `SourceFromLast("10.0.0.0/8")`, o.createClientIP),
+		condition("True", "", `True()`, always(true)),
+		condition("False", "", `False()`, always(false)),
+		condition(predicateTraffic, "n?ss", `Traffic(0.1) or Traffic(0.1, "cookie", "group")`, o.createTraffic),
+		condition("After", "t", `After("2026-01-31T18:00:00Z")`, o.createAfter),
+		condition("Before", "t", `Before("2026-01-31T18:00:00Z")`, o.createBefore),
+		condition("Between", "tt", `Between("2026-01-31T18:00:00Z", "2026-02-01T06:00:00Z")`, o.createBetween),
+	}
 }
 
-func (m maker) Name() string { return m.name }
-
-func (m maker) Create(args []any) (Predicate, error) {
-	if !takes(m.shape, args) {
-		return nil, fmt.Errorf("want %s", m.usage)
+func always(met bool) func([]any) (PredicateFunc, error) {
+	return func([]any) (PredicateFunc, error) {
+		return func(*http.Request) bool { return met }, nil
 	}
-	return m.create(args)
 }
 
-// predicateSpecs are the conditions that rules can have, by name.
-func (o Options) predicateSpecs() map[string]PredicateSpec {
-	specs := map[string]PredicateSpec{}
-	own := slices.Concat(hostSpecs(), methodSpecs(), headerSpecs(), pathSpecs(), o.clientSpecs(), o.chanceSpecs(), o.clockSpecs())
-	for _, spec := range own {
-		specs[spec.Name()] = spec
+func createMethods(args []any) (PredicateFunc, error) {
+	methods := argument.Texts(args)
+	for i, m := range methods {
+		if !grammar.IsToken(m) {
+			return nil, fmt.Errorf("%s: no request has such a method", eskip.Quote(eskip.Excerpt(m)))
+		}
+		methods[i] = grammar.Upper(m)
 	}
-	for _, spec := range o.Predicates {
-		specs[spec.Name()] = spec
-	}
-	return specs
+	return func(r *http.Request) bool { return slices.Contains(methods, r.Method) }, nil
 }
 
 // unknown says that there is no condition or filter of a name, and which there are.
-func unknown(what string, call Call, names []string) error {
+func unknown(what string, call eskip.Call, names []string) error {
 	for _, name := range names {
-		if strings.EqualFold(name, call.Name) {
+		if grammar.EqualFold(name, call.Name) {
 			return fmt.Errorf("there is no %s %q: did you mean %q", what, call.Name, name)
 		}
 	}
-	return fmt.Errorf("there is no %s %q: there are %s", what, call.Name, strings.Join(names, ", "))
-}
-
-func methodSpecs() []PredicateSpec {
-	create := func(args []any) (Predicate, error) {
-		methods := texts(args)
-		for i, m := range methods {
-			methods[i] = strings.ToUpper(m)
-		}
-		return PredicateFunc(func(r *http.Request) bool { return slices.Contains(methods, r.Method) }), nil
-	}
-	return []PredicateSpec{
-		maker{"Method", "s", `Method("GET")`, create},
-		maker{"Methods", "s+", `Methods("GET", "HEAD")`, create},
-	}
+	return fmt.Errorf("there is no %s %q: there are %s (docs/routes.md has a table of skipper's names)", what, call.Name, strings.Join(names, ", "))
 }

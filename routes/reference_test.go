@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"faas-docker/routes/eskip"
 )
 
 var seedFlag = flag.Uint64("routes.seed", 0, "seed of the random rules; 0 means another one each time")
@@ -26,9 +28,15 @@ func TestTable_FindsWhatALinearSearchFinds(t *testing.T) {
 	t.Logf("-routes.seed=%d", seed)
 	for _, trim := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(seed, 0))
-		rules := make([]Rule, 10000)
+		rules := make([]eskip.Rule, 10000)
+		alone := newBuilder(Options{IgnoreTrailingSlash: trim})
 		for i := range rules {
-			rules[i] = Rule{ID: fmt.Sprintf("r%d", random.IntN(1e9)), Predicates: randomConditions(random)}
+			for {
+				rules[i] = eskip.Rule{ID: fmt.Sprintf("r%d", random.IntN(1e9)), Predicates: randomConditions(random)}
+				if err := alone.check(rules[i]); err == nil || !strings.Contains(err.Error(), "no request can meet") {
+					break
+				}
+			}
 		}
 		table, problems := Build(rules, Options{IgnoreTrailingSlash: trim})
 		reference := newReference(t, rules, trim)
@@ -38,7 +46,10 @@ func TestTable_FindsWhatALinearSearchFinds(t *testing.T) {
 		hits := 0
 		for range 200 {
 			r := randomRequest(random)
-			got, want := found(table, r), reference.find(r)
+			got, want := "", reference.find(r)
+			if route, _ := table.Lookup(r); route != nil {
+				got = route.Rule.ID
+			}
 			if got != want {
 				t.Fatalf("%s %s%s: got %q, want %q (trim %t)", r.Method, r.Host, r.URL.Path, got, want, trim)
 			}
@@ -62,14 +73,14 @@ func pick[T any](random *rand.Rand, list []T) T { return list[random.IntN(len(li
 
 // randomConditions leave the rule without a path once in a thousand, because such
 // rules are found for nearly every request.
-func randomConditions(random *rand.Rand) []PredicateCall {
-	var calls []PredicateCall
+func randomConditions(random *rand.Rand) []eskip.Call {
+	var calls []eskip.Call
 	switch n := random.IntN(1000); {
 	case n == 0:
 	case n < 700:
-		calls = append(calls, Call{"Path", []any{randomPattern(random)}})
+		calls = append(calls, eskip.Call{Name: "Path", Args: []any{randomPattern(random)}})
 	default:
-		calls = append(calls, Call{"PathSubtree", []any{randomPattern(random)}})
+		calls = append(calls, eskip.Call{Name: "PathSubtree", Args: []any{randomPattern(random)}})
 	}
 	for range random.IntN(4) {
 		calls = append(calls, randomCondition(random))
@@ -78,24 +89,24 @@ func randomConditions(random *rand.Rand) []PredicateCall {
 	return calls
 }
 
-func randomCondition(random *rand.Rand) PredicateCall {
+func randomCondition(random *rand.Rand) eskip.Call {
 	switch random.IntN(8) {
 	case 0:
-		return Call{"Host", []any{Regexp("^" + strings.ReplaceAll(pick(random, hosts), ".", "[.]") + "$")}}
+		return eskip.Call{Name: "Host", Args: []any{eskip.Regexp("^" + strings.ReplaceAll(pick(random, hosts), ".", "[.]") + "$")}}
 	case 1:
-		return Call{"Host", []any{Regexp(pick(random, []string{"org$", "^www", "one|two"}))}}
+		return eskip.Call{Name: "Host", Args: []any{eskip.Regexp(pick(random, []string{"org$", "^www", "one|two"}))}}
 	case 2:
-		return Call{"HostAny", []any{pick(random, hosts), pick(random, hosts)}}
+		return eskip.Call{Name: "HostAny", Args: []any{pick(random, hosts), pick(random, hosts)}}
 	case 3:
-		return Call{"Method", []any{pick(random, []string{"GET", "POST"})}}
+		return eskip.Call{Name: "Method", Args: []any{pick(random, []string{"GET", "POST"})}}
 	case 4:
-		return Call{"Header", []any{"X-A", pick(random, words)}}
+		return eskip.Call{Name: "Header", Args: []any{"X-A", pick(random, words)}}
 	case 5:
-		return Call{"Traffic", []any{float64(random.IntN(2))}}
+		return eskip.Call{Name: "Traffic", Args: []any{float64(random.IntN(2))}}
 	case 6:
-		return Call{"PathRegexp", []any{Regexp("/" + pick(random, words) + "/?$")}}
+		return eskip.Call{Name: "PathRegexp", Args: []any{eskip.Regexp("/" + pick(random, words) + "/?$")}}
 	}
-	return Call{"Weight", []any{float64(random.IntN(5) - 2)}}
+	return eskip.Call{Name: "Weight", Args: []any{float64(random.IntN(5) - 2)}}
 }
 
 func randomPattern(random *rand.Rand) string {
@@ -149,10 +160,10 @@ type referenceRule struct {
 	conditions []Predicate
 }
 
-func newReference(t *testing.T, rules []Rule, trim bool) reference {
+func newReference(t *testing.T, rules []eskip.Rule, trim bool) reference {
 	t.Helper()
 	ref, ids, same := reference{trim: trim}, map[string]bool{}, map[string]bool{}
-	specs := Options{}.predicateSpecs()
+	specs := byName(Options{World: World{}.WithDefaults()}.conditions())
 	for _, rule := range rules {
 		r := referenceRule{id: rule.ID}
 		var key []string
@@ -188,7 +199,7 @@ func newReference(t *testing.T, rules []Rule, trim bool) reference {
 	return ref
 }
 
-func (r *referenceRule) setPattern(call Call, trim bool) {
+func (r *referenceRule) setPattern(call eskip.Call, trim bool) {
 	r.hasPath, r.subtree = true, call.Name == "PathSubtree"
 	text := call.Args[0].(string)
 	if (trim || r.subtree) && text != "/" {

@@ -1,16 +1,20 @@
 package routes
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 
 	"faas-docker/function"
+	"faas-docker/routes/eskip"
 )
 
-// Route is a Rule made ready: it is in a Table, or was. Its fields are never
+// Route is a Rule made ready: it is in a Table, or was. Its exported fields are never
 // modified.
 type Route struct {
-	Rule Rule
+	Rule eskip.Rule
 	// Function is where the requests go; zero unless the backend is a function.
 	Function function.Name
 	// Previous is set when they go to the revision of it that the last update replaced,
@@ -26,37 +30,32 @@ type Route struct {
 	// key is equal for rules with the same conditions; empty when that is unknown.
 	key        string
 	predicates []Predicate
+	// hostConditions are those of the predicates that look at the host.
+	hostConditions []hosted
 	// hosts are the only hosts that can match; nil means any.
 	hosts   []string
 	filters []Filter
 	// closes is set when one of the filters is a FilterCloser.
-	closes  bool
-	holders holders
+	closes bool
+
+	mu sync.Mutex // protects the fields below
+	// requests are those that the route was given to; its filters are closed behind the last.
+	requests int
+	retired  bool
 }
 
 // matches reports whether a request meets every condition but the path.
 func (r *Route) matches(request *http.Request) bool {
-	for _, p := range r.predicates {
-		if !p.Match(request) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.predicates, func(p Predicate) bool { return !p.Match(request) })
 }
 
 // compare is negative when this route is asked before another of the same path.
 func (r *Route) compare(other *Route) int {
-	if r.Weight != other.Weight {
-		return other.Weight - r.Weight
-	}
-	if r.path.subtree != other.path.subtree {
-		if r.path.subtree {
+	beneath := func(p pathPattern) int {
+		if p.subtree {
 			return 1
 		}
-		return -1
+		return 0
 	}
-	if r.Rule.ID < other.Rule.ID {
-		return -1
-	}
-	return 1
+	return cmp.Or(other.Weight-r.Weight, beneath(r.path)-beneath(other.path), cmp.Compare(r.Rule.ID, other.Rule.ID))
 }

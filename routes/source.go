@@ -1,6 +1,11 @@
 package routes
 
-import "context"
+import (
+	"context"
+
+	"faas-docker/function"
+	"faas-docker/routes/eskip"
+)
 
 // Source is a place that rules come from.
 type Source interface {
@@ -9,13 +14,13 @@ type Source interface {
 	// LoadAll returns all rules of the source as they are now. Rules that could not be
 	// read are among them and say so; an error means that nothing is known, and what
 	// was loaded last stays. It returns when the context ends.
-	LoadAll(context.Context) ([]Rule, error)
+	LoadAll(context.Context) ([]eskip.Rule, error)
 	// Changed is a doorbell: it delivers when LoadAll should be called again, one ring
 	// for any number of changes. Nil means that the source must be polled.
 	Changed() <-chan struct{}
 }
 
-// bell remembers one ring until somebody listens.
+// bell remembers one ring until it is listened to.
 type bell chan struct{}
 
 func newBell() bell { return make(bell, 1) }
@@ -26,3 +31,14 @@ func (b bell) ring() {
 	default:
 	}
 }
+
+// deployed is the Source of the rules in the annotations of functions. It is rung when functions
+// have been deployed or deleted.
+type deployed struct {
+	specs func() []function.Spec
+	bell  bell
+}
+
+func (d *deployed) Name() string                                  { return "annotations" }
+func (d *deployed) Changed() <-chan struct{}                      { return d.bell }
+func (d *deployed) LoadAll(context.Context) ([]eskip.Rule, error) { return FromSpecs(d.specs()), nil }

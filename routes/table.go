@@ -1,27 +1,25 @@
 package routes
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"faas-docker/function"
+	"faas-docker/grammar"
+	"faas-docker/routes/eskip"
 )
 
-// Options are what rules are built with. The zero value is usable.
-type Options struct {
-	// IgnoreTrailingSlash makes "/a" and "/a/" the same path.
-	IgnoreTrailingSlash bool
-	// Predicates and Filters add to the built-in ones; of one name the last counts.
-	Predicates []PredicateSpec
-	Filters    []FilterSpec
+// World is what conditions and filters ask about beside the request. The zero value is usable.
+type World struct {
 	// DefaultNamespace is that of a function named without one. Empty means
 	// function.DefaultNamespace.
 	DefaultNamespace string
-	// ClientIP says who asks. Nil means the other end of the connection; behind a
+	// ClientIP returns the client's address. Nil means the other end of the connection; behind a
 	// proxy that would be the proxy.
 	ClientIP func(*http.Request) netip.Addr
 	// Random draws a number in [0, 1) and is called from many goroutines at once. Nil
@@ -29,10 +27,36 @@ type Options struct {
 	Random func() float64
 	// Now is the time. Nil means time.Now.
 	Now func() time.Time
-	// Invoke is how filters call functions by themselves; nil means that they cannot.
-	Invoke func(function.Name) http.Handler
-	// Logger gets what filters have to say. Nil discards it.
-	Logger hclog.Logger
+}
+
+// WithDefaults fills in what is not set.
+func (w World) WithDefaults() World {
+	w.DefaultNamespace = cmp.Or(w.DefaultNamespace, function.DefaultNamespace)
+	if w.ClientIP == nil {
+		w.ClientIP = grammar.Proxies(nil).Client
+	}
+	if w.Random == nil {
+		w.Random = rand.Float64
+	}
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	return w
+}
+
+// Options are what rules are built with. The zero value is usable, but has no filters.
+type Options struct {
+	World
+	// IgnoreTrailingSlash makes "/a" and "/a/" the same path.
+	IgnoreTrailingSlash bool
+	// Predicates add to the conditions of this package; of one name the last counts.
+	Predicates []PredicateSpec
+	// Filters are all that rules can have: filters.All returns those of this program. Of one
+	// name the last counts.
+	Filters []FilterSpec
+	// RefuseURL says why a rule may not send requests to a URL, for example because its own
+	// requests would come back; nil refuses none.
+	RefuseURL func(*url.URL) error
 	// Previous is a table that was built with the same options otherwise. Routes whose
 	// rule is the same are taken over from it, with the state of their filters.
 	Previous *Table
@@ -41,8 +65,9 @@ type Options struct {
 // Table is a set of routes that never changes. A nil Table has no routes. Its methods
 // are safe for concurrent use.
 type Table struct {
-	root      node
-	pathless  leaves
+	all *forest
+	// byTier has the routes of functions that name hosts, the most closely first.
+	byTier    [tierAny]*forest
 	routes    []*Route
 	trimSlash bool
 }
@@ -50,27 +75,16 @@ type Table struct {
 // Build makes a table of the rules that can be used, and says of each of the others
 // why it cannot. Of several rules with one name, or with the same conditions, the
 // first is used.
-func Build(rules []Rule, o Options) (*Table, []Problem) {
-	b := newBuilder(o)
-	for _, rule := range rules {
+func Build(rules []eskip.Rule, o Options) (*Table, []Problem) {
+	b, trim := newBuilder(o), o.IgnoreTrailingSlash
+	var problems []Problem
+	for _, rule := range incumbentsFirst(rules, b.previous) {
 		if err := b.add(rule); err != nil {
-			b.problems = append(b.problems, Problem{Rule: rule, Err: err})
+			problems = append(problems, Problem{Rule: rule, Err: err})
 		}
 	}
-	return newTable(b.routes, o.IgnoreTrailingSlash), b.problems
-}
-
-func newTable(routes []*Route, trimSlash bool) *Table {
-	slices.SortFunc(routes, (*Route).compare)
-	t := &Table{routes: routes, trimSlash: trimSlash}
-	for rank, route := range routes {
-		if route.path.present {
-			t.root.add(ranked{route, rank}, trimSlash)
-			continue
-		}
-		t.pathless.add(ranked{route, rank})
-	}
-	return t
+	slices.SortFunc(b.routes, (*Route).compare)
+	return &Table{routes: b.routes, trimSlash: trim, all: newForest(b.routes, trim), byTier: tiers(b.routes, trim)}, problems
 }
 
 // Lookup finds the route for a request, and the values of the wildcards of its path.
@@ -81,19 +95,20 @@ func (t *Table) Lookup(r *http.Request) (*Route, Params) {
 	}
 	q := query{request: r, host: hostName(r.Host)}
 	if r.URL.Path == "*" || r.Method == http.MethodConnect {
-		return t.pathless.find(q), nil
+		return t.find(q, ""), nil
 	}
-	path := cleanPath(r.URL.Path)
+	path := CleanPath(r.URL.Path)
 	if isReserved(path) {
 		return nil, nil
 	}
 	if t.trimSlash {
 		path = trimmed(path)
 	}
-	if route := t.root.find(q, path); route != nil {
-		return route, route.path.params(path, t.rawPath(r, path))
+	route := t.find(q, path)
+	if route == nil || !route.path.present {
+		return route, nil
 	}
-	return t.pathless.find(q), nil
+	return route, route.path.params(path, t.rawPath(r, path))
 }
 
 // rawPath is the path with its escapes where that is of use: it has some that the

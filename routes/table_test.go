@@ -1,4 +1,4 @@
-package routes
+package routes_test
 
 import (
 	"net/http"
@@ -7,20 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"faas-docker/routes"
+	"faas-docker/routes/eskip"
+	"faas-docker/routes/routestest"
 )
 
-// build makes a table of a text in which nothing is wrong.
-func build(t testing.TB, text string, o Options) *Table {
-	t.Helper()
-	table, problems := Build(parseEach(text), o)
-	for _, p := range problems {
-		t.Errorf("problem: %v", p)
-	}
-	return table
-}
-
 // found is the name of the rule that a request gets; empty if none.
-func found(table *Table, r *http.Request) string {
+func found(table *routes.Table, r *http.Request) string {
 	if route, _ := table.Lookup(r); route != nil {
 		return route.Rule.ID
 	}
@@ -31,7 +25,7 @@ func get(target string) *http.Request { return httptest.NewRequest(http.MethodGe
 
 func TestTable_TheSeedsOwnExample(t *testing.T) {
 	t.Parallel()
-	table := build(t, `Path("/some/path/to/:id") -> requestHeader("X-From", "skipper") -> "https://www.example.org"`, Options{IgnoreTrailingSlash: true})
+	table := routestest.Build(t, `Path("/some/path/to/:id") -> requestHeader("X-From", "skipper") -> "https://www.example.org"`, routes.Options{IgnoreTrailingSlash: true, Filters: builtin().Filters})
 	r, err := http.NewRequest("GET", "https://www.example.com/some/path/to/Hello,+world!", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +49,7 @@ func TestTable_TheSeedsOwnExample(t *testing.T) {
 
 func TestTable_ThePathDecidesFirst(t *testing.T) {
 	t.Parallel()
-	table := build(t, `
+	table := routestest.Build(t, `
 		literal: Path("/a/b") -> <shunt>;
 		wildcard: Path("/a/:x") -> <shunt>;
 		deeper: Path("/a/:x/c") -> <shunt>;
@@ -66,7 +60,7 @@ func TestTable_ThePathDecidesFirst(t *testing.T) {
 		slash: Path("/s/") -> <shunt>;
 		verb: Path("/v1/x:cancel") -> <shunt>;
 		strict: Method("GET") && Host("example.com") && Weight(9) -> <shunt>;
-		any: * -> <shunt>`, Options{})
+		any: * -> <shunt>`, builtin())
 	for target, want := range map[string]string{
 		"/a/b": "literal", "/a/z": "wildcard", "/a/b/c": "deeper", "/a/b/d": "rest", "/a/z/y/x": "rest", "/a/only": "wildcard",
 		"/a/": "strict", "/a": "strict", "/p": "subtree", "/p/": "subtree", "/p/x": "subtree", "/p/x/y": "subtree", "/pp": "strict",
@@ -85,7 +79,7 @@ func TestTable_ThePathDecidesFirst(t *testing.T) {
 
 func TestTable_TheStrictestComesFirst(t *testing.T) {
 	t.Parallel()
-	table := build(t, `
+	table := routestest.Build(t, `
 		b: Path("/x") && True() -> <shunt>;
 		a: Path("/x") && Method("GET") -> <shunt>;
 		one: Path("/w") && Weight(3) -> <shunt>;
@@ -93,7 +87,7 @@ func TestTable_TheStrictestComesFirst(t *testing.T) {
 		s: PathSubtree("/y") -> <shunt>;
 		z: Path("/y") -> <shunt>;
 		strict: PathSubtree("/z") && Method("GET") -> <shunt>;
-		loose: Path("/z") -> <shunt>`, Options{})
+		loose: Path("/z") -> <shunt>`, builtin())
 	for target, want := range map[string]string{"/x": "a", "/w": "one", "/y": "z", "/y/": "s", "/z": "strict"} {
 		if got := found(table, get(target)); got != want {
 			t.Errorf("%s: got %q, want %q", target, got, want)
@@ -104,7 +98,7 @@ func TestTable_TheStrictestComesFirst(t *testing.T) {
 func TestTable_IgnoresTrailingSlashesIfTold(t *testing.T) {
 	t.Parallel()
 	const text = `a: Path("/a/") -> <shunt>; b: Path("/b") -> <shunt>; t: PathSubtree("/t/") -> <shunt>; root: PathSubtree("/") && Method("PUT") -> <shunt>`
-	ignoring, strict := build(t, text, Options{IgnoreTrailingSlash: true}), build(t, text, Options{})
+	ignoring, strict := routestest.Build(t, text, routes.Options{IgnoreTrailingSlash: true}), routestest.Build(t, text, builtin())
 	for target, want := range map[string][2]string{
 		"/a": {"a", ""}, "/a/": {"a", "a"}, "/b": {"b", "b"}, "/b/": {"b", ""}, "/t": {"t", "t"}, "/t/": {"t", "t"}, "/t/x/": {"t", "t"},
 	} {
@@ -113,7 +107,7 @@ func TestTable_IgnoresTrailingSlashesIfTold(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"/", "/x", "/x/"} {
-		for _, table := range []*Table{ignoring, strict} {
+		for _, table := range []*routes.Table{ignoring, strict} {
 			if got := found(table, httptest.NewRequest("PUT", target, nil)); got != "root" {
 				t.Errorf("PUT %s: got %q", target, got)
 			}
@@ -123,11 +117,11 @@ func TestTable_IgnoresTrailingSlashesIfTold(t *testing.T) {
 
 func TestTable_GivesTheValuesOfWildcards(t *testing.T) {
 	t.Parallel()
-	table := build(t, `
+	table := routestest.Build(t, `
 		two: Path("/two/:a/x/:b") -> <shunt>;
 		rest: Path("/rest/:a/*more") -> <shunt>;
 		tree: PathSubtree("/tree/:a") -> <shunt>;
-		named: PathSubtree("/named/*all") -> <shunt>`, Options{})
+		named: PathSubtree("/named/*all") -> <shunt>`, builtin())
 	for target, want := range map[string]string{
 		"/two/1/x/2":      "a=1 b=2",
 		"/two/1%2Fx/2":    "a=1 b=2",
@@ -156,7 +150,7 @@ func TestTable_Predicates(t *testing.T) {
 	const noon = "2026-06-01T12:00:00Z"
 	now, _ := time.Parse(time.RFC3339, noon)
 	draw := 0.5
-	o := Options{Now: func() time.Time { return now }, Random: func() float64 { return draw }}
+	o := routes.Options{World: routes.World{Now: func() time.Time { return now }, Random: func() float64 { return draw }}}
 	tests := []struct {
 		condition string
 		request   func(*http.Request)
@@ -215,7 +209,7 @@ func TestTable_Predicates(t *testing.T) {
 		{`Method("GET") && False()`, host(""), false},
 	}
 	for _, test := range tests {
-		table := build(t, test.condition+" -> <shunt>", o)
+		table := routestest.Build(t, test.condition+" -> <shunt>", o)
 		r := get("/p")
 		test.request(r)
 		if got, _ := table.Lookup(r); (got != nil) != test.want {
@@ -238,17 +232,17 @@ func from(address string) func(*http.Request) {
 
 func TestTable_AsksTheOwnerWhoTheClientIs(t *testing.T) {
 	t.Parallel()
-	o := Options{ClientIP: func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Real-Ip")) }}
+	o := routes.Options{World: routes.World{ClientIP: func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Real-Ip")) }}}
 	r := get("/")
 	r.Header.Set("X-Real-Ip", "10.1.2.3")
-	if got := found(build(t, `a: ClientIP("10.0.0.0/8") -> <shunt>`, o), r); got != "a" {
+	if got := found(routestest.Build(t, `a: ClientIP("10.0.0.0/8") -> <shunt>`, o), r); got != "a" {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestTable_CanaryTakesItsShare(t *testing.T) {
 	t.Parallel()
-	table := build(t, `canary: Path("/x") && Traffic(0.25) -> "function:v2"; stable: Path("/x") -> "function:v1"`, Options{})
+	table := routestest.Build(t, `canary: Path("/x") && Traffic(0.25) -> "function:v2"; stable: Path("/x") -> "function:v1"`, builtin())
 	counts := map[string]int{}
 	for range 10000 {
 		counts[found(table, get("/x"))]++
@@ -258,7 +252,7 @@ func TestTable_CanaryTakesItsShare(t *testing.T) {
 	}
 }
 
-func TestBuild_KeepsBrokenRulesAsideAndSaysWhy(t *testing.T) {
+func TestBuild_RejectsBrokenRulesAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`b: Pth("/x") -> <shunt>`:                                     `there is no condition "Pth": there are `,
@@ -299,7 +293,7 @@ func TestBuild_KeepsBrokenRulesAsideAndSaysWhy(t *testing.T) {
 		`a: False() -> <shunt>`:                                       `there is a rule "a", which comes first`,
 		`b: Path("/a/:y") && True() && Method("GET") -> "function:f"`: `no request would reach it: a rule "a" has the same conditions`,
 	} {
-		table, problems := Build(parseEach(`a: Method("GET") && Path("/a/:x") && True() -> <shunt>;`+text), Options{})
+		table, problems := routes.Build(eskip.ParseEach(`a: Method("GET") && Path("/a/:x") && True() -> <shunt>;`+text), builtin())
 		if len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
 			t.Errorf("%s:\n got %v\nwant %s", text, problems, want)
 		}
@@ -311,15 +305,15 @@ func TestBuild_KeepsBrokenRulesAsideAndSaysWhy(t *testing.T) {
 
 func TestBuild_TakesWhatOnlyLooksLikeAClash(t *testing.T) {
 	t.Parallel()
-	build(t, `
+	routestest.Build(t, `
 		a: Path("/x") && Traffic(0.5) -> <shunt>; b: Path("/x") && Traffic(0.5) -> <shunt>;
 		c: Path("/y") -> <shunt>; d: PathSubtree("/y") -> <shunt>; e: Path("/y") && Weight(1) -> <shunt>;
-		f: Path("/systems") -> <shunt>; g: Path("/:any/x") -> <shunt>; h: PathRegexp(/^\/system(s|x)/) -> <shunt>; i: PathSubtree("/") -> <shunt>`, Options{})
+		f: Path("/systems") -> <shunt>; g: Path("/:any/x") -> <shunt>; h: PathRegexp(/^\/system(s|x)/) -> <shunt>; i: PathSubtree("/") -> <shunt>`, builtin())
 }
 
 func TestTable_DoesNotAnswerForTheProvidersPaths(t *testing.T) {
 	t.Parallel()
-	table := build(t, `a: PathSubtree("/") -> <shunt>; b: * -> <shunt>; c: Path("/:x/y") -> <shunt>`, Options{})
+	table := routestest.Build(t, `a: PathSubtree("/") -> <shunt>; b: * -> <shunt>; c: Path("/:x/y") -> <shunt>`, builtin())
 	for target, want := range map[string]string{
 		"/function/f": "", "/function/": "", "/function": "", "/system/y": "", "/healthz": "", "/metrics": "", "//x/../system/functions": "", "/%73ystem/x": "",
 		"/functions/f": "a", "/systems/y": "c", "/health": "a", "/metricsx": "a", "/": "a",
@@ -331,14 +325,14 @@ func TestTable_DoesNotAnswerForTheProvidersPaths(t *testing.T) {
 }
 
 func TestTable_WithoutRoutesFindsNothingAndAllocatesNothing(t *testing.T) {
-	empty, _ := Build(nil, Options{})
+	empty, _ := routes.Build(nil, builtin())
 	r := get("//x/../y")
-	for name, table := range map[string]*Table{"nil": nil, "empty": empty} {
+	for name, table := range map[string]*routes.Table{"nil": nil, "empty": empty} {
 		if n := testing.AllocsPerRun(100, func() { table.Lookup(r) }); n != 0 || found(table, r) != "" {
 			t.Errorf("%s: %v allocations, found %q", name, n, found(table, r))
 		}
 	}
-	table := build(t, `a: Path("/x/y") && Method("GET") && HostAny("example.com") -> <shunt>; b: Path("/x/:p") -> <shunt>`, Options{})
+	table := routestest.Build(t, `a: Path("/x/y") && Method("GET") && HostAny("example.com") -> <shunt>; b: Path("/x/:p") -> <shunt>`, builtin())
 	for target, want := range map[string]float64{"/x/y": 0, "/x/z": 1, "/z": 0} {
 		r := get(target)
 		if n := testing.AllocsPerRun(100, func() { table.Lookup(r) }); n > want {
@@ -350,14 +344,14 @@ func TestTable_WithoutRoutesFindsNothingAndAllocatesNothing(t *testing.T) {
 // odd is a condition of somebody else's.
 type odd struct{}
 
-func (odd) Name() string                    { return "Odd" }
-func (odd) Weight() int                     { return -1 }
-func (odd) Create([]any) (Predicate, error) { return odd{}, nil }
-func (odd) Match(r *http.Request) bool      { return len(r.URL.Path)%2 == 1 }
+func (odd) Name() string                           { return "Odd" }
+func (odd) Weight() int                            { return -1 }
+func (odd) Create([]any) (routes.Predicate, error) { return odd{}, nil }
+func (odd) Match(r *http.Request) bool             { return len(r.URL.Path)%2 == 1 }
 
 func TestBuild_TakesConditionsOfOthers(t *testing.T) {
 	t.Parallel()
-	table := build(t, `a: Odd() && True() -> <shunt>; b: Odd() && Odd() && Odd() -> <shunt>`, Options{Predicates: []PredicateSpec{odd{}}})
+	table := routestest.Build(t, `a: Odd() && True() -> <shunt>; b: Odd() && Odd() && Odd() -> <shunt>`, routes.Options{Predicates: []routes.PredicateSpec{odd{}}})
 	if found(table, get("/12")) != "a" || found(table, get("/1")) != "" {
 		t.Errorf("got %q and %q", found(table, get("/12")), found(table, get("/1")))
 	}
@@ -365,7 +359,7 @@ func TestBuild_TakesConditionsOfOthers(t *testing.T) {
 
 func TestTable_ARequestWithoutAPathReachesOnlyRulesWithout(t *testing.T) {
 	t.Parallel()
-	table := build(t, `a: PathSubtree("/") -> <shunt>; b: * -> <shunt>`, Options{})
+	table := routestest.Build(t, `a: PathSubtree("/") -> <shunt>; b: * -> <shunt>`, builtin())
 	if got := found(table, httptest.NewRequest("OPTIONS", "*", nil)); got != "b" {
 		t.Errorf("OPTIONS *: got %q", got)
 	}

@@ -64,7 +64,7 @@ func (n *node) child(segment string) *node {
 	return n.literals[segment]
 }
 
-// find looks for the first route that matches what is left of the path: empty at its
+// find looks for the first route that matches the rest of the path: empty at its
 // end, otherwise beginning with a slash.
 func (n *node) find(q query, path string) *Route {
 	if path == "" {

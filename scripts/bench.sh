@@ -26,7 +26,7 @@ install_missing() {
 	can_install || fail "The benchmark needs ${missing[*]}." "Debian, Ubuntu: sudo apt-get install ${missing[*]}"
 	echo "installing ${missing[*]}"
 	apt-get update -qq
-	# The package would start nginx on port 80, where nobody asked for it.
+	# The package would start nginx on port 80 unasked.
 	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 

@@ -2,8 +2,10 @@
 # Runs Docker Compose, whichever one there is, on this repository's project.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-faas-docker}
+. scripts/common.sh
 if docker compose version >/dev/null 2>&1; then
 	exec docker compose "$@"
 fi
+command -v docker-compose >/dev/null ||
+	fail "Docker Compose is not installed." "See https://docs.docker.com/compose/install/"
 exec docker-compose "$@"

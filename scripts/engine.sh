@@ -3,20 +3,15 @@
 # Docker Compose is there too. On Debian and Ubuntu, as root, it installs and
 # starts what is missing; elsewhere it says what to do.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/common.sh
 
 engine_log=/var/log/faas-docker-dockerd.log
 wait_seconds=60
 
-fail() {
-	printf '%s\n' "$@" >&2
-	exit 1
-}
-
 answers() { docker info >/dev/null 2>&1; }
 
 has_compose() { docker compose version >/dev/null 2>&1 || docker-compose version >/dev/null 2>&1; }
-
-can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 # A package that this release does not have is passed over: the next may do.
 install_first_of() {

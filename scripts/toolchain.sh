@@ -2,13 +2,10 @@
 # Makes sure that Go is there and, with the argument "race", the C compiler that
 # `go test -race` needs.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/common.sh
 
-fail() {
-	printf '%s\n' "$@" >&2
-	exit 1
-}
-
-can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+wanted=$(sed -n 's/^go //p' go.mod)
 
 install_gcc() {
 	echo "installing gcc and libc6-dev, which go test -race needs"
@@ -24,7 +21,12 @@ compiles() {
 }
 
 command -v go >/dev/null ||
-	fail "Go is not installed, or not on the PATH." "Install it from https://go.dev/dl/ (go.mod names the version), then run make again."
+	fail "Go is not installed, or not on the PATH." "Install Go $wanted or newer from https://go.dev/dl/, then run make again." \
+		"It is in /usr/local/go/bin after that: export PATH=\$PATH:/usr/local/go/bin"
+# Old ones do not understand go.mod, and newer ones fetch the version that it names.
+said=$(go list -m 2>&1) ||
+	fail "This Go cannot build faas-docker: $(go version 2>/dev/null || echo "go version fails")." \
+		"go says: ${said##*$'\n'}" "Install Go $wanted or newer from https://go.dev/dl/, then run make again."
 
 if [ "${1:-}" = race ] && ! compiles; then
 	can_install || fail "go test -race needs a C compiler and the C library's headers." \

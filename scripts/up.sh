@@ -1,32 +1,39 @@
 #!/usr/bin/env bash
-# Starts the provider from its local image, waits until every function of
-# stack.yml answers, and says what to try. It may be run again at any time.
+# Starts the provider from its local image, waits until every function of the stack
+# file answers, and says what to try. It may be run again at any time.
 #
-#   FAAS_PORT    the port on 127.0.0.1 (8080)
+#   FAAS_HOST    the address that the provider is published on (127.0.0.1); beyond
+#                loopback only with BASIC_AUTH=true
+#   FAAS_PORT    the port there (8080)
 #   BASIC_AUTH   true closes the system API with credentials, made when missing
-#   SECRETS_DIR  where the credentials are (.secrets)
+#   SECRETS_DIR  where the credentials are (.secrets; .secrets-NAME for another
+#                COMPOSE_PROJECT_NAME)
+#   STACK_FILE   what to deploy (stack.yaml here, or else stack.yml, the samples)
+#   ROUTES_DIR   the folder of the files that routes and com.openfaas.auth name
+#                (route-files beside the stack file, where that is a folder)
+#   ENV_FILE     a file of NAME=value lines for the ${NAME} of the stack file (.env)
 #   PROFILES     "monitoring", "gateway" or both: also starts these
+#   DOCKER_SOCK  the engine's socket (the one that docker itself uses)
+#   WAIT_SECONDS how long to wait for the provider, and for the functions (120)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/common.sh
 
-export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-faas-docker}
+export FAAS_HOST=${FAAS_HOST:-127.0.0.1}
 export FAAS_PORT=${FAAS_PORT:-8080}
 export BASIC_AUTH=${BASIC_AUTH:-false}
-export SECRETS_DIR=${SECRETS_DIR:-./.secrets}
+SECRETS_DIR=${SECRETS_DIR:-$secrets_standard}
 wait_seconds=${WAIT_SECONDS:-120}
-url=http://127.0.0.1:$FAAS_PORT
-credentials=()
-
-fail() {
-	printf '%s\n' "$@" >&2
-	exit 1
-}
 
 main() {
-	command -v curl >/dev/null || fail "curl is missing: install it, then run make up again."
+	check_project
+	check_address
 	find_socket
-	find_registry_credentials
+	find_stack
 	prepare_secrets
+	find_registry_credentials
+	find_route_files
+	write_variables
 	refuse_busy_port
 	start
 	await_provider
@@ -34,17 +41,82 @@ main() {
 	say_what_to_try
 }
 
-# The provider's container gets the socket of the engine that docker itself uses.
+# Compose wants an IPv6 address in brackets, and so does a URL.
+check_address() {
+	case $FAAS_HOST in
+	localhost) FAAS_HOST=127.0.0.1 ;;
+	\[*\]) ;;
+	*:*) FAAS_HOST="[$FAAS_HOST]" ;;
+	esac
+	[[ $FAAS_HOST =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ || $FAAS_HOST =~ ^\[[0-9a-fA-F:.]+\]$ ]] ||
+		fail "FAAS_HOST=$FAAS_HOST: want an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::1."
+	case $BASIC_AUTH in
+	true | false) ;;
+	*) fail "BASIC_AUTH=$BASIC_AUTH: want true or false." ;;
+	esac
+	[[ $FAAS_PORT =~ ^[0-9]{1,5}$ ]] && [ "$FAAS_PORT" -ge 1 ] && [ "$FAAS_PORT" -le 65535 ] ||
+		fail "FAAS_PORT=$FAAS_PORT: want a number from 1 to 65535."
+	[[ $wait_seconds =~ ^[1-9][0-9]*$ ]] || fail "WAIT_SECONDS=$wait_seconds: want a number of seconds."
+	if [ "$BASIC_AUTH" = false ] && ! is_loopback; then
+		fail "FAAS_HOST=$FAAS_HOST: whoever reaches this address could start containers on this machine." \
+			"Close the system API with credentials: make up FAAS_HOST=$FAAS_HOST BASIC_AUTH=true"
+	fi
+	url=http://$FAAS_HOST:$FAAS_PORT
+	case $FAAS_HOST in
+	0.0.0.0) url=http://127.0.0.1:$FAAS_PORT ;;
+	"[::]") url="http://[::1]:$FAAS_PORT" ;;
+	esac
+}
+
+is_loopback() { [[ $FAAS_HOST =~ ^127(\.[0-9]{1,3}){3}$ || $FAAS_HOST = "[::1]" ]]; }
+
+# The provider's container gets the folder of the socket that docker itself uses.
 find_socket() {
 	local host=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)}
+	local socket=${DOCKER_SOCK:-}
 	case $host in
-	"") ;;
-	unix://*) [ -n "${DOCKER_SOCK:-}" ] || export DOCKER_SOCK=${host#unix://} ;;
+	"" | unix://*) socket=${socket:-${host#unix://}} ;;
 	*)
-		fail "The engine is at $host: make up needs one on this machine." \
+		[ -n "$socket" ] || fail "The engine is at $host: make up needs one on this machine." \
 			"Run the provider itself instead: make build && DOCKER_HOST=$host bin/faas-docker"
 		;;
 	esac
+	socket=${socket:-/var/run/docker.sock}
+	# A link is followed here, because in the container it would lead elsewhere.
+	[ ! -L "$socket" ] || socket=$(readlink -f "$socket")
+	export ENGINE_FOLDER=${socket%/*} ENGINE_ADDRESS=unix:///run/engine/${socket##*/}
+	[ -n "${DOCKER_SOCK:-}" ] || find_socket_of_machine
+	can_be_mounted "$ENGINE_FOLDER"
+}
+
+# An engine in a virtual machine has another socket there than it shows here.
+find_socket_of_machine() {
+	case "$(uname -s) $(docker info --format '{{.OperatingSystem}}' 2>/dev/null || true)" in
+	*"Docker Desktop"*)
+		# It offers this one file of its machine.
+		ENGINE_FOLDER=/var/run/docker.sock ENGINE_ADDRESS=unix:///run/engine
+		echo "Docker Desktop: make up was never tried with it; docs/install.md says what differs."
+		;;
+	Darwin*)
+		ENGINE_FOLDER=/var/run ENGINE_ADDRESS=unix:///run/engine/docker.sock
+		echo "macOS: make up was never tried here; docs/install.md says what may differ."
+		;;
+	esac
+}
+
+find_stack() {
+	local candidate
+	if [ -z "${STACK_FILE:-}" ]; then
+		for candidate in stack.yaml stack.yml; do
+			STACK_FILE=$candidate
+			[ ! -f "$candidate" ] || break
+		done
+	fi
+	[ -f "$STACK_FILE" ] || fail "STACK_FILE=$STACK_FILE: there is no such file."
+	STACK_DIR=$(cd "$(dirname "$STACK_FILE")" && pwd)
+	STACK_NAME=$(basename "$STACK_FILE")
+	export STACK_DIR STACK_NAME
+	can_be_mounted "$STACK_DIR"
 }
 
 # Mounting a folder that does not exist would create it, owned by root.
@@ -53,136 +125,163 @@ find_registry_credentials() {
 	if [ -f "$folder/config.json" ]; then
 		DOCKER_CONFIG_DIR=$(cd "$folder" && pwd)
 	else
-		DOCKER_CONFIG_DIR=$PWD/.secrets/no-docker-config
+		DOCKER_CONFIG_DIR=$SECRETS_DIR/no-docker-config
 		mkdir -p "$DOCKER_CONFIG_DIR"
 	fi
 	export DOCKER_CONFIG_DIR
+	can_be_mounted "$DOCKER_CONFIG_DIR"
+}
+
+find_route_files() {
+	local beside=$STACK_DIR/route-files empty=$SECRETS_DIR/no-route-files
+	if [ -n "${ROUTES_DIR:-}" ]; then
+		[ -d "$ROUTES_DIR" ] || fail "ROUTES_DIR=$ROUTES_DIR: there is no such folder."
+	elif [ -d "$beside" ]; then
+		ROUTES_DIR=$beside
+	else
+		mkdir -p "$empty"
+		ROUTES_DIR=$empty
+	fi
+	ROUTES_DIR=$(cd "$ROUTES_DIR" && pwd)
+	export ROUTES_DIR
+	can_be_mounted "$ROUTES_DIR"
 }
 
 prepare_secrets() {
-	mkdir -p "$SECRETS_DIR"
+	mkdir -p "$SECRETS_DIR" || fail "The folder $SECRETS_DIR cannot be made." \
+		"If an earlier make up ran as root, remove it with sudo, or choose another: make up SECRETS_DIR=~/.faas-docker"
 	SECRETS_DIR=$(cd "$SECRETS_DIR" && pwd)
-	case $BASIC_AUTH in
-	false) return ;;
-	true) ;;
-	*) fail "BASIC_AUTH=$BASIC_AUTH: want true or false." ;;
-	esac
+	export SECRETS_DIR
+	can_be_mounted "$SECRETS_DIR"
+	[ -w "$SECRETS_DIR" ] || fail "You may not write to $SECRETS_DIR." \
+		"If an earlier make up ran as root, run this one with sudo, or choose another folder: make up SECRETS_DIR=~/.faas-docker"
+	[ "$BASIC_AUTH" = true ] || return 0
 	(
 		umask 077
-		[ -s "$SECRETS_DIR/basic-auth-user" ] || printf admin >"$SECRETS_DIR/basic-auth-user"
-		[ -s "$SECRETS_DIR/basic-auth-password" ] ||
-			od -An -N20 -tx1 /dev/urandom | tr -d ' \n' >"$SECRETS_DIR/basic-auth-password"
+		cd "$SECRETS_DIR"
+		[ -s basic-auth-user ] || { printf admin >basic-auth-user && echo basic-auth-user >>made-by-make-up; }
+		[ -s basic-auth-password ] || {
+			od -An -N20 -tx1 /dev/urandom | tr -d ' \n' >basic-auth-password && echo basic-auth-password >>made-by-make-up
+		}
 	)
-	credentials=(--user "$(cat "$SECRETS_DIR/basic-auth-user"):$(cat "$SECRETS_DIR/basic-auth-password")")
+}
+
+# The provider does not see this shell's variables: those that the stack file names are
+# written down for it, over those of ENV_FILE.
+write_variables() {
+	local name value from=${ENV_FILE:-.env}
+	[ -z "${ENV_FILE:-}" ] || [ -f "$from" ] || fail "ENV_FILE=$from: there is no such file."
+	(
+		umask 077
+		{
+			[ ! -f "$from" ] || { cat "$from" && echo; }
+			grep -oE '\$\{#?[A-Za-z_][A-Za-z0-9_]*' "$STACK_DIR/$STACK_NAME" | tr -d '${#' | sort -u | while read -r name; do
+				[ -n "${!name+set}" ] || continue
+				value=${!name//\\/\\\\} value=${value//\"/\\\"}
+				printf '%s="%s"\n' "$name" "${value//$'\n'/\\n}"
+			done || true # grep finds nothing
+		} >"$SECRETS_DIR/stack.env"
+	)
 }
 
 refuse_busy_port() {
-	if ours_has_port || ! (exec 3<>"/dev/tcp/127.0.0.1/$FAAS_PORT") 2>/dev/null; then return; fi
-	explain_port
+	if ours_has_port || ! is_open "${FAAS_HOST//[\[\]]/}" "$FAAS_PORT"; then return; fi
+	fail "Port $FAAS_PORT on $FAAS_HOST is in use by $(who_has_port)." \
+		"Choose another: $(make_again up FAAS_PORT=8090), and export OPENFAAS_URL=http://127.0.0.1:8090 for faas-cli."
+}
+
+is_open() {
+	local host=$1
+	case $host in
+	0.0.0.0) host=127.0.0.1 ;;
+	"::") host=::1 ;;
+	esac
+	(exec 3<>"/dev/tcp/$host/$2") 2>/dev/null
 }
 
 ours_has_port() {
 	local id
-	id=$(scripts/compose.sh ps -q provider 2>/dev/null) || return 1
-	[ -n "$id" ] && docker port "$id" 8080/tcp 2>/dev/null | grep -q ":$FAAS_PORT\$"
+	id=$(provider_id) && [ -n "$id" ] && docker port "$id" 8080/tcp 2>/dev/null | grep -q ":$FAAS_PORT\$"
 }
 
-explain_port() {
-	fail "Port $FAAS_PORT on 127.0.0.1 is in use by another program." \
-		"Choose another: make up FAAS_PORT=8090 (and export OPENFAAS_URL=http://127.0.0.1:8090 for faas-cli)"
+# who_has_port names the container, or else the process as far as this user may see it.
+who_has_port() {
+	local found
+	found=$(docker ps --filter "publish=$FAAS_PORT" --format 'container {{.Names}} of image {{.Image}}' 2>/dev/null | head -n 1)
+	if [ -z "$found" ] && command -v ss >/dev/null; then
+		found=$(ss -Hltnp "sport = :$FAAS_PORT" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/process \1, pid \2/p' | head -n 1)
+	fi
+	if [ -z "$found" ] && command -v lsof >/dev/null; then
+		found=$(lsof -nP -iTCP:"$FAAS_PORT" -sTCP:LISTEN -F cp 2>/dev/null | sed -n 's/^p/pid /p; s/^c/process /p' | head -n 2 | tr '\n' ' ')
+	fi
+	echo "${found:-a process that this user may not see (sudo ss -ltnp sport = :$FAAS_PORT shows it)}"
 }
 
 start() {
 	local profile arguments=()
-	STACK_SUM=$(stack_sum)
-	export STACK_SUM
-	for profile in ${PROFILES:-}; do arguments+=(--profile "$profile"); done
+	for profile in ${PROFILES:-}; do
+		case $profile in
+		monitoring | gateway) arguments+=(--profile "$profile") ;;
+		*) fail "PROFILES=$PROFILES: want monitoring, gateway or both." ;;
+		esac
+	done
 	# The expansion is written for bash 4.3 and older, where an empty list is unset.
 	scripts/compose.sh ${arguments[@]+"${arguments[@]}"} up -d --no-build ||
 		fail "Docker Compose could not start the provider: the lines above say why." \
-			"If the port is in use, choose another: make up FAAS_PORT=8090"
+			"If it is the port: $FAAS_PORT is in use by $(who_has_port). Choose another: $(make_again up FAAS_PORT=8090)"
+	provider=$(provider_id)
 }
 
-# A number that changes with stack.yml and with the images it names.
-stack_sum() {
-	local images
-	images=$(awk '$1 == "image:" { print $2 }' stack.yml)
-	{
-		cat stack.yml
-		# One word for each image is meant; those that are still to be pulled fail.
-		# shellcheck disable=SC2086
-		docker image inspect --format '{{.Id}}' $images 2>/dev/null || true
-	} | cksum
-}
-
-ask() { curl --silent --max-time 5 ${credentials[@]+"${credentials[@]}"} "$@"; }
-
+# A provider that ends at once would be started again and again.
 await_provider() {
-	local deadline=$((SECONDS + wait_seconds))
-	until [ "$(ask --output /dev/null --write-out '%{http_code}' "$url/healthz")" = 200 ]; do
+	local deadline=$((SECONDS + wait_seconds)) said
+	until said=$(docker exec "$provider" /faas-docker healthcheck 2>&1); do
+		if [ "$(docker inspect --format '{{.RestartCount}}' "$provider" 2>/dev/null || echo 9)" -gt 2 ]; then
+			show_log 5
+			fail "The provider does not start: its last lines are above."
+		fi
 		if [ "$SECONDS" -ge "$deadline" ]; then
-			scripts/compose.sh logs --tail 20 provider >&2
-			fail "The provider did not become healthy within ${wait_seconds}s: its last lines are above."
+			show_log 20
+			fail "The provider did not become healthy within ${wait_seconds}s: $said" "Its last lines are above."
 		fi
 		sleep 0.3
 	done
+	is_open "${FAAS_HOST//[\[\]]/}" "$FAAS_PORT" ||
+		fail "The provider is healthy, but $url cannot be reached from here." \
+			"A firewall may keep this machine from the ports that Docker publishes."
 }
 
+show_log() { docker logs --tail "$1" "$provider" 2>&1 | sed 's/^/  /' >&2; }
+
+# The provider knows its stack file: it deploys it again, and says how the functions are.
 await_functions() {
-	local deadline=$((SECONDS + wait_seconds)) missing
-	while missing=$(not_ready) && [ -n "$missing" ]; do
-		if [ "$SECONDS" -ge "$deadline" ]; then
-			explain "$missing"
-			fail "Not ready within ${wait_seconds}s: ${missing//$'\n'/ }" "All that the provider wrote: scripts/compose.sh logs provider"
-		fi
-		sleep 0.3
-	done
-}
-
-# The names under "functions:" of stack.yml.
-functions() {
-	awk '/^[^ #]/ { inside = /^functions:/ } inside && /^  [a-z0-9]/ { sub(/:.*/, ""); print $1 }' stack.yml
-}
-
-# A function that somebody scaled to zero is as ready as it should be.
-not_ready() {
-	local name status
-	for name in $(functions); do
-		status=$(ask --fail "$url/system/function/$name") || { echo "$name" && continue; }
-		case $status in
-		*'"availableReplicas":'[1-9]*) ;;
-		*'"replicas":'[1-9]*) echo "$name" ;;
-		esac
-	done
-}
-
-explain() {
-	local name
-	for name in $1; do
-		echo "--- $name: what its log says" >&2
-		ask "$url/system/logs?name=$name&tail=10&follow=false" >&2 || true
-		echo >&2
-	done
-	echo "--- the provider" >&2
-	scripts/compose.sh logs --tail 10 provider >&2
+	docker exec "$provider" /faas-docker stack deploy "${wait_seconds}s" ||
+		fail "The provider runs, and so does each function that is ready. What it wrote: $(compose_again logs provider)" \
+			"When the reason is gone, it deploys the rest by itself; make up may be run again."
 }
 
 say_what_to_try() {
-	local login=""
+	local login="" ready name flag="" environment=""
+	[ "$url" = http://127.0.0.1:8080 ] || flag=" -g $url" environment="export OPENFAAS_URL=$url
+  "
 	if [ "$BASIC_AUTH" = true ]; then
-		login="faas-cli login -g $url -u $(cat "$SECRETS_DIR/basic-auth-user") --password-stdin <$SECRETS_DIR/basic-auth-password"
 		printf '\nThe credentials are in %s/basic-auth-user and basic-auth-password.\n' "$SECRETS_DIR"
+		login="faas-cli login$flag -u $(cat "$SECRETS_DIR/basic-auth-user") --password-stdin <'$SECRETS_DIR/basic-auth-password'
+  "
 	fi
+	ready=$(docker exec "$provider" /faas-docker stack 2>/dev/null | sed -n 's/^\([^ ]*\): ready$/\1/p')
+	name=$(grep -m 1 '^echo\.' <<<"$ready" || head -n 1 <<<"$ready")
 	cat <<END
 
 faas-docker is up at $url. Try:
 
-  curl $url/function/echo -d 'hello'
-  ${login:+$login && }faas-cli list -g $url
-  scripts/compose.sh logs -f provider
+  ${environment}${login}${name:+curl $url/function/${name%.openfaas-fn} -d 'hello'
+  }faas-cli list
+  $(compose_again logs -f provider)
 
-make down takes all of it away again.
+$(make_again down) takes all of it away again.
 END
+	command -v faas-cli >/dev/null || echo "faas-cli is not installed: docs/install.md says where it comes from."
 }
 
 main

@@ -1,7 +1,7 @@
 package store
 
 import (
-	"slices"
+	"maps"
 
 	"go.etcd.io/bbolt"
 
@@ -13,7 +13,7 @@ import (
 // and those of their Previous. Of one
 // function the highest Revision wins, be it given twice or stored already.
 // Namespaces that are missing are created.
-func (s *Store) Adopt(fs []function.Function) error {
+func (s functionTable) Adopt(fs []function.Function) error {
 	newest := map[function.Name]function.Function{}
 	for _, f := range fs {
 		if err := f.ID().Validate(); err != nil {
@@ -25,37 +25,27 @@ func (s *Store) Adopt(fs []function.Function) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	adopted := adoption{store: s}
-	err := s.commit(func(tx *bbolt.Tx) error { return adopted.write(tx, newest) })
-	if err != nil {
-		return err
-	}
-	adopted.remember()
-	return nil
-}
-
-// adoption is what one call of Adopt writes, kept until it is durable.
-type adoption struct {
-	store      *Store
-	functions  []function.Function
-	namespaces []function.Namespace
-}
-
-func (a *adoption) write(tx *bbolt.Tx, newest map[function.Name]function.Function) error {
-	for n, f := range newest {
-		if known, stored := a.store.functions[n]; stored && known.Revision >= f.Revision {
-			continue
+	functions, namespaces := map[function.Name]function.Function{}, map[string]function.Namespace{}
+	return s.change(func(tx *bbolt.Tx) (err error) {
+		for n, f := range newest {
+			if known, stored := s.functions[n]; stored && known.Revision >= f.Revision {
+				continue
+			}
+			if _, exists := s.namespaces[n.Namespace]; !exists {
+				namespaces[n.Namespace], err = putRecord(tx, namespaceBucket, n.Namespace, function.Namespace{Name: n.Namespace})
+				if err != nil {
+					return err
+				}
+			}
+			if functions[n], err = writeFunction(tx, f, adoptedRevision(f.Previous)); err != nil {
+				return err
+			}
 		}
-		if err := a.writeNamespace(tx, n.Namespace); err != nil {
-			return err
-		}
-		stored, err := writeFunction(tx, f, adoptedRevision(f.Previous))
-		if err != nil {
-			return err
-		}
-		a.functions = append(a.functions, stored)
-	}
-	return nil
+		return nil
+	}, func() {
+		maps.Copy(s.namespaces, namespaces)
+		maps.Copy(s.functions, functions)
+	})
 }
 
 // adoptedRevision keeps the revision, and keeps it and the one before from being given
@@ -69,28 +59,4 @@ func adoptedRevision(previous *function.Previous) numbering {
 		}
 		return givenRevision(bucket, given)
 	}
-}
-
-func (a *adoption) writeNamespace(tx *bbolt.Tx, name string) error {
-	isIt := func(n function.Namespace) bool { return n.Name == name }
-	if _, exists := a.store.namespaces[name]; exists || slices.ContainsFunc(a.namespaces, isIt) {
-		return nil
-	}
-	stored, err := putRecord(tx, namespaceBucket, name, function.Namespace{Name: name})
-	if err != nil {
-		return err
-	}
-	a.namespaces = append(a.namespaces, stored)
-	return nil
-}
-
-func (a *adoption) remember() {
-	a.store.show(func() {
-		for _, n := range a.namespaces {
-			a.store.namespaces[n.Name] = n
-		}
-		for _, f := range a.functions {
-			a.store.functions[f.ID()] = f
-		}
-	})
 }

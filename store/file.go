@@ -87,7 +87,7 @@ func restrict(path string) error {
 		return nil
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return fmt.Errorf("it holds secrets and others may read it: %w", err)
+		return fmt.Errorf("it holds secrets and others may read it: give it the mode 0600: %w", err)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func damaged(err error) error {
 
 // prepare loads the file and adds what a new one lacks. It writes only when it
 // must, so that a full disk does not keep the provider from starting.
-func (s *Store) prepare() error {
+func (s *core) prepare() error {
 	if err := guard(func() error { return s.db.View(s.load) }); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (s *Store) prepare() error {
 }
 
 // load fills memory from the file.
-func (s *Store) load(tx *bbolt.Tx) error {
+func (s *core) load(tx *bbolt.Tx) error {
 	if err := checkLength(tx); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func checkSchema(text string) error {
 
 // found lays out a new file, and gives an old one a default namespace that it
 // does not have. It leaves the file fresh.
-func (s *Store) found(tx *bbolt.Tx) error {
+func (s *core) found(tx *bbolt.Tx) error {
 	for _, name := range []string{metaBucket, functionsBucket, namespaceBucket, secretsBucket, routesBucket} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return fmt.Errorf("make bucket %q: %w", name, err)
@@ -197,16 +197,27 @@ func (s *Store) found(tx *bbolt.Tx) error {
 	return nil
 }
 
-// commit makes a change durable as a whole, or leaves the file as it was. Its
-// errors are ErrUnavailable. The caller holds writing.
-func (s *Store) commit(change func(tx *bbolt.Tx) error) error {
+// commit makes a change durable as a whole and then shows it to readers, or leaves file
+// and memory as they were. Its errors are ErrUnavailable. The caller holds writing.
+func (s *core) commit(change func(tx *bbolt.Tx) error, show func()) error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		if err := change(tx); err != nil {
 			return err
 		}
 		return markWritten(tx)
 	})
-	return explainWrite(err)
+	if err != nil {
+		return explainWrite(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	show()
+	return nil
+}
+
+// erasing is the change that deletes one record.
+func erasing(bucket, key string) func(tx *bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete([]byte(key)) }
 }
 
 // markWritten is part of each change rather than of Open, so that a provider
@@ -278,11 +289,11 @@ func eachKey(tx *bbolt.Tx, bucket string, visit func(key string, value []byte) e
 	})
 }
 
-// joinKey makes the key of a function or a secret. Neither part can contain a
+// keyOf is the key of a function or a secret. Neither part can contain a
 // slash: both were validated.
-func joinKey(namespace, name string) string { return namespace + "/" + name }
+func keyOf(n function.Name) string { return n.Namespace + "/" + n.Name }
 
-func splitKey(key string) (namespace, name string, ok bool) {
-	namespace, name, ok = strings.Cut(key, "/")
-	return namespace, name, ok && namespace != "" && name != ""
+func splitKey(key string) (n function.Name, ok bool) {
+	n.Namespace, n.Name, ok = strings.Cut(key, "/")
+	return n, ok && n.Namespace != "" && n.Name != ""
 }

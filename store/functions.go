@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -9,31 +10,33 @@ import (
 	"faas-docker/function"
 )
 
+// functionTable are the functions of a Store.
+type functionTable struct{ *core }
+
 // Functions returns the functions of a namespace, or of all namespaces if it is
 // empty, sorted by name and then by namespace. The slice is the caller's and
 // never nil.
-func (s *Store) Functions(namespace string) []function.Function {
-	found := s.collectFunctions(namespace)
+func (s functionTable) Functions(namespace string) []function.Function {
+	return s.functionsOf(namespace)
+}
+
+func (m *memory) functionsOf(namespace string) []function.Function {
+	m.mu.RLock()
+	found := make([]function.Function, 0, len(m.functions))
+	for id, f := range m.functions {
+		if namespace == "" || namespace == id.Namespace {
+			found = append(found, f)
+		}
+	}
+	m.mu.RUnlock()
 	slices.SortFunc(found, func(a, b function.Function) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 	})
 	return found
 }
 
-func (s *Store) collectFunctions(namespace string) []function.Function {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	found := make([]function.Function, 0, len(s.functions))
-	for id, f := range s.functions {
-		if namespace == "" || namespace == id.Namespace {
-			found = append(found, f)
-		}
-	}
-	return found
-}
-
 // Function returns one function; one that is not deployed is an ErrNotFound.
-func (s *Store) Function(n function.Name) (function.Function, error) {
+func (s functionTable) Function(n function.Name) (function.Function, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	f, deployed := s.functions[n]
@@ -45,8 +48,9 @@ func (s *Store) Function(n function.Name) (function.Function, error) {
 
 // Create stores a function that does not exist yet and returns it with its
 // Revision, which the store assigns. It is an ErrConflict if the function
-// exists, and an ErrNotFound if its namespace does not.
-func (s *Store) Create(f function.Function) (function.Function, error) {
+// exists, an ErrNotFound if its namespace does not, and an ErrInvalid if one of its
+// secrets does not.
+func (s functionTable) Create(f function.Function) (function.Function, error) {
 	n := f.ID()
 	if err := n.Validate(); err != nil {
 		return function.Function{}, err
@@ -59,99 +63,98 @@ func (s *Store) Create(f function.Function) (function.Function, error) {
 	if _, deployed := s.functions[n]; deployed {
 		return function.Function{}, function.Conflict("function %q is deployed already in namespace %q: update it, or delete it first", n.Name, n.Namespace)
 	}
-	return s.putFunction(f, nextRevision)
+	if err := s.needSecrets(n.Namespace, f.Secrets); err != nil {
+		return function.Function{}, err
+	}
+	return s.put(f, nextRevision)
 }
 
 // Replace stores what change makes of a function, as a new Revision, which it
-// returns. A function that is not deployed is an ErrNotFound. change may read
-// the Store but not change it, and it cannot give the function another name.
-func (s *Store) Replace(n function.Name, change func(function.Function) function.Function) (function.Function, error) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	old, deployed := s.functions[n]
-	if !deployed {
-		return function.Function{}, function.UnknownFunction(n)
-	}
-	next := change(old)
-	next.Name, next.Namespace = n.Name, n.Namespace
-	return s.putFunction(next, nextRevision)
+// returns. A function that is not deployed is an ErrNotFound, and a secret that does
+// not exist an ErrInvalid. change may read the Store but not change it, and it cannot give the function another name.
+func (s functionTable) Replace(n function.Name, change func(function.Function) function.Function) (function.Function, error) {
+	return s.rewrite(n, nextRevision, func(old function.Function) (function.Function, error) {
+		next := change(old)
+		return next, s.needSecrets(n.Namespace, next.Secrets)
+	})
 }
 
 // Restore is Replace with a revision that was there before, of which nothing else
 // has the number: change names it. An error of change is returned, and changes
 // nothing.
-func (s *Store) Restore(n function.Name, change func(function.Function) (function.Function, error)) (function.Function, error) {
+func (s functionTable) Restore(n function.Name, change func(function.Function) (function.Function, error)) (function.Function, error) {
+	return s.rewrite(n, givenRevision, change)
+}
+
+// Change is Replace without a new deployment: the Revision stays. When change
+// answers false the function is left, and returned, as it is.
+func (s functionTable) Change(n function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {
+	var kept function.Function
+	changed, err := s.rewrite(n, givenRevision, func(old function.Function) (function.Function, error) {
+		next, different := change(old)
+		if !different {
+			kept = old
+			return old, errUnchanged
+		}
+		next.Revision = old.Revision
+		return next, nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return kept, nil
+	}
+	return changed, err
+}
+
+// errUnchanged: there is nothing to store.
+var errUnchanged = errors.New("unchanged")
+
+// rewrite stores what change makes of a function, under the revision that number gives it.
+func (s functionTable) rewrite(n function.Name, number numbering, change func(function.Function) (function.Function, error)) (function.Function, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	old, deployed := s.functions[n]
-	if !deployed {
-		return function.Function{}, function.UnknownFunction(n)
+	old, err := s.Function(n)
+	if err != nil {
+		return function.Function{}, err
 	}
 	next, err := change(old)
 	if err != nil {
 		return function.Function{}, err
 	}
 	next.Name, next.Namespace = n.Name, n.Namespace
-	return s.putFunction(next, givenRevision)
-}
-
-// Change is Replace without a new deployment: the Revision stays. When change
-// answers false the function is left, and returned, as it is.
-func (s *Store) Change(n function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	old, deployed := s.functions[n]
-	if !deployed {
-		return function.Function{}, function.UnknownFunction(n)
-	}
-	next, changed := change(old)
-	if !changed {
-		return old, nil
-	}
-	next.Name, next.Namespace, next.Revision = n.Name, n.Namespace, old.Revision
-	return s.putFunction(next, givenRevision)
+	return s.put(next, number)
 }
 
 // Delete forgets a function; one that is not deployed is an ErrNotFound. Its
 // Revision is not used again.
-func (s *Store) Delete(n function.Name) error {
+func (s functionTable) Delete(n function.Name) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if _, deployed := s.functions[n]; !deployed {
-		return function.UnknownFunction(n)
-	}
-	err := s.commit(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(functionsBucket)).Delete(functionKey(n))
-	})
-	if err != nil {
+	if _, err := s.Function(n); err != nil {
 		return err
 	}
-	s.show(func() { delete(s.functions, n) })
-	return nil
+	return s.change(erasing(functionsBucket, keyOf(n)), func() { delete(s.functions, n) })
 }
 
-// putFunction makes f durable under the revision that number gives it, then
-// shows it to readers. The caller holds writing.
-func (s *Store) putFunction(f function.Function, number numbering) (stored function.Function, err error) {
-	err = s.commit(func(tx *bbolt.Tx) (err error) {
+// put makes f durable under the revision that number gives it, then shows it to
+// readers. The caller holds writing.
+func (s functionTable) put(f function.Function, number numbering) (stored function.Function, err error) {
+	err = s.change(func(tx *bbolt.Tx) (err error) {
 		stored, err = writeFunction(tx, f, number)
 		return err
-	})
+	}, func() { s.functions[stored.ID()] = stored })
 	if err != nil {
 		return function.Function{}, err
 	}
-	s.show(func() { s.functions[stored.ID()] = stored })
 	return stored, nil
 }
 
-// show lets readers see a change of the functions that is durable.
-func (s *Store) show(change func()) {
-	s.mu.Lock()
-	change()
-	s.mu.Unlock()
-	if s.FunctionsChanged != nil {
+// change commits a change of the functions, and tells of it.
+func (s functionTable) change(change func(tx *bbolt.Tx) error, show func()) error {
+	err := s.commit(change, show)
+	if err == nil && s.FunctionsChanged != nil {
 		s.FunctionsChanged()
 	}
+	return err
 }
 
 func writeFunction(tx *bbolt.Tx, f function.Function, number numbering) (function.Function, error) {
@@ -160,7 +163,7 @@ func writeFunction(tx *bbolt.Tx, f function.Function, number numbering) (functio
 		return function.Function{}, err
 	}
 	f.Revision = revision
-	return putRecord(tx, functionsBucket, string(functionKey(f.ID())), f)
+	return putRecord(tx, functionsBucket, keyOf(f.ID()), f)
 }
 
 // numbering decides which revision a record is written under, given the one it has.
@@ -176,9 +179,7 @@ func givenRevision(bucket *bbolt.Bucket, given uint64) (uint64, error) {
 	return given, bucket.SetSequence(given)
 }
 
-func (s *Store) loadFunctions(tx *bbolt.Tx) error {
-	key := func(f function.Function) string { return string(functionKey(f.ID())) }
-	return eachRecord(tx, functionsBucket, key, func(f function.Function) { s.functions[f.ID()] = f })
+func (m *memory) loadFunctions(tx *bbolt.Tx) error {
+	key := func(f function.Function) string { return keyOf(f.ID()) }
+	return eachRecord(tx, functionsBucket, key, func(f function.Function) { m.functions[f.ID()] = f })
 }
-
-func functionKey(n function.Name) []byte { return []byte(joinKey(n.Namespace, n.Name)) }

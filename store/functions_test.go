@@ -28,6 +28,7 @@ func TestCreate_KeepsEveryFieldAcrossRestart(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	s := open(t, path)
+	must(t, s.CreateSecret(secret("key", home, "v")))
 	stored := create(t, s, full())
 	want := full()
 	want.Revision = 1
@@ -60,6 +61,7 @@ func TestCreate_ShowsTheSameBeforeAndAfterRestart(t *testing.T) {
 func TestCreate_SharesNothingWithTheCaller(t *testing.T) {
 	t.Parallel()
 	s := open(t, newPath(t))
+	must(t, s.CreateSecret(secret("key", home, "v")))
 	f := full()
 	create(t, s, f)
 	f.Labels["l"] = "changed"
@@ -88,8 +90,10 @@ func TestCreate_Refuses(t *testing.T) {
 	s := open(t, path)
 	create(t, s, spec("figlet", home))
 	for _, c := range cases {
-		_, err := s.Create(c.give)
-		wantError(t, err, c.kind, c.text)
+		t.Run(c.name, func(t *testing.T) {
+			_, err := s.Create(c.give)
+			wantError(t, err, c.kind, c.text)
+		})
 	}
 	wantFunctions(t, s, "", "figlet")
 	if next := create(t, s, spec("second", home)); next.Revision != 2 {
@@ -270,6 +274,7 @@ func TestRestore_GivesAnOldRevisionBackItsNumber(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	s := open(t, path)
+	must(t, s.CreateSecret(secret("key", home, "v")))
 	first := create(t, s, full())
 	second, err := s.Replace(first.ID(), func(old function.Function) function.Function {
 		return function.Function{Spec: spec("figlet", home).Spec, Previous: old.Replaced(), Answered: true}

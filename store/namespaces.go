@@ -10,9 +10,12 @@ import (
 	"faas-docker/function"
 )
 
+// namespaceTable are the namespaces of a Store.
+type namespaceTable struct{ *core }
+
 // Namespaces returns all namespaces sorted by name; the default one is always
 // among them. The slice is the caller's.
-func (s *Store) Namespaces() []function.Namespace {
+func (s namespaceTable) Namespaces() []function.Namespace {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.SortedFunc(maps.Values(s.namespaces), func(a, b function.Namespace) int {
@@ -21,7 +24,7 @@ func (s *Store) Namespaces() []function.Namespace {
 }
 
 // Namespace returns one namespace; one that does not exist is an ErrNotFound.
-func (s *Store) Namespace(name string) (function.Namespace, error) {
+func (s namespaceTable) Namespace(name string) (function.Namespace, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	n, exists := s.namespaces[name]
@@ -32,7 +35,7 @@ func (s *Store) Namespace(name string) (function.Namespace, error) {
 }
 
 // CreateNamespace stores a namespace; one that exists is an ErrConflict.
-func (s *Store) CreateNamespace(n function.Namespace) error {
+func (s namespaceTable) CreateNamespace(n function.Namespace) error {
 	if err := function.ValidateNamespace(n.Name); err != nil {
 		return err
 	}
@@ -41,12 +44,16 @@ func (s *Store) CreateNamespace(n function.Namespace) error {
 	if _, exists := s.namespaces[n.Name]; exists {
 		return function.Conflict("namespace %q exists already", n.Name)
 	}
-	return s.putNamespace(n)
+	if err := s.putNamespace(n); err != nil {
+		return err
+	}
+	s.announce()
+	return nil
 }
 
 // UpdateNamespace replaces the labels and annotations of a namespace; one that
 // does not exist is an ErrNotFound.
-func (s *Store) UpdateNamespace(n function.Namespace) error {
+func (s namespaceTable) UpdateNamespace(n function.Namespace) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if _, exists := s.namespaces[n.Name]; !exists {
@@ -58,69 +65,58 @@ func (s *Store) UpdateNamespace(n function.Namespace) error {
 // DeleteNamespace forgets a namespace together with its secrets. It is an
 // ErrNotFound if the namespace does not exist, and an ErrConflict if functions
 // live in it or it is the default one.
-func (s *Store) DeleteNamespace(name string) error {
+func (s namespaceTable) DeleteNamespace(name string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := s.mayDeleteNamespace(name); err != nil {
 		return err
 	}
-	if err := s.commit(func(tx *bbolt.Tx) error { return s.eraseNamespace(tx, name) }); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.namespaces, name)
-	delete(s.secrets, name)
-	return nil
+	return s.commit(func(tx *bbolt.Tx) error { return s.eraseNamespace(tx, name) }, func() {
+		delete(s.namespaces, name)
+		maps.DeleteFunc(s.secrets, func(secret function.Name, _ struct{}) bool { return secret.Namespace == name })
+	})
 }
 
-func (s *Store) mayDeleteNamespace(name string) error {
+func (s namespaceTable) mayDeleteNamespace(name string) error {
 	if _, exists := s.namespaces[name]; !exists {
 		return unknownNamespace(name)
 	}
 	if name == s.defaultNamespace {
 		return function.Conflict("namespace %q is the default one and cannot be deleted: delete its functions and secrets instead", name)
 	}
-	if count := len(s.collectFunctions(name)); count > 0 {
+	if count := len(s.functionsOf(name)); count > 0 {
 		return function.Conflict("functions still live in namespace %q (%d): delete them first", name, count)
 	}
 	return nil
 }
 
-func (s *Store) eraseNamespace(tx *bbolt.Tx, name string) error {
-	for secret := range s.secrets[name] {
-		if err := tx.Bucket([]byte(secretsBucket)).Delete([]byte(joinKey(name, secret))); err != nil {
+func (s namespaceTable) eraseNamespace(tx *bbolt.Tx, name string) error {
+	for _, secret := range s.secretsOf(name) {
+		if err := erasing(secretsBucket, keyOf(function.Name{Name: secret, Namespace: name}))(tx); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket([]byte(namespaceBucket)).Delete([]byte(name))
+	return erasing(namespaceBucket, name)(tx)
 }
 
 // putNamespace makes n durable, then shows it to readers. The caller holds writing.
-func (s *Store) putNamespace(n function.Namespace) error {
+func (s namespaceTable) putNamespace(n function.Namespace) error {
 	var stored function.Namespace
-	err := s.commit(func(tx *bbolt.Tx) (err error) {
+	return s.commit(func(tx *bbolt.Tx) (err error) {
 		stored, err = putRecord(tx, namespaceBucket, n.Name, n)
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.namespaces[stored.Name] = stored
-	return nil
+	}, func() { s.namespaces[stored.Name] = stored })
 }
 
-func (s *Store) loadNamespaces(tx *bbolt.Tx) error {
+func (m *memory) loadNamespaces(tx *bbolt.Tx) error {
 	key := func(n function.Namespace) string { return n.Name }
-	return eachRecord(tx, namespaceBucket, key, func(n function.Namespace) { s.namespaces[n.Name] = n })
+	return eachRecord(tx, namespaceBucket, key, func(n function.Namespace) { m.namespaces[n.Name] = n })
 }
 
-// needNamespace is for what is about to be put into a namespace. The caller
+// needNamespace is for records that are about to be put into a namespace. The caller
 // holds writing.
-func (s *Store) needNamespace(name string) error {
-	if _, exists := s.namespaces[name]; exists {
+func (m *memory) needNamespace(name string) error {
+	if _, exists := m.namespaces[name]; exists {
 		return nil
 	}
 	return function.NotFound("namespace %q does not exist: create it first, for example with: faas-cli namespace create %s", name, name)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"faas-docker/function"
 	"faas-docker/store"
@@ -80,6 +81,84 @@ func TestDeleteSecret_Forgets(t *testing.T) {
 	wantSecrets(t, s, home)
 	_, err := s.Secret(home, "key")
 	wantError(t, err, function.ErrNotFound)
+}
+
+func TestDeleteSecret_NamesTheFunctionsThatReadIt(t *testing.T) {
+	t.Parallel()
+	reads := func(name, namespace string, secrets ...string) function.Function {
+		f := spec(name, namespace)
+		f.Secrets = secrets
+		return f
+	}
+	before := func(f function.Function, until time.Time, secrets ...string) function.Function {
+		f.Previous = &function.Previous{Spec: reads(f.Name, f.Namespace, secrets...).Spec, Until: until}
+		return f
+	}
+	none := func(f function.Function) function.Function { f.Replicas = 0; return f }
+	until := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, test := range []struct {
+		name  string
+		given []function.Function
+		want  []string // what the refusal says; nothing means that the secret goes
+	}{
+		{"no function", nil, nil},
+		{"one reader", []function.Function{reads("a", home, "key")}, []string{"key", "is used by a:"}},
+		{"two readers", []function.Function{reads("b", home, "key"), reads("a", home, "key")}, []string{"is used by a, b:"}},
+		{"one of many secrets", []function.Function{reads("a", home, "key-2", "key", "k")}, []string{"is used by a:"}},
+		{"asleep at zero", []function.Function{none(reads("a", home, "key"))}, []string{"is used by a:"}},
+		{"another secret", []function.Function{reads("a", home, "key-2")}, nil},
+		{"a longer name", []function.Function{reads("a", home, "key.2", "key_")}, nil},
+		{"without secrets", []function.Function{reads("a", home)}, nil},
+		{"another namespace", []function.Function{reads("a", "dev", "key")}, nil},
+		{"of two namespaces", []function.Function{reads("a", "dev", "key"), reads("b", home, "key")}, []string{"is used by b:"}},
+		{"kept for a rollback", []function.Function{before(reads("a", home), until, "key")}, []string{"a (the revision before", "rollback until 2030-01-02T03:04:05Z"}},
+		{"serves until the next answers", []function.Function{before(reads("a", home), time.Time{}, "key")}, []string{"a (the revision before", "serves until"}},
+		{"both revisions", []function.Function{before(reads("a", home, "key"), until, "key")}, []string{"is used by a:"}},
+		{"before, another secret", []function.Function{before(reads("a", home), until, "key-2")}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, newPath(t))
+			must(t, s.CreateNamespace(function.Namespace{Name: "dev"}))
+			for _, namespace := range []string{home, "dev"} {
+				for _, name := range []string{"key", "key-2", "key.2", "key_", "k"} {
+					must(t, s.CreateSecret(secret(name, namespace, "v")))
+				}
+			}
+			for _, f := range test.given {
+				create(t, s, f)
+			}
+			err := s.DeleteSecret(home, "key")
+			if test.want == nil {
+				must(t, err)
+				return
+			}
+			wantError(t, err, function.ErrConflict, test.want...)
+			if _, err := s.Secret(home, "key"); err != nil {
+				t.Errorf("got %v after the refusal, want the secret", err)
+			}
+			for _, f := range test.given {
+				must(t, s.Delete(f.ID()))
+			}
+			must(t, s.DeleteSecret(home, "key"))
+		})
+	}
+}
+
+// The image of a deployment may take long; its secrets were there before.
+func TestCreate_RefusesASecretThatWasDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := open(t, newPath(t))
+	f := spec("figlet", home)
+	create(t, s, f)
+	f.Secrets = []string{"key"}
+	_, err := s.Replace(f.ID(), func(function.Function) function.Function { return f })
+	wantError(t, err, function.ErrInvalid, `secrets[0]: secret "key" does not exist`)
+	f.Name = "cows"
+	_, err = s.Create(f)
+	wantError(t, err, function.ErrInvalid, `secrets[0]: secret "key" does not exist`)
+	must(t, s.CreateSecret(secret("key", home, "v")))
+	create(t, s, f)
 }
 
 func TestSecrets_BelongToTheirNamespace(t *testing.T) {

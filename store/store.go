@@ -2,7 +2,7 @@
 // counts, namespaces, secrets and routing rules, in one bbolt file.
 //
 // Reads are answered from memory. A change is synced to the file before memory
-// shows it and before the call returns, so what was acknowledged survives the
+// shows it and before the call returns, so acknowledged changes survive the
 // process being killed. Secret values stay in the file.
 package store
 
@@ -17,12 +17,26 @@ import (
 
 // Store is the open file and its content. All methods are safe for concurrent
 // use. Functions and namespaces that it returns share their maps and slices
-// with every other reader: they must not be modified.
+// with every other reader: they must not be modified. The hooks FunctionsChanged and
+// Created may be set before use.
 type Store struct {
+	*core
+	functionTable
+	namespaceTable
+	secretTable
+	routeTable
+	callTable
+}
+
+// core is what the tables of a Store have in common.
+type core struct {
 	// FunctionsChanged is called after functions were stored or deleted. It must return
 	// at once, may read the Store and must not change it. Set it before use; nil means
-	// that nobody listens.
+	// that there is nothing to call.
 	FunctionsChanged func()
+	// Created is called after a namespace or a secret was created, and like
+	// FunctionsChanged in all else.
+	Created func()
 
 	defaultNamespace string
 	db               *bbolt.DB
@@ -30,15 +44,19 @@ type Store struct {
 
 	// writing serialises changes; it is held across the sync of the file.
 	writing sync.Mutex
+	memory
+}
 
+// memory is what the file holds, but for the values of secrets. It changes with writing
+// and mu both held, hence a holder of writing may read it without mu.
+type memory struct {
 	// mu protects the maps below and is never held across I/O, so readers do not
-	// wait for the disk. They change with writing and mu both held, hence whoever
-	// holds writing may read them without mu.
+	// wait for the disk.
 	mu         sync.RWMutex
 	functions  map[function.Name]function.Function
 	namespaces map[string]function.Namespace
-	// secrets holds names only: namespace, then secret.
-	secrets map[string]map[string]struct{}
+	// secrets holds names only.
+	secrets map[function.Name]struct{}
 	// routes holds the texts of the routing rules by their names.
 	routes map[string]string
 }
@@ -56,24 +74,26 @@ func Open(path, defaultNamespace string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %q: %w", path, err)
 	}
-	s := &Store{
+	c := &core{
 		defaultNamespace: defaultNamespace,
 		db:               db,
-		functions:        map[function.Name]function.Function{},
-		namespaces:       map[string]function.Namespace{},
-		secrets:          map[string]map[string]struct{}{},
-		routes:           map[string]string{},
+		memory: memory{
+			functions:  map[function.Name]function.Function{},
+			namespaces: map[string]function.Namespace{},
+			secrets:    map[function.Name]struct{}{},
+			routes:     map[string]string{},
+		},
 	}
-	if err := s.prepare(); err != nil {
+	if err := c.prepare(); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("store %q: %w", path, err)
 	}
-	return s, nil
+	return &Store{c, functionTable{c}, namespaceTable{c}, secretTable{c}, routeTable{c}, callTable{c}}, nil
 }
 
 // Close waits for a change under way and releases the file. Later changes, and
 // reads of secret values, are an ErrUnavailable. Closing twice does no harm.
-func (s *Store) Close() error {
+func (s *core) Close() error {
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
@@ -83,4 +103,4 @@ func (s *Store) Close() error {
 // Fresh reports whether, when Open returned, nothing had ever been stored: the
 // file is new, or its first owner was stopped before storing anything. The
 // answer stays the same for the life of the Store.
-func (s *Store) Fresh() bool { return s.fresh }
+func (s *core) Fresh() bool { return s.fresh }

@@ -2,5 +2,5 @@
 
 package wire
 
-// isQuiet cannot be found out here: no connection is used twice.
-func isQuiet(uintptr) bool { return false }
+// peek cannot be found out here: no connection is used twice.
+func peek(uintptr) (arrived, waits bool) { return true, false }

@@ -4,10 +4,10 @@ package wire
 
 import "syscall"
 
-// isQuiet looks into a socket's buffer without taking anything: it is quiet when
-// it is open and empty.
-func isQuiet(fd uintptr) bool {
+// peek looks into a socket's buffer without taking anything: something has arrived, or more may
+// come, or, with neither, the connection has ended.
+func peek(fd uintptr) (arrived, waits bool) {
 	var one [1]byte
-	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err == syscall.EAGAIN
+	n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return n > 0 && err == nil, err == syscall.EAGAIN || err == syscall.EINTR
 }

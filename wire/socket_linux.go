@@ -26,11 +26,11 @@ func write(fd uintptr, piece []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// isQuiet looks into a socket's buffer without taking anything: it is quiet when it is
-// open and empty.
-func isQuiet(fd uintptr) bool {
+// peek looks into a socket's buffer without taking anything: something has arrived, or more may
+// come, or, with neither, the connection has ended.
+func peek(fd uintptr) (arrived, waits bool) {
 	var one [1]byte
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
 		uintptr(unsafe.Pointer(&one)), uintptr(len(one)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	return errno == syscall.EAGAIN
+	return errno == 0 && n > 0, errno == syscall.EAGAIN || errno == syscall.EINTR
 }

@@ -31,20 +31,22 @@ type Conn struct {
 	// probe looks whether the connection is quiet, and says so in quiet.
 	probe func(fd uintptr)
 	quiet bool
+	// closed is called by the first Close; nil means that nothing is.
+	closed func()
 }
 
 // transfer is one Read or Write under way.
 type transfer struct {
-	// mu is held by whoever reads, or writes.
+	// mu is held by the goroutine that reads, or writes.
 	mu sync.Mutex
-	// step moves what it can, and reports whether that was the end of it.
+	// step moves as much as the socket takes, and reports whether that was the end.
 	step  func(fd uintptr) bool
 	piece []byte
 	n     int
 	errno syscall.Errno
 }
 
-// New returns a connection over tcp, which nobody else should use any more.
+// New returns a connection over tcp, which is the connection's alone from then on.
 func New(tcp *net.TCPConn) (*Conn, error) {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
@@ -53,8 +55,21 @@ func New(tcp *net.TCPConn) (*Conn, error) {
 	c := &Conn{TCPConn: tcp, raw: raw}
 	// Made once, these cost the calls nothing.
 	c.in.step, c.out.step = c.in.read, c.out.write
-	c.probe = func(fd uintptr) { c.quiet = isQuiet(fd) }
+	c.probe = func(fd uintptr) { _, c.quiet = peek(fd) }
 	return c, nil
+}
+
+// OnClose has act called by the first Close. It is called before the connection is used by
+// more than one goroutine, at most once.
+func (c *Conn) OnClose(act func()) { c.closed = sync.OnceFunc(act) }
+
+// Close closes the connection; more than once does no harm but for the error.
+func (c *Conn) Close() error {
+	err := c.TCPConn.Close()
+	if c.closed != nil {
+		c.closed()
+	}
+	return err
 }
 
 // Read implements io.Reader.
@@ -78,21 +93,21 @@ func (c *Conn) Write(piece []byte) (int, error) {
 	return n, c.explain("write", err)
 }
 
-// Turns are taken by goroutines that are about to write, or to look for what is still on
-// its way. The zero value is ready to use, by any number of them.
-type Turns struct{ waiting atomic.Int32 }
+// Batching has goroutines that are about to write, or to look for what is still on its way, do
+// so together. The zero value is ready to use, by any number of them.
+type Batching struct{ waiting atomic.Int32 }
 
-// maxWaiting is how many may wait for their turn at a time. More of them save little, and
+// maxWaiting is how many may wait for others at a time. More of them save little, and
 // the slowest calls of a crowd pay for it.
 const maxWaiting = 8
 
-// GiveWay lets other goroutines that can go on do so first, as a rule all of them, unless
-// enough are waiting for that already. When the caller's turn comes, what it looks for has
+// Gather lets other goroutines that can go on do so first, as a rule all of them, unless
+// enough are waiting for that already. When the caller goes on, what it looks for has
 // more often arrived, so that the look is not in vain; and what many write goes out in one
-// burst: whoever receives that wakes once for all of it, and not for each, which can be most
-// of what a short call costs the machine. With nobody else to go on it costs a fraction of a
+// burst: its receiver wakes once for all of it, and not for each, which can be most
+// of what a short call costs the machine. With no other goroutine to go on it costs a fraction of a
 // microsecond.
-func (t *Turns) GiveWay() {
+func (t *Batching) Gather() {
 	if t.waiting.Add(1) <= maxWaiting {
 		runtime.Gosched()
 	}
@@ -165,6 +180,25 @@ func (c *Conn) explain(op string, err error) error {
 func (c *Conn) IsQuiet() bool {
 	c.quiet = false
 	return c.raw.Control(c.probe) == nil && c.quiet
+}
+
+// AwaitEnd waits until the other side has ended the connection, and reports whether it has: it is
+// false when something has arrived that was not read, or a read deadline has passed. Nothing is
+// taken. One goroutine may ask at a time, and not beside a Read.
+func (c *Conn) AwaitEnd() bool {
+	ended := false
+	err := c.raw.Read(func(fd uintptr) bool {
+		arrived, waits := peek(fd)
+		ended = !arrived && !waits
+		return !waits
+	})
+	return err == nil && ended
+}
+
+// AwaitDeadline waits until a read deadline passes, or the connection is closed, and returns the
+// error of that. It reads nothing.
+func (c *Conn) AwaitDeadline() error {
+	return c.explain("read", c.raw.Read(func(uintptr) bool { return false }))
 }
 
 // HasEnded reports whether the other side has ended the connection, or we have closed

@@ -237,13 +237,13 @@ func awaitNoise(t *testing.T, c *Conn) {
 }
 
 // goesFirst counts in how many of 100 attempts a goroutine that can go on does so before
-// GiveWay returns.
-func goesFirst(turns *Turns) (count int) {
+// Gather returns.
+func goesFirst(batching *Batching) (count int) {
 	for range 100 {
 		var done atomic.Bool
 		var other sync.WaitGroup
 		other.Go(func() { done.Store(true) })
-		turns.GiveWay()
+		batching.Gather()
 		if done.Load() {
 			count++
 		}
@@ -252,17 +252,17 @@ func goesFirst(turns *Turns) (count int) {
 	return count
 }
 
-func TestTurns_LetOthersGoOnUnlessEnoughAreWaiting(t *testing.T) {
+func TestBatching_LetOthersGoOnUnlessEnoughAreWaiting(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	var turns Turns
-	if count := goesFirst(&turns); count < 50 {
-		t.Errorf("with nobody waiting, others went on in %d of 100 turns", count)
+	var batching Batching
+	if count := goesFirst(&batching); count < 50 {
+		t.Errorf("with no goroutine waiting, others went on in %d of 100 turns", count)
 	}
-	turns.waiting.Store(maxWaiting)
-	if count := goesFirst(&turns); count > 50 {
+	batching.waiting.Store(maxWaiting)
+	if count := goesFirst(&batching); count > 50 {
 		t.Errorf("with enough waiting, others went on in %d of 100 turns all the same", count)
 	}
-	if waiting := turns.waiting.Load(); waiting != maxWaiting {
+	if waiting := batching.waiting.Load(); waiting != maxWaiting {
 		t.Errorf("%d are counted as waiting, want the %d from before", waiting, maxWaiting)
 	}
 }

@@ -21,7 +21,7 @@ type load struct {
 	length   time.Duration
 }
 
-// outcome is what a load came to, in the form that the benchmark reads.
+// outcome is the result of a load, in the form that the benchmark reads.
 type outcome struct {
 	Requests     int64 `json:"requests"`
 	Microseconds int64 `json:"microseconds"`

@@ -10,11 +10,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -41,7 +43,7 @@ func Docker(t testing.TB) *engine.Engine {
 	return DockerOn(t, Network(t))
 }
 
-// Network returns a name for a network that nobody else uses, and removes after
+// Network returns a name for a network that no other test uses, and removes after
 // the test everything that an Engine with that network has made.
 func Network(t testing.TB) string {
 	t.Helper()
@@ -78,7 +80,7 @@ func DockerWith(t testing.TB, cfg engine.Config) *engine.Engine {
 	if err := e.Prepare(t.Context()); err != nil {
 		t.Fatalf("prepare the engine: %v", err)
 	}
-	if err := e.SweepHolders(t.Context()); err != nil {
+	if err := e.Holders.Sweep(t.Context()); err != nil {
 		t.Fatalf("remove what earlier runs have left: %v", err)
 	}
 	return e
@@ -86,18 +88,20 @@ func DockerWith(t testing.TB, cfg engine.Config) *engine.Engine {
 
 // Image builds the Go main package pkg, an import path or a folder such as
 // "./testdata/probe", into an image that holds nothing but the program, and
-// returns its reference. The image goes with the test.
-func Image(t testing.TB, pkg string) string {
+// returns its reference. Without further instructions of a Dockerfile it EXPOSEs 8080.
+// The image goes with the test.
+func Image(t testing.TB, pkg string, instructions ...string) string {
 	t.Helper()
 	docker := dial(t)
 	ref := fmt.Sprintf("faas-test-%s:%s", filepath.Base(pkg), token())
-	program := build(t, pkg)
+	program := Program(t, pkg)
+	if len(instructions) == 0 {
+		instructions = []string{"EXPOSE 8080"}
+	}
 	response, err := docker.ImageImport(t.Context(), image.ImportSource{
 		Source:     bytes.NewReader(archive(t, program)),
 		SourceName: "-",
-	}, ref, image.ImportOptions{Changes: []string{
-		`ENTRYPOINT ["/function"]`, "EXPOSE 8080", fmt.Sprintf("LABEL %s=%q", labelTest, t.Name()),
-	}})
+	}, ref, image.ImportOptions{Changes: append(instructions, `ENTRYPOINT ["/function"]`, fmt.Sprintf("LABEL %s=%q", labelTest, t.Name()))})
 	if err != nil {
 		t.Fatalf("make an image of %s: %v", pkg, err)
 	}
@@ -109,7 +113,20 @@ func Image(t testing.TB, pkg string) string {
 	return ref
 }
 
-func build(t testing.TB, pkg string) []byte {
+// ImageID returns the ID of an image that is on the engine.
+func ImageID(t testing.TB, e *engine.Engine, ref string) string {
+	t.Helper()
+	found, err := e.Image(t.Context(), function.Function{Spec: function.Spec{Image: ref, Annotations: map[string]string{
+		function.AnnotationPullPolicy: string(function.PullNever),
+	}}})
+	if err != nil {
+		t.Fatalf("find image %s: %v", ref, err)
+	}
+	return found.ID
+}
+
+// Program builds the Go main package pkg as Image does.
+func Program(t testing.TB, pkg string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "function")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
@@ -129,16 +146,11 @@ func archive(t testing.TB, program []byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
-	headers := []*tar.Header{
-		{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777},
-		{Name: "function", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(program))},
-	}
-	for _, header := range headers {
-		if err := w.WriteHeader(header); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := w.Write(program); err != nil {
+	err := w.AddFS(fstest.MapFS{
+		"tmp":      {Mode: fs.ModeDir | fs.ModeSticky | 0o777},
+		"function": {Mode: 0o755, Data: program},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -187,7 +199,7 @@ func sweepContainers(ctx context.Context, t testing.TB, docker *client.Client, o
 	removeContainers(ctx, t, docker, containers)
 }
 
-// removeNetwork leaves a network that has nobody in it and is still refused: an engine
+// removeNetwork leaves a network that is empty and still not removed: an engine
 // whose client broke off may have counted one too many, and keeps that until it is
 // restarted.
 func removeNetwork(ctx context.Context, t testing.TB, docker *client.Client, id string) {
@@ -195,7 +207,7 @@ func removeNetwork(ctx context.Context, t testing.TB, docker *client.Client, id 
 	if errdefs.IsPermissionDenied(err) {
 		n, inspected := docker.NetworkInspect(ctx, id, network.InspectOptions{})
 		if inspected == nil && len(n.Containers) == 0 {
-			t.Logf("the engine has miscounted who is in network %s: nobody is left, but %v", id, err)
+			t.Logf("the engine has miscounted the endpoints of network %s: it is empty, but %v", id, err)
 			return
 		}
 	}
@@ -215,7 +227,7 @@ func removeImage(t testing.TB, docker *client.Client, ref string) {
 	report(t, "remove image", err)
 }
 
-// removeContainers returns when they are gone, whoever removed them.
+// removeContainers returns when they are gone, removed here or elsewhere.
 func removeContainers(ctx context.Context, t testing.TB, docker *client.Client, containers []container.Summary) {
 	for _, c := range containers {
 		gone, failed := docker.ContainerWait(ctx, c.ID, container.WaitConditionRemoved)

@@ -3,7 +3,6 @@ package enginetest_test
 import (
 	"testing"
 
-	"faas-docker/engine"
 	"faas-docker/engine/enginetest"
 	"faas-docker/function"
 )
@@ -11,10 +10,7 @@ import (
 func TestImage_RunsOnDocker(t *testing.T) {
 	t.Parallel()
 	e := enginetest.Docker(t)
-	id, err := e.Image(t.Context(), enginetest.Image(t, "../testdata/probe"), engine.PullNever)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := enginetest.ImageID(t, e, enginetest.Image(t, "../testdata/probe"))
 	f := function.Function{Spec: function.Spec{Name: "probe", Namespace: "dev"}, Revision: 1, ImageID: id}
 	replica, err := e.Start(t.Context(), f)
 	if err != nil {

@@ -29,7 +29,7 @@ func main() {
 		os.Exit(7)
 	}
 	if os.Getenv("deaf") == "1" {
-		fmt.Fprintln(os.Stderr, "crash: deaf=1, so nobody will be heard")
+		fmt.Fprintln(os.Stderr, "crash: deaf=1, so signals are not heard")
 	} else {
 		go func() { log.Fatal(http.ListenAndServe(address(), handler(os.Exit))) }()
 	}

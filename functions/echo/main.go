@@ -1,5 +1,5 @@
-// Command echo is a sample function that answers what it was sent. It serves to
-// try out, and to test, what a proxy does to requests and answers on their way.
+// Command echo is a sample function that answers with the request it was sent. It serves to
+// test how a proxy changes requests and answers on their way.
 //
 // The answer is the request's body under the request's content type. With
 // ?describe=1, or the header "X-Describe: 1", it is a JSON description of the

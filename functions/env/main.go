@@ -1,4 +1,4 @@
-// Command env is a sample function that shows what it was given: its
+// Command env is a sample function that shows its
 // environment, one variable a line, and at /secrets/<name> the content of one
 // secret. It would be unwise to deploy it where strangers can call it.
 package main

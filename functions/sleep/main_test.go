@@ -51,7 +51,7 @@ func TestServe_StopsWhenCallerGoes(t *testing.T) {
 			t.Errorf("slept %s after the caller had gone at 1s", took)
 		}
 		if answer.Body.Len() != 0 {
-			t.Errorf("answered %q to nobody", answer.Body)
+			t.Errorf("answered %q to a caller who has left", answer.Body)
 		}
 	})
 }

@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"faas-docker/engine/enginetest"
+)
+
+// parallelUnlessAlone is for tests that measure times.
+func parallelUnlessAlone(t *testing.T) {
+	if !alone {
+		t.Parallel()
+	}
+}
+
+// callers call a function without pause until they are stopped.
+type callers struct {
+	stop           func()
+	answered, lost atomic.Int64
+	// longest is the longest time that a caller waited for its answer, in ns.
+	longest atomic.Int64
+	// quiet is held for writing while they are to be silent.
+	quiet sync.RWMutex
+}
+
+// callWithoutPause has clients repeat a call, the next as soon as one is answered.
+// Every answer but a 200, and one that says other than it should, is a loss; the first
+// one is logged.
+func (h *host) callWithoutPause(t testing.TB, clients int, r request) *callers {
+	t.Helper()
+	c := &callers{}
+	var group sync.WaitGroup
+	var first sync.Once
+	done := make(chan struct{})
+	for range clients {
+		group.Go(func() {
+			for !isClosed(done) {
+				c.quiet.RLock()
+				began := time.Now()
+				got, err := h.try(t.Context(), r)
+				took := int64(time.Since(began))
+				c.quiet.RUnlock()
+				for longest := c.longest.Load(); took > longest && !c.longest.CompareAndSwap(longest, took); longest = c.longest.Load() {
+				}
+				if err == nil && got.StatusCode == http.StatusOK && (r.answer == "" || got.body == r.answer) {
+					c.answered.Add(1)
+					continue
+				}
+				c.lost.Add(1)
+				first.Do(func() { t.Logf("the first failure: %d %v %s", statusOf(got), err, clipped(got.body)) })
+			}
+		})
+	}
+	c.stop = sync.OnceFunc(func() { close(done); group.Wait() })
+	t.Cleanup(c.stop)
+	return c
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// wantNoLoss stops the callers.
+func (c *callers) wantNoLoss(t testing.TB) {
+	t.Helper()
+	c.stop()
+	t.Logf("%d calls, %d of them failed, the longest took %s", c.answered.Load()+c.lost.Load(), c.lost.Load(), time.Duration(c.longest.Load()).Round(time.Millisecond))
+	if c.lost.Load() > 0 || c.answered.Load() == 0 {
+		t.Errorf("%d of %d calls failed", c.lost.Load(), c.answered.Load()+c.lost.Load())
+	}
+}
+
+// TestBurst_FromZeroToTwoHundredCallers asks for ten replicas at once. How soon
+// they are there depends on the engine: what it needs for ten by itself is
+// measured first.
+func TestBurst_FromZeroToTwoHundredCallers(t *testing.T) {
+	parallelUnlessAlone(t)
+	h := startHost(t, enginetest.Network(t), nil)
+	spec := h.spec(t, "sleep")
+	spec.Labels = &map[string]string{
+		"com.openfaas.scale.type": "capacity", "com.openfaas.scale.target": "10", "com.openfaas.scale.max": "10", "com.openfaas.scale.min": "1",
+	}
+	h.deploy(t, spec)
+	engine := startTen(t, h.network, spec.Image)
+	began := time.Now()
+	load := h.callWithoutPause(t, 200, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=100ms"})
+	h.awaitReplicas(t, spec.Service, 10)
+	took := time.Since(began)
+	load.wantNoLoss(t)
+	t.Logf("ten replicas were ready after %s; the engine alone needs %s for ten", took.Round(time.Millisecond), engine.Round(time.Millisecond))
+	limit := burstLimit
+	if engine > limit {
+		limit = engine * 3 / 2
+	}
+	if took > limit {
+		t.Errorf("ten replicas were ready after %s, want %s", took, limit)
+	}
+}
+
+// startTen measures how long the engine needs for ten containers at once, and
+// removes them.
+func startTen(t testing.TB, network, image string) time.Duration {
+	t.Helper()
+	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer docker.Close()
+	var group sync.WaitGroup
+	ids := make(chan string, 10)
+	began := time.Now()
+	for range 10 {
+		group.Go(func() {
+			made, err := docker.ContainerCreate(t.Context(), &container.Config{Image: image}, &container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "")
+			if err != nil {
+				t.Errorf("create a container: %v", err)
+				return
+			}
+			ids <- made.ID
+			if err := docker.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
+				t.Errorf("start a container: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(began)
+	close(ids)
+	for id := range ids {
+		if err := docker.ContainerRemove(context.WithoutCancel(t.Context()), id, container.RemoveOptions{Force: true}); err != nil {
+			t.Errorf("remove a container: %v", err)
+		}
+	}
+	return took
+}

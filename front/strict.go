@@ -1,0 +1,123 @@
+package front
+
+import (
+	"bytes"
+	"strings"
+
+	"faas-docker/grammar"
+)
+
+// Heads that the Lane does not carry are net/http's to read. It forgives a few that two readers
+// may read differently, and does not tell the handler: those are refused before.
+
+// headEnd returns the length of a head with its blank line, also of one whose lines end without
+// a CR; zero while that has not come. from is where to look on, at the beginning of any line.
+func headEnd(b []byte, from int) (end, next int) {
+	for {
+		length := bytes.IndexByte(b[from:], '\n')
+		if length < 0 {
+			return 0, from
+		}
+		if line := b[from : from+length]; len(line) == 0 || string(line) == "\r" {
+			return from + length + 1, from
+		}
+		from += length + 1
+	}
+}
+
+// objection says why a head must not be served; empty when net/http may judge it.
+func objection(head string) string {
+	line, rest := cutLine(head)
+	method, target, proto := splitRequestLine(line)
+	if method == "PRI" {
+		return "half a preface of HTTP/2"
+	}
+	if !isTarget(method, target) {
+		return "the target is neither a path nor a URL with a proper host"
+	}
+	var hosts, codings, lengths []string
+	for name, value := range oddFields(rest) {
+		switch grammar.Key(name) {
+		case "Host":
+			hosts = append(hosts, value)
+		case "Transfer-Encoding":
+			codings = append(codings, value)
+		case "Content-Length":
+			lengths = append(lengths, value)
+		}
+	}
+	switch {
+	case len(codings) > 0 && len(lengths) > 0:
+		return twoLengths
+	case len(codings) > 0 && proto == "HTTP/1.0":
+		return "Transfer-Encoding in HTTP/1.0: it is not clear where the request ends"
+	case len(hosts) == 1 && !grammar.IsHost(hosts[0]):
+		return badHost
+	}
+	return ""
+}
+
+const (
+	twoLengths = "both Content-Length and Transfer-Encoding: it is not clear where the request ends"
+	badHost    = "the host is neither a name nor an address, with or without a port"
+)
+
+func splitRequestLine(line string) (method, target, proto string) {
+	method, rest, _ := strings.Cut(line, " ")
+	if end := strings.LastIndexByte(rest, ' '); end >= 0 {
+		return method, rest[:end], rest[end+1:]
+	}
+	return method, rest, ""
+}
+
+// isTarget reports whether a request line has one of the forms of a target (RFC 9112, 3.2).
+func isTarget(method, target string) bool {
+	if strings.HasPrefix(target, "/") || target == "*" {
+		return true
+	}
+	if method == "CONNECT" {
+		return grammar.IsHost(target)
+	}
+	_, rest, isURL := strings.Cut(target, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return isURL && grammar.IsHost(rest)
+}
+
+// oddFields are the fields of a head, those that are folded as well.
+func oddFields(text string) func(yield func(name, value string) bool) {
+	return func(yield func(name, value string) bool) {
+		for text != "" {
+			var line string
+			line, text = cutLine(text)
+			for text != "" && isBlank(text[0]) {
+				var more string
+				more, text = cutLine(text)
+				line += " " + grammar.Trim(more)
+			}
+			name, value, _ := strings.Cut(line, ":")
+			if line == "" || !yield(grammar.Trim(name), grammar.Trim(value)) {
+				return
+			}
+		}
+	}
+}
+
+// http2Preface is the first line of clients that speak HTTP/2, and wholePreface all that
+// they begin with (RFC 9113, 3.4).
+const (
+	http2Preface = "PRI * HTTP/2.0\r\n"
+	wholePreface = http2Preface + "\r\nSM\r\n\r\n"
+)
+
+// isHTTP2 reports whether a head is the first line of HTTP/2's preface.
+func isHTTP2(head []byte) bool { return string(head) == http2Preface+"\r\n" }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// cutLine splits text after its first line, and strips CRLF, or LF, from that.
+func cutLine(text string) (line, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
+}

@@ -1,0 +1,67 @@
+package function
+
+import (
+	"fmt"
+	"strings"
+)
+
+// AnnotationPullPolicy says for one function when a deployment asks the registry what
+// its image means now: a PullPolicy. Without it the provider's pull_policy counts.
+const AnnotationPullPolicy = "com.openfaas.pull-policy"
+
+// PullPolicy says when an image is pulled. The zero value means PullIfNewer. Whatever
+// it says, a revision keeps the image that it was deployed with.
+type PullPolicy string
+
+// The policies, spelled as Kubernetes and podman spell them.
+const (
+	// PullAlways pulls at each deployment, which fails without the registry.
+	PullAlways PullPolicy = "Always"
+	// PullIfNewer asks the registry at each deployment what the reference means now,
+	// and pulls what the engine does not have. An image that the engine has is used
+	// without the registry when that does not answer, or when the image did not come
+	// from there.
+	PullIfNewer PullPolicy = "IfNewer"
+	// PullIfNotPresent pulls only what the engine does not have.
+	PullIfNotPresent PullPolicy = "IfNotPresent"
+	// PullNever runs only what the engine has.
+	PullNever PullPolicy = "Never"
+)
+
+// ParsePullPolicy reads a policy's name, in upper or lower case.
+func ParsePullPolicy(text string) (PullPolicy, error) {
+	for _, policy := range []PullPolicy{PullAlways, PullIfNewer, PullIfNotPresent, PullNever} {
+		if strings.EqualFold(text, string(policy)) {
+			return policy, nil
+		}
+	}
+	return "", fmt.Errorf("%q: want %s, %s, %s or %s", text, PullAlways, PullIfNewer, PullIfNotPresent, PullNever)
+}
+
+// PullPolicy reads AnnotationPullPolicy; without it the answer is fallback. What is no
+// policy is an ErrInvalid that names the field.
+func (s Spec) PullPolicy(fallback PullPolicy) (PullPolicy, error) {
+	text, field, found := s.Metadata().Find(AnnotationPullPolicy)
+	if !found {
+		return fallback, nil
+	}
+	policy, err := ParsePullPolicy(text)
+	if err != nil {
+		return fallback, Invalid(field, "%v", err)
+	}
+	return policy, nil
+}
+
+// Image is what a reference means on the engine.
+type Image struct {
+	// ID is the engine's identifier of the image.
+	ID string
+	// Digest is a reference under which the image's registry has exactly this image,
+	// "ghcr.io/openfaas/figlet@sha256:…"; empty for an image that was built, or loaded,
+	// on the engine.
+	Digest string
+	// Config is what it says of its containers; nil if that is not known.
+	Config *ImageConfig
+	// Kept says why it may be older than what the registry has; empty if it is not.
+	Kept string
+}

@@ -1,0 +1,78 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"faas-docker/grammar"
+)
+
+// Router serves what faas-provider's bootstrap does, by a router of our own: /system, the
+// namespace routes included, stands behind the guard, and /function/ never passes through
+// mux, which would clean its paths. All fields but MetricsGuarded are required.
+type Router struct {
+	// Invoke serves /function/, and GRPC the gRPC calls that no route wants.
+	Invoke, GRPC http.Handler
+	// Routes serves the requests that a route wants, and leaves the others to the handler
+	// that it is given.
+	Routes func(http.Handler) http.Handler
+	// Guard stands before the system API.
+	Guard func(http.Handler) http.Handler
+	// Metrics measures the system API, and shows the measurements.
+	Metrics Metrics
+	// MetricsGuarded has the metrics stand behind the guard, too.
+	MetricsGuarded bool
+	// Bounds keeps a system call from outliving its deadlines and the program.
+	Bounds Bounds
+}
+
+// Metrics measures the system API, and shows the measurements.
+type Metrics interface {
+	Handler() http.Handler
+	System(route string, next http.Handler) http.Handler
+}
+
+// Mount returns the handler of all requests to the program.
+func (rt Router) Mount(api *API) http.Handler {
+	m := mux.NewRouter().SkipClean(true)
+	for _, resource := range api.resources() {
+		route, _, _ := strings.Cut(resource.path, "/{")
+		guarded := rt.Bounds.Around(rt.Guard(api.serve(resource.operations)))
+		m.Handle(resource.path, rt.Metrics.System(route, guarded))
+	}
+	m.Handle("/healthz", api.adapt(api.health)).Methods(http.MethodGet, http.MethodHead)
+	m.Handle("/metrics", rt.measurements()).Methods(http.MethodGet)
+	m.HandleFunc("/", welcome).Methods(http.MethodGet)
+	return rt.dispatch(m)
+}
+
+// dispatch gives invocations to the proxy, and the routes the other requests that they match.
+func (rt Router) dispatch(others http.Handler) http.Handler {
+	elsewhere := rt.Routes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if grammar.IsGRPC(r) {
+			rt.GRPC.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/function/") {
+			rt.Invoke.ServeHTTP(w, r)
+			return
+		}
+		elsewhere.ServeHTTP(w, r)
+	})
+}
+
+func (rt Router) measurements() http.Handler {
+	if rt.MetricsGuarded {
+		return rt.Guard(rt.Metrics.Handler())
+	}
+	return rt.Metrics.Handler()
+}
+
+func welcome(w http.ResponseWriter, _ *http.Request) {
+	writeText(w, http.StatusOK, "faas-docker: functions are at /function/<name>, the OpenFaaS system API is at /system/\n")
+}

@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
+)
+
+// lingerTime is how long the connection of a client that was refused stays open,
+// so that it can read why.
+const lingerTime = time.Second
+
+// client is the side of a call that faces the client: its request, and the answer to it.
+type client struct {
+	w http.ResponseWriter
+	// incoming is the request as the server gave it; r may be a copy, and be bound to a
+	// deadline.
+	r, incoming *http.Request
+	// body is what the client sends, perhaps limited.
+	body io.ReadCloser
+	// announced are the trailers that are to follow it. Whoever reads the body adds
+	// their values to the request at its end, when another try may be about to begin.
+	announced []string
+	// id and start are what X-Call-Id and X-Start-Time say, to both sides.
+	id, start string
+	// upload is the body of the request; nil before it is wanted.
+	upload *upload
+	// out is the body of the answer on its way.
+	out delivery
+	// code is the status that was sent; zero while none was.
+	code int
+	// asked is set when a client that waits for that was asked for the body.
+	asked bool
+	// dismissed is set when the client's connection ends with this call.
+	dismissed bool
+}
+
+// identify gives the call its number and its time, and tells the client both.
+func (c *client) identify(began time.Time) {
+	if given := c.r.Header["X-Call-Id"]; len(given) > 0 && isCallID(given[0]) {
+		c.id = given[0]
+	} else {
+		c.id = uuid.NewString()
+	}
+	c.start = string(appendStart(nil, began))
+	header, values := c.w.Header(), []string{c.id, c.start}
+	header["X-Call-Id"] = values[0:1:1]
+	header["X-Start-Time"] = values[1:2:2]
+}
+
+// appendStart words when a call began, for X-Start-Time.
+func appendStart(b []byte, began time.Time) []byte { return strconv.AppendInt(b, began.UnixNano(), 10) }
+
+// maxCallID is the longest number of a call that is taken from a client, in bytes: it
+// goes into every line of the log about the call, and to the function.
+const maxCallID = 128
+
+// isCallID reports whether a client's number can stand in a log as it is. Those of
+// others, such as UUIDs, ULIDs and the traces of clouds, can.
+func isCallID(text string) bool {
+	for _, c := range []byte(text) {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxCallID
+}
+
+// stripped is a request without what its client meant for its own connection: fields that
+// are set later are not the client's to remove. It is the same one where the server has
+// seen to that.
+func stripped(r *http.Request) *http.Request {
+	if grammar.IsStripped(r.Header) {
+		return r
+	}
+	own := r.WithContext(r.Context())
+	own.Header = r.Header.Clone()
+	grammar.StripConnection(own.Header)
+	return own
+}
+
+// take takes the request as it is now.
+func (c *client) take() {
+	c.body = c.r.Body
+	if c.r.ContentLength < 0 || c.r.ProtoMajor == 2 && c.r.ContentLength > 0 {
+		c.body = grammar.CheckedBody(c.r.Body, c.checkTrailer)
+	}
+	for name := range c.r.Trailer {
+		c.announced = append(c.announced, name)
+	}
+}
+
+// checkTrailer refuses a request by the trailers that came with the end of its body.
+func (c *client) checkTrailer() error {
+	if key := grammar.BadTrailer(c.incoming.Trailer); key != "" {
+		return fmt.Errorf("%w: trailer %.80q", upstream.ErrBadBody, key)
+	}
+	return nil
+}
+
+// sendBody lets the body of the request be sent behind its head, and the answer begin before
+// the body has ended.
+func (c *client) sendBody(mayInterrupt bool) *upload {
+	c.upload = &upload{Reader: c.body}
+	if mayInterrupt {
+		c.upload.from = c
+	}
+	// Not every writer can; one that cannot answers when the body has been read.
+	_ = http.NewResponseController(c.w).EnableFullDuplex()
+	return c.upload
+}
+
+// interrupt ends a read of the request's body. With HTTP/1 that looks to the server
+// as if the client had gone.
+func (c *client) interrupt() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Now()) }
+
+// isInterrupted reports whether we ended the reading of the request, and not the client.
+func (c *client) isInterrupted() bool { return c.upload != nil && c.upload.IsInterrupted() }
+
+// isUnread reports whether the client may still be sending its request.
+func (c *client) isUnread() bool {
+	return c.r.ContentLength != 0 && (c.upload == nil || !c.upload.over.Load())
+}
+
+// begin sends the status and the header.
+func (c *client) begin(code int) {
+	c.code = code
+	c.w.WriteHeader(code)
+}
+
+// cut ends the client's connection, or its stream, so that the answer cannot be
+// taken for a whole one. The end of a connection is what an HTTP/1.0 client may
+// wait for: there it has to be a reset.
+func (c *client) cut() {
+	if !c.r.ProtoAtLeast(1, 1) {
+		if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
+			if abrupt, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+				_ = abrupt.SetLinger(0)
+			}
+			conn.Close()
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// dismiss lets go of a client that may still be sending: it gets the answer at
+// once, and then its connection ends. Only HTTP/1 needs that: there, what is left
+// of a request could be taken for the next one.
+func (c *client) dismiss() {
+	if c.r.ProtoMajor == 1 {
+		c.dismissed = true
+		c.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// linger gives a client that was dismissed a moment to read the answer. The
+// server then reads what is left of the request, within the same moment.
+func (c *client) linger() {
+	control := http.NewResponseController(c.w)
+	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	if c.upload != nil {
+		c.upload.retire()
+	}
+}

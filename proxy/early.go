@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
+	"faas-docker/resolver"
+)
+
+// errEarly says that a watchdog has answered in the place of a process that does not
+// listen yet: the function has seen nothing of the call.
+var errEarly = errors.New("the process behind the watchdog does not listen yet")
+
+// openUnproven is openLent for a replica that has not answered for itself yet. An answer
+// that may only mean that it is too early is not passed on: the try is as it was before,
+// if its body can be sent again. Such a replica is not lent again until it has been seen
+// to be ready; what it answers then counts.
+func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
+	c := a.call
+	record := &recording{Body: a.out.Body}
+	if a.out.Body != nil {
+		a.out.Body = record
+	}
+	got, err := a.openLent(lease)
+	if err != nil {
+		return nil, err
+	}
+	if !isEarly(got) && !a.isUnheard(got) {
+		if a.isProof(got) {
+			lease.Prove()
+		}
+		return got, nil
+	}
+	if record.Body != nil && (c.isInterrupted() || !record.rewind(a)) {
+		return got, nil
+	}
+	got.Drop()
+	c.handler.Resolver.Deny(c.target.name, lease.Replica().ID)
+	return nil, errEarly
+}
+
+// isEarly reports whether an answer may say that the process behind a watchdog does not
+// listen. A process that ends without an answer looks the same.
+func isEarly(got upstream.Answer) bool {
+	return got.Status() == http.StatusInternalServerError && got.Field(internalField) == "of-watchdog"
+}
+
+// isUnheard reports whether an answer is that of of-watchdog to a WebSocket or an event stream
+// while its process does not listen: it passes such calls on by another proxy, which answers
+// with an empty 200 when it cannot connect.
+func (a *attempt) isUnheard(got upstream.Answer) bool {
+	if !isEmpty(got) {
+		return false
+	}
+	header := a.call.r.Header
+	accepted := grammar.Lower(strings.Join(header["Accept"], ","))
+	return grammar.HasToken(header["Upgrade"], "websocket") || namesStream(accepted)
+}
+
+// namesStream reports whether a text, in lower case, names a type of events that of-watchdog
+// passes on by its other proxy.
+func namesStream(text string) bool {
+	return strings.Contains(text, "text/event-stream") || strings.Contains(text, "application/x-ndjson")
+}
+
+// isEmpty reports whether an answer is a 200 that says nothing.
+func isEmpty(got upstream.Answer) bool {
+	return got.Status() == http.StatusOK && got.Field("Content-Length") == "0" && got.Field("Content-Type") == ""
+}
+
+// isProof reports whether an answer comes from the function itself, and not from what
+// stands before it in its container. A watchdog answers paths below /_/ by itself.
+func (a *attempt) isProof(got upstream.Answer) bool { return isProof(got, a.call.target.path) }
+
+func isProof(got upstream.Answer, path string) bool {
+	code := got.Status()
+	return !strings.HasPrefix(path, "/_/") && got.Field(internalField) == "" && code != http.StatusUnauthorized && code != http.StatusTooManyRequests
+}
+
+// internalField is what a watchdog marks its own answers with.
+const internalField = "X-Openfaas-Internal"
+
+// until is how long after its beginning a call that failed so is sent again.
+func (c *call) until(err error) time.Duration {
+	if errors.Is(err, errEarly) {
+		return c.handler.wakeTimeout()
+	}
+	return c.repeats.until
+}

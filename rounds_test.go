@@ -1,6 +1,0 @@
-//go:build !long
-
-package main
-
-// deployRounds is how often TestLeaks_NoneAfterDeployingAndDeleting repeats.
-const deployRounds = 10

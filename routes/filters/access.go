@@ -1,0 +1,199 @@
+package filters
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"faas-docker/grammar"
+	"faas-docker/routes"
+	"faas-docker/routes/argument"
+)
+
+// challenge answers 401 with a way to do better.
+func challenge(c *routes.Context, scheme, text string) {
+	c.Refuse(http.StatusUnauthorized, text).Header.Set("WWW-Authenticate", scheme)
+}
+
+// basicAuth asks for a user and a password of an htpasswd file.
+type basicAuth struct {
+	routes.RequestOnly
+	realm   string
+	users   *fileValue[map[string]string]
+	known   *knownPasswords
+	address func(*http.Request) netip.Addr
+}
+
+func (o Options) newBasicAuth(args []any) (basicAuth, error) {
+	users, err := newFileValue(o, "basicAuth", args[0], parseHtpasswd)
+	f := basicAuth{realm: `Basic realm="Restricted", charset="UTF-8"`, users: users, known: newKnownPasswords(), address: o.ClientIP}
+	if len(args) > 1 {
+		f.realm = "Basic realm=" + strconv.Quote(argument.Text(args[1])) + `, charset="UTF-8"`
+	}
+	return f, err
+}
+
+// parseHtpasswd reads lines of user:hash. Only bcrypt's hashes are taken: the others
+// are no protection.
+func parseHtpasswd(content []byte) (map[string]string, error) {
+	users := map[string]string{}
+	for number, line := range usefulLines(content) {
+		user, hash, found := strings.Cut(line, ":")
+		if _, err := bcrypt.Cost([]byte(hash)); !found || err != nil {
+			return nil, fmt.Errorf("line %d: want user:hash with a bcrypt hash, as htpasswd -B makes it", number)
+		}
+		users[user] = hash
+	}
+	if len(users) == 0 {
+		return nil, errors.New("there is no user in it")
+	}
+	return users, nil
+}
+
+// usefulLines are those that are neither empty nor comments, with their numbers.
+func usefulLines(content []byte) func(yield func(int, string) bool) {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for line := range bytes.Lines(content) {
+			number++
+			text := strings.TrimSpace(string(line))
+			if text != "" && text[0] != '#' && !yield(number, text) {
+				return
+			}
+		}
+	}
+}
+
+func (f basicAuth) Request(c *routes.Context) {
+	user, password, given := c.Request.BasicAuth()
+	users := f.users.get()
+	hash, exists := users[user]
+	if !exists {
+		hash = anyOf(users) // so that names cannot be told from others by the time it takes
+	}
+	right, err := false, error(nil)
+	if given {
+		right, err = f.known.match(c.Request.Context(), networkOf(f.address(c.Request)), hash, password)
+	}
+	switch {
+	case err != nil:
+		c.Refuse(http.StatusTooManyRequests, "too many passwords are being checked: try again in a second").Header.Set("Retry-After", "1")
+	case !right || !exists:
+		challenge(c, f.realm, "a user and a password are wanted here")
+	}
+}
+
+func anyOf(users map[string]string) string {
+	for _, hash := range users {
+		return hash
+	}
+	return ""
+}
+
+// knownPasswords remembers which passwords were right, because bcrypt takes a
+// thousand times as long as the rest of a request.
+type knownPasswords struct {
+	salt [16]byte
+	// mu protects right, whose keys are digests of hash and password.
+	mu    sync.RWMutex
+	right map[[sha256.Size]byte]bool
+	// turns bound the passwords that are checked at a time, so that guessing does not
+	// take the processors away from others.
+	turns *turns
+}
+
+// mostKnown bounds how many passwords are remembered.
+const mostKnown = 1000
+
+func newKnownPasswords() *knownPasswords {
+	k := &knownPasswords{right: map[[sha256.Size]byte]bool{}, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2))}
+	_, _ = rand.Read(k.salt[:]) // never fails
+	return k
+}
+
+// match reports whether a password is that of a hash. It is an error when too many are being
+// checked for that client, or for all, and when ctx ends before it was this one's turn.
+func (k *knownPasswords) match(ctx context.Context, client, hash, password string) (bool, error) {
+	digest := sha256.Sum256(fmt.Appendf(k.salt[:len(k.salt):len(k.salt)], "%s %s", hash, password))
+	k.mu.RLock()
+	right := k.right[digest]
+	k.mu.RUnlock()
+	if right {
+		return true, nil
+	}
+	if err := k.turns.take(ctx, client); err != nil {
+		return false, err
+	}
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	k.turns.give()
+	if err != nil {
+		return false, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.right) >= mostKnown {
+		clear(k.right)
+	}
+	k.right[digest] = true
+	return true, nil
+}
+
+// keySet holds the digests of keys, which can be looked up without telling by the time
+// it takes how much of one was right.
+type keySet map[[sha256.Size]byte]bool
+
+func parseKeys(content []byte) (keySet, error) {
+	keys := keySet{}
+	for _, line := range usefulLines(content) {
+		keys[sha256.Sum256([]byte(line))] = true
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key in it: want one per line")
+	}
+	return keys, nil
+}
+
+func (s keySet) has(key string) bool { return s[sha256.Sum256([]byte(key))] }
+
+func (o Options) newAPIKey(args []any) (routes.RequestFunc, error) {
+	header, err := argument.Header(args[0])
+	if err != nil {
+		return nil, err
+	}
+	keys, err := newFileValue(o, "apiKey", args[1], parseKeys)
+	return func(c *routes.Context) {
+		if sent := c.Request.Header[header]; len(sent) != 1 || !keys.get().has(sent[0]) {
+			c.Refuse(http.StatusUnauthorized, "a valid key is wanted in the header "+header)
+		}
+	}, err
+}
+
+func (o Options) newBearer(args []any) (routes.RequestFunc, error) {
+	tokens, err := newFileValue(o, "bearer", args[0], parseKeys)
+	return func(c *routes.Context) {
+		if token, ok := bearerToken(c.Request); !ok || !tokens.get().has(token) {
+			challenge(c, "Bearer", "a valid bearer token is wanted in the header Authorization")
+		}
+	}, err
+}
+
+func bearerToken(r *http.Request) (string, bool) {
+	sent := r.Header["Authorization"]
+	if len(sent) != 1 {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(sent[0], " ")
+	token = strings.TrimSpace(token)
+	return token, grammar.EqualFold(scheme, "Bearer") && token != ""
+}

@@ -1,0 +1,69 @@
+package routestest
+
+import (
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// Linear fails when a text that is eight times as long costs act far more than eight times as
+// much. It counts the processor time of the test's own thread, so that a busy machine does
+// not add to it; four times as much again is what a sort, a map or the collector may add.
+func Linear(t *testing.T, name string, text func(n int) string, act func(string)) {
+	t.Helper()
+	const short, factor, allowance = 1 << 13, 8, 4
+	a, b := text(short), text(short*factor)
+	few, many := cost(func() { act(a) }), cost(func() { act(b) })
+	few = max(few, 20*time.Microsecond) // less is noise
+	for range 5 {
+		if many <= allowance*factor*few {
+			return
+		}
+		// Memory that the system had to give anew costs more than most acts: what was used and
+		// collected is there already.
+		runtime.GC()
+		many = min(many, cost(func() { act(b) }))
+	}
+	if many > allowance*factor*few {
+		t.Errorf("%s: %d bytes cost %s, %d bytes %s", name, len(a), few, len(b), many)
+	}
+}
+
+// Repeated makes texts of a piece.
+func Repeated(piece string) func(n int) string {
+	return func(n int) string { return strings.Repeat(piece, n/len(piece)+1) }
+}
+
+// Pieces are texts that are awkward for parsers when they are repeated.
+func Pieces() []string {
+	return []string{
+		`{"a":`, `{"a":{`, `[`, `[[`, `{`, `{{`, `"`, `"\u0000`, `"a":"b",`, "\"\n", "`", "`\n", `/`, "/[", "/\n", "\xff", "é", "a ", "a.", "a=b ", "a=", "=", ",", "x,",
+		`<`, `< `, "<a", `a:`, `a:b:`, "-", "->", "1", "1e", "1.", ".-", `\`, `"\`, `//`, "//\n", "*", `${`, `$${a}`, `"${`, "(((", "\x00", "\"\\\n", `;`, "\n", "a:\n", " ", "a(",
+	}
+}
+
+// cost is the processor time of an act, the least of three.
+func cost(act func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	least := time.Hour
+	for range 3 {
+		before := ownTime()
+		act()
+		least = min(least, ownTime()-before)
+	}
+	return least
+}
+
+// ownTime is what the calling thread has used of a processor.
+func ownTime() time.Duration {
+	const threadClock = 3 // CLOCK_THREAD_CPUTIME_ID; getrusage counts in ticks
+	var now syscall.Timespec
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&now)), 0); errno != 0 {
+		panic(errno)
+	}
+	return time.Duration(now.Nano())
+}
