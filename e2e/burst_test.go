@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
+	"golang.org/x/time/rate"
 
 	"faas-docker/engine/enginetest"
 )
@@ -21,7 +22,7 @@ func parallelUnlessAlone(t *testing.T) {
 	}
 }
 
-// callers call a function without pause until they are stopped.
+// callers call a function again and again until they are stopped.
 type callers struct {
 	stop           func()
 	answered, lost atomic.Int64
@@ -31,18 +32,19 @@ type callers struct {
 	quiet sync.RWMutex
 }
 
-// callWithoutPause has clients repeat a call, the next as soon as one is answered.
+// callSteadily has clients repeat a call, the next as soon as one is answered and callRate allows.
 // Every answer but a 200, and one that says other than it should, is a loss; the first
 // one is logged.
-func (h *host) callWithoutPause(t testing.TB, clients int, r request) *callers {
+func (h *host) callSteadily(t testing.TB, clients int, r request) *callers {
 	t.Helper()
 	c := &callers{}
 	var group sync.WaitGroup
 	var first sync.Once
-	done := make(chan struct{})
+	pace := rate.NewLimiter(callRate, clients)
+	ctx, cancel := context.WithCancel(t.Context())
 	for range clients {
 		group.Go(func() {
-			for !isClosed(done) {
+			for pace.Wait(ctx) == nil {
 				c.quiet.RLock()
 				began := time.Now()
 				got, err := h.try(t.Context(), r)
@@ -59,18 +61,9 @@ func (h *host) callWithoutPause(t testing.TB, clients int, r request) *callers {
 			}
 		})
 	}
-	c.stop = sync.OnceFunc(func() { close(done); group.Wait() })
+	c.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
 	t.Cleanup(c.stop)
 	return c
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // wantNoLoss stops the callers.
@@ -96,7 +89,7 @@ func TestBurst_FromZeroToTwoHundredCallers(t *testing.T) {
 	h.deploy(t, spec)
 	engine := startTen(t, h.network, spec.Image)
 	began := time.Now()
-	load := h.callWithoutPause(t, 200, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=100ms"})
+	load := h.callSteadily(t, 200, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=1s"})
 	h.awaitReplicas(t, spec.Service, 10)
 	took := time.Since(began)
 	load.wantNoLoss(t)

@@ -26,7 +26,7 @@ func TestDeath_CallersOfKilledReplicasSeeNothing(t *testing.T) {
 				t.Fatalf("deploy: %d %v", code, err)
 			}
 			h.awaitReplicas(t, spec.Service, replicas)
-			load := h.callWithoutPause(t, 8, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=5ms"})
+			load := h.callSteadily(t, 8, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=5ms"})
 			for range 3 {
 				before := h.containers(t, spec.Service)
 				docker(t, "kill", before[0])

@@ -364,7 +364,7 @@ func TestDeploy_TroubleOfOneFunctionDelaysNoOther(t *testing.T) {
 		{"a failure", h.failSomething},
 	}
 	took := map[string][]time.Duration{}
-	for range 5 {
+	for range coldRounds {
 		for _, trouble := range troubles {
 			end := trouble.begin(t)
 			took[trouble.name] = append(took[trouble.name], h.startFromZero(t, cold.Service))

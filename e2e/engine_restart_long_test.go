@@ -235,7 +235,7 @@ func TestEngine_Restarted(t *testing.T) {
 			e.lend(t, tc.live)
 			c := settled(t)
 			before := c.containers(t, "runs")
-			load := c.callWithoutPause(t, 2, request{method: http.MethodGet, path: "/function/runs?d=5ms"})
+			load := c.callSteadily(t, 2, request{method: http.MethodGet, path: "/function/runs?d=5ms"})
 			e.stop(t, tc.signal)
 			visits := c.visit(t, "naps", "rests")
 			time.Sleep(engineGone) // how long there is none is what is tested
@@ -267,7 +267,7 @@ func TestEngine_AwayForMinutes(t *testing.T) {
 			e.lend(t, true)
 			c := settled(t)
 			before := c.containers(t, "runs")
-			load := c.callWithoutPause(t, 2, request{method: http.MethodGet, path: "/function/runs?d=5ms"})
+			load := c.callSteadily(t, 2, request{method: http.MethodGet, path: "/function/runs?d=5ms"})
 			visits := e.whileAway(t, tc.silent, func() *visitors {
 				visits := c.visit(t, "naps", "rests")
 				time.Sleep(engineAway) // how long it is away is what is tested
@@ -347,4 +347,13 @@ func (c *child) wantWhole(t *testing.T) {
 		runs, naps := c.containers(t, "runs"), c.containers(t, "naps")
 		return dead == "" && len(runs) == 2 && len(naps) == 1, fmt.Sprintf("dead %q, runs %v, naps %v", dead, runs, naps)
 	})
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -28,8 +28,6 @@ import (
 
 const (
 	defaultNS = function.DefaultNamespace
-	// soon is when what is under way must have happened, on a busy machine too.
-	soon = 20 * time.Second
 )
 
 // host is a running provider and the clients that use it.
@@ -133,7 +131,7 @@ type request struct {
 	body   string
 	header map[string]string
 	host   string
-	answer string // what callWithoutPause wants to be answered; empty means anything
+	answer string // what callSteadily wants to be answered; empty means anything
 }
 
 func (h *host) do(t testing.TB, r request) answer {

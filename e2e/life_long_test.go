@@ -31,7 +31,7 @@ func TestLife_NoCallIsLostThroughUpdatesScalingsAndFreezes(t *testing.T) {
 	h.deploy(t, spec)
 	l := &life{host: h, spec: spec, sizes: map[int]int{}}
 	began := time.Now()
-	l.load = h.callWithoutPause(t, lifeClients, request{method: http.MethodPost, path: "/function/" + spec.Service, body: "hello", answer: "hello"})
+	l.load = h.callSteadily(t, lifeClients, request{method: http.MethodPost, path: "/function/" + spec.Service, body: "hello", answer: "hello"})
 	for round := range lifeRounds {
 		l.update(t)
 		// Ten, nine and so on to one, and ten again.

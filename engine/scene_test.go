@@ -80,9 +80,10 @@ func (s *scene) awaitReady(replica function.Replica) {
 // eventually waits for what nothing announces.
 func (s *scene) eventually(what string, holds func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	const limit = time.Minute // for a machine that hardly gets to it, too
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not after 20 seconds: %s", what)
+			s.t.Fatalf("not after %s: %s", limit, what)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +32,11 @@ type express struct {
 	plain   plain
 	caller
 	callee
+	// lease is that of the call; lent is set until it is given back.
+	lease resolver.Lease
+	lent  bool
 	began time.Time
+	seen  observation
 	// head is the request's, for the function; id and start lie in it.
 	head      []byte
 	id, start []byte
@@ -75,7 +80,7 @@ var (
 )
 
 // Carry implements front.Lane.
-func (h *Handler) Carry(call *front.Call) front.Verdict {
+func (h *Handler) Carry(call *front.Call) (verdict front.Verdict) {
 	if h.Intercept != nil || h.CallPolicy != nil || h.FlushInterval > 0 {
 		return front.Declined
 	}
@@ -84,7 +89,12 @@ func (h *Handler) Carry(call *front.Call) front.Verdict {
 		e = newExpress(h, call)
 		call.Memory = e
 	}
-	e.left = leftover{}
+	e.left, e.seen = leftover{}, 0
+	defer func() {
+		if failure := recover(); failure != nil {
+			verdict = e.rescue(failure)
+		}
+	}()
 	return e.carry()
 }
 
@@ -103,25 +113,54 @@ func (e *express) carry() front.Verdict {
 	if e.isTrusted || len(e.call.Head) > maxPlainHead || !e.read() || !e.suits() || !e.takeBody() {
 		return front.Declined
 	}
-	lease, lent := e.handler.Resolver.Lend(e.name)
-	if !lent {
+	if e.lease, e.lent = e.handler.Resolver.Lend(e.name); !e.lent {
 		return front.Declined
 	}
 	e.began = time.Now()
+	e.complete()
+	e.answer.begin(e.plain.method, e.id, e.start, e.plain.closes)
 	if e.handler.Observer != nil {
+		e.seen = observedStart
 		e.handler.Observer.Started(e.name)
 	}
-	e.complete()
-	err := e.send(lease)
-	if e.answer.code == 0 && e.leaves(lease, err) {
-		lease.Release()
+	err := e.send()
+	if e.answer.code == 0 && e.leaves(err) {
+		e.release()
 		return front.Declined
 	}
 	if err != nil {
-		e.handler.findEnd(context.Background(), lease.Replica(), err)
+		e.handler.findEnd(context.Background(), e.lease.Replica(), err)
 	}
-	lease.Release()
+	e.release()
 	return e.finish(err)
+}
+
+// release gives the replica back, once.
+func (e *express) release() {
+	if e.lent {
+		e.lent = false
+		e.lease.Release()
+	}
+}
+
+// ended tells the observer, once.
+func (e *express) ended(code int) {
+	if e.seen == observedStart {
+		e.seen = observedEnd
+		e.handler.Observer.Finished(e.name, code, time.Since(e.began))
+	}
+}
+
+// rescue ends a call in which something has panicked, and its connection. One that has not begun
+// is left to the other lane.
+func (e *express) rescue(failure any) front.Verdict {
+	if e.seen == 0 && !e.lent {
+		return front.Declined
+	}
+	e.handler.log().Error("a call panicked", "function", function.Clip(e.name.String()), "call_id", string(e.id), "err", failure, "stack", string(debug.Stack()))
+	e.release()
+	e.answer.closes = true
+	return e.finish(errUnwound)
 }
 
 // read reads the head of a plain request for a function that is not guarded.
@@ -198,8 +237,7 @@ func (e *express) complete() {
 }
 
 // send carries the request to the replica and its answer back.
-func (e *express) send(lease resolver.Lease) error {
-	e.answer.begin(e.plain.method, e.id, e.start, e.plain.closes)
+func (e *express) send() error {
 	e.outgoing = upstream.Plain{Head: e.head, Body: e.body, Method: e.plain.method, IsReplayable: e.plain.isReplayable(), Client: e.call}
 	if len(e.body) > 0 && len(e.body) <= maxSmall {
 		// Both in one piece cost the function and us half as much.
@@ -210,17 +248,17 @@ func (e *express) send(lease resolver.Lease) error {
 		Context: context.Background(), Plain: &e.outgoing, Client: e,
 		HeadTimeout: e.handler.headTimeout(&e.policy), IdleTimeout: e.policy.IdleTimeout,
 	}
-	got, err := e.handler.pools().Of(lease.Replica()).Open(&e.request)
+	got, err := e.handler.pools().Of(e.lease.Replica()).Open(&e.request)
 	if err != nil {
 		return err
 	}
-	if !lease.IsProven() {
+	if !e.lease.IsProven() {
 		if e.isEarly(got) {
 			got.Drop()
 			return errEarly
 		}
 		if isProof(got, string(e.plain.path)) {
-			lease.Prove()
+			e.lease.Prove()
 		}
 	}
 	return got.Pass()
@@ -239,16 +277,16 @@ const maxSmall = 4 << 10
 
 // leaves reports whether a try that failed is left to the other lane, which may repeat it: the
 // function has seen nothing of it, or may see it twice.
-func (e *express) leaves(lease resolver.Lease, err error) bool {
+func (e *express) leaves(err error) bool {
 	if e.call.Gone() {
 		return false
 	}
 	e.left = leftover{begun: true, at: e.began}
 	switch {
 	case errors.Is(err, errEarly):
-		e.handler.Resolver.Deny(e.name, lease.Replica().ID)
+		e.handler.Resolver.Deny(e.name, e.lease.Replica().ID)
 	case errors.Is(err, upstream.ErrUnreachable):
-		e.handler.Resolver.Suspect(e.name, lease.Replica().ID)
+		e.handler.Resolver.Suspect(e.name, e.lease.Replica().ID)
 	case errors.Is(err, upstream.ErrUnanswered):
 		e.left.tries = 1
 	default:
@@ -273,9 +311,7 @@ func (e *express) finish(err error) front.Verdict {
 	if err != nil && e.call.Gone() {
 		code = statusClientGone
 	}
-	if e.handler.Observer != nil {
-		e.handler.Observer.Finished(e.name, code, time.Since(e.began))
-	}
+	e.ended(code)
 	if err != nil && (e.answer.code == 0 || e.answer.isCut) || e.answer.closes || errors.Is(err, upstream.ErrClientGone) {
 		return front.CarriedLast
 	}

@@ -152,6 +152,7 @@ func (c *call) refusals() []known {
 	return []known{
 		{errIntercepted, refusal{code: 500, text: "the request failed before it reached a function: look at the provider's log"}},
 		{upstream.ErrPanicked, refusal{code: 500, text: "the provider failed while it read the request: its log says more"}},
+		{errUnwound, refusal{code: 500, text: "the provider failed while it carried the call: its log says more"}},
 		{ErrUnimplemented, refusal{code: 404, text: "nobody serves " + c.r.URL.Path + " here"}},
 		{errMethod, refusal{code: 405, text: "method " + c.r.Method + ": functions are invoked with GET, POST, PUT, PATCH, DELETE, OPTIONS or HEAD"}},
 		{errNoFunction, refusal{code: 404, text: "no function is named here: want a path such as /function/figlet or /function/figlet.openfaas-fn/path"}},

@@ -86,7 +86,8 @@ type Timeouts struct {
 	// past it the client gets a 502. Zero means 10 s.
 	RetryTimeout time.Duration
 	// StallTimeout is how long a client may take to accept a piece of an answer;
-	// one that takes longer is cut off. Zero means 60 s.
+	// one that takes longer is cut off. Zero means 60 s. For what Carry carries, the
+	// front.Server's own StallTimeout counts.
 	StallTimeout time.Duration
 	// FlushInterval is how long a piece of an answer may lie in a buffer before it
 	// is sent to the client. Zero, and anything negative, means not at all: the

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 
+	"faas-docker/front"
 	"faas-docker/function"
 	"faas-docker/policy"
 )
@@ -148,4 +150,51 @@ func interimFunction(t *testing.T, protocol string, over chan<- struct{}) string
 		f.until(func(frame http2.Frame) bool { return frame.Header().Type == http2.FrameRSTStream })
 		over <- struct{}{}
 	})
+}
+
+// faultyObserver panics at the end of its first call, or at its beginning.
+type faultyObserver struct {
+	atStart bool
+	calls   atomic.Int64
+}
+
+func (o *faultyObserver) Started(function.Name) {
+	if o.atStart && o.calls.Add(1) == 1 {
+		panic("oh")
+	}
+}
+
+func (o *faultyObserver) Finished(function.Name, int, time.Duration) {
+	if !o.atStart && o.calls.Add(1) == 1 {
+		panic("oh")
+	}
+}
+
+// A plain call in which something panics leaves its replica and ends its connection; the next one
+// is answered.
+func TestPanic_InTheShortLaneEndsOneCall(t *testing.T) {
+	t.Parallel()
+	for _, atStart := range []bool{true, false} {
+		h := newHandler(t)
+		id := deploy(t, h, "figlet", serve(t, http.HandlerFunc(describing)))
+		prove(t, h, id)
+		h.Observer = &faultyObserver{atStart: atStart}
+		address := serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full, Lane: h} })
+		s := &stage{T: t, address: address}
+		first := s.dial()
+		first.say("GET /function/figlet HTTP/1.1\r\nHost: x\r\n\r\n")
+		want := "HTTP/1.1 500 "
+		if !atStart {
+			want = "HTTP/1.1 200 " // it has gone out by then
+		}
+		if said := first.rest(); atStart && !strings.HasPrefix(said, want) || strings.Count(said, "HTTP/1.1 ") != 1 {
+			t.Errorf("at the start %t: got %q, want %q", atStart, said, want)
+		}
+		waitFor(t, "the replica is given back", func() bool { return h.Resolver.Load(id).InFlight == 0 })
+		second := s.dial()
+		second.say("GET /function/figlet HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		if said := second.rest(); !strings.HasPrefix(said, "HTTP/1.1 200 ") {
+			t.Errorf("at the start %t: then got %q", atStart, said)
+		}
+	}
 }

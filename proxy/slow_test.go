@@ -78,7 +78,9 @@ func serveSlow(t *testing.T, h http.Handler, idle time.Duration) (address string
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	listener := listenShallow(t)
+	lane, _ := h.(front.Lane)
 	server := &front.Server{
+		Lane: lane,
 		HTTP: &http.Server{
 			Handler: h, Protocols: protocols, MaxHeaderBytes: 64 << 10,
 			ReadHeaderTimeout: slowPatience, IdleTimeout: idle,

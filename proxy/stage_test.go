@@ -90,7 +90,9 @@ func newStage(t *testing.T) *stage {
 func serveFront(t testing.TB, h http.Handler) string {
 	t.Helper()
 	lane, _ := h.(front.Lane)
-	return serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full, Lane: lane} })
+	return serveWith(t, h, func(full *http.Server) server {
+		return &front.Server{HTTP: full, Lane: lane, StallTimeout: time.Second}
+	})
 }
 
 // serveFull runs a handler behind net/http alone.
