@@ -11,8 +11,12 @@ import (
 	"time"
 )
 
-// portTimeout bounds one attempt to find an open port. A closed one is refused at once.
-const portTimeout = 250 * time.Millisecond
+const (
+	// portTimeout bounds one attempt to find an open port. A closed one is refused at once.
+	portTimeout = 250 * time.Millisecond
+	// portsTimeout bounds all of them, where a firewall answers none.
+	portsTimeout = 2 * time.Second
+)
 
 // misplaced says that nothing listens on a function's port, and where it listens.
 type misplaced struct {
@@ -38,7 +42,7 @@ func (m *misplaced) Unwrap() error { return m.refusal }
 // functions often use, and returns the open ones, the first ones first.
 func openPorts(ctx context.Context, address netip.AddrPort, named []int) []int {
 	ports := slices.Concat(named, commonPorts())
-	ctx, cancel := context.WithTimeout(ctx, portTimeout)
+	ctx, cancel := context.WithTimeout(ctx, portsTimeout)
 	defer cancel()
 	open := make([]bool, len(ports))
 	turns := make(chan struct{}, 16)
@@ -47,11 +51,7 @@ func openPorts(ctx context.Context, address netip.AddrPort, named []int) []int {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
-			conn, err := dial(ctx, netip.AddrPortFrom(address.Addr(), uint16(port)))
-			if err == nil {
-				open[i] = true
-				conn.Close()
-			}
+			open[i] = isOpen(ctx, netip.AddrPortFrom(address.Addr(), uint16(port)))
 		})
 	}
 	group.Wait()
@@ -62,6 +62,17 @@ func openPorts(ctx context.Context, address netip.AddrPort, named []int) []int {
 		}
 	}
 	return found
+}
+
+func isOpen(ctx context.Context, address netip.AddrPort) bool {
+	ctx, cancel := context.WithTimeout(ctx, portTimeout)
+	defer cancel()
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // commonPorts are those that frameworks and tutorials use.

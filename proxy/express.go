@@ -32,11 +32,7 @@ type express struct {
 	plain   plain
 	caller
 	callee
-	// lease is that of the call; lent is set until it is given back.
-	lease resolver.Lease
-	lent  bool
-	began time.Time
-	seen  observation
+	loan
 	// head is the request's, for the function; id and start lie in it.
 	head      []byte
 	id, start []byte
@@ -63,6 +59,23 @@ type callee struct {
 	given  string
 	name   function.Name
 	policy function.CallPolicy
+}
+
+// loan is the replica of a call, since when it has been going on, and what the observer knows of it.
+type loan struct {
+	lease resolver.Lease
+	// lent is set until the replica is given back.
+	lent  bool
+	began time.Time
+	seen  observation
+}
+
+// release gives the replica back, once.
+func (l *loan) release() {
+	if l.lent {
+		l.lent = false
+		l.lease.Release()
+	}
 }
 
 // leftover is what the other lane has to know of a call that was begun here.
@@ -133,14 +146,6 @@ func (e *express) carry() front.Verdict {
 	}
 	e.release()
 	return e.finish(err)
-}
-
-// release gives the replica back, once.
-func (e *express) release() {
-	if e.lent {
-		e.lent = false
-		e.lease.Release()
-	}
 }
 
 // ended tells the observer, once.
