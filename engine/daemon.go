@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -34,6 +35,9 @@ type daemon struct {
 	network string
 	logger  hclog.Logger
 }
+
+// isHere reports whether the engine runs on this machine.
+func (d *daemon) isHere() bool { return strings.HasPrefix(d.docker.DaemonHost(), "unix://") }
 
 // time returns the engine's clock. The engine answers a subscription a
 // little before it has subscribed us; asking for events since a moment before

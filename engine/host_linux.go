@@ -6,6 +6,9 @@ import (
 	"hash/fnv"
 	"io"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +40,28 @@ func (e *Engine) Claim() (io.Closer, error) {
 		return nil, fmt.Errorf("claim the function network %q: %w", e.network, err)
 	}
 	return listener, nil
+}
+
+// hostProcessors is what the processors of this machine have done, in containers too.
+func hostProcessors() (p function.Processors) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return p
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line)
+	// What guests use is counted among what users do.
+	for i := 1; i < min(len(fields), 9); i++ {
+		ticks, err := strconv.ParseUint(fields[i], 10, 64)
+		if err != nil {
+			return function.Processors{}
+		}
+		p.Total += ticks
+		if i == 4 || i == 5 { // idle, and idle while something is read
+			p.Idle += ticks
+		}
+	}
+	return p
 }
 
 // hostSwap is what this machine has of swap, in containers too.

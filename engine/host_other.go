@@ -13,3 +13,6 @@ func (e *Engine) Claim() (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // hostSwap is not known elsewhere.
 func hostSwap() (function.Swap, error) { return function.Swap{}, nil }
+
+// hostProcessors is not known elsewhere.
+func hostProcessors() function.Processors { return function.Processors{} }

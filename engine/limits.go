@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -19,7 +18,7 @@ type Limits struct{ *daemon }
 // Swap returns what the engine's machine has of swap now. That of another machine
 // is not known, which is no error.
 func (l *Limits) Swap(ctx context.Context) (function.Swap, error) {
-	if !strings.HasPrefix(l.docker.DaemonHost(), "unix://") {
+	if !l.isHere() {
 		return function.Swap{}, nil
 	}
 	info, err := l.docker.Info(ctx)

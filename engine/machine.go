@@ -52,6 +52,15 @@ func (m *Machine) Capacity(ctx context.Context) (cpus int, memoryBytes int64, er
 	return info.cpus, info.memory, err
 }
 
+// Processors returns what the processors of the engine's machine have done; nothing for
+// another machine than this one.
+func (m *Machine) Processors() function.Processors {
+	if !m.isHere() {
+		return function.Processors{}
+	}
+	return hostProcessors()
+}
+
 func (m *Machine) architecture(ctx context.Context) (string, error) {
 	info, err := m.inspect(ctx)
 	return info.facts["node.platform.arch"], err

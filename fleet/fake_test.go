@@ -33,6 +33,7 @@ type fakeEngine struct {
 	cpus   int
 	memory int64
 	swap   function.Swap
+	isFull bool // no processor of its host is idle
 
 	// What the engine does when asked; nil means it succeeds at once.
 	image func(ctx context.Context, reference string) (string, error)
@@ -69,6 +70,15 @@ func (e *fakeEngine) Capacity(ctx context.Context) (int, int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.cpus, e.memory, e.reach(ctx)
+}
+
+func (e *fakeEngine) Processors() function.Processors {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.isFull {
+		return function.Processors{}
+	}
+	return function.Processors{Idle: 1, Total: uint64(time.Now().UnixMilli())}
 }
 
 func (e *fakeEngine) Swap(ctx context.Context) (function.Swap, error) {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -71,6 +72,8 @@ type Host interface {
 	Prepare(ctx context.Context) error
 	Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error)
 	Swap(ctx context.Context) (function.Swap, error)
+	// Processors answers from memory, and the zero value when it does not know.
+	Processors() function.Processors
 	Usage(ctx context.Context, name function.Name) (function.Usage, error)
 	// Functions rebuilds what was deployed from the containers there are.
 	Functions(ctx context.Context) ([]function.Function, error)
@@ -160,6 +163,8 @@ type Fleet struct {
 	*diary // its exported methods are the fleet's
 	ledger *ledger
 	ready  chan struct{} // closed when Run has begun
+	// busy are the bits of the part of the host's processors that was in use lately.
+	busy atomic.Uint64
 
 	// mu protects the fields below.
 	mu      sync.Mutex

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"faas-docker/fleet/scale"
@@ -18,6 +19,7 @@ const samplePause = time.Second
 func (f *Fleet) sample(ctx context.Context) {
 	tick := time.NewTicker(samplePause)
 	defer tick.Stop()
+	before := f.Engine.Processors()
 	calls, active := map[function.Name]uint64{}, map[function.Name]time.Time{}
 	for {
 		select {
@@ -25,6 +27,9 @@ func (f *Fleet) sample(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		processors := f.Engine.Processors()
+		f.busy.Store(math.Float64bits(processors.Busy(before)))
+		before = processors
 		now := time.Now()
 		names := f.Resolver.Names()
 		if len(calls) > 2*len(names)+1000 {
@@ -46,9 +51,9 @@ func (f *Fleet) sample(ctx context.Context) {
 }
 
 // measure asks the engine, beside the worker, what the function's replicas consume,
-// if that is what it scales by. Usage is unknown while the engine is unreachable.
+// if the autoscaler wants to know. Usage is unknown while the engine is unreachable.
 func (w *worker) measure(ctx context.Context) {
-	if w.measuring || w.scaler.Policy().Rule != scale.CPU || time.Since(w.measured) < samplePause {
+	if w.measuring || !w.scaler.WantsCPU() || time.Since(w.measured) < samplePause {
 		return
 	}
 	w.measuring = true
@@ -62,6 +67,17 @@ func (w *worker) measure(ctx context.Context) {
 		}
 	})
 }
+
+// consumed is what the replicas consume, in thousandths of a core, if it was measured lately.
+func (w *worker) consumed(now time.Time) float64 {
+	if now.Sub(w.measured) > freshFor {
+		return notMeasured
+	}
+	return w.millicores
+}
+
+// freshFor is how long a measurement counts.
+const freshFor = 10 * samplePause
 
 // sampleOf is what the autoscaler is told.
 func sampleOf(load function.Load, now time.Time, millicores float64, desired int) scale.Sample {

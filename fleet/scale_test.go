@@ -278,6 +278,28 @@ func TestAutoscale_ByProcessor(t *testing.T) {
 	})
 }
 
+func TestAutoscale_AddsNothingThatAFullHostCannotRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		isFull bool
+		want   int
+	}{"room": {false, 10}, "full": {true, 2}} {
+		play(t, func(s *scene) { s.engine.isFull = test.isFull }, func(s *scene) {
+			// The fake's replicas consume a core, together: a second one may have a use for what is left.
+			s.create(labelled("figlet", scale.LabelType, "capacity", scale.LabelTarget, "10", scale.LabelMax, "10"))
+			s.passes(time.Second)
+			for range 200 {
+				if _, err := s.Resolver.Acquire(s.t.Context(), s.name("figlet")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.passes(time.Minute)
+			if got := s.Resolver.Load(s.name("figlet")).Ready; got != test.want {
+				t.Errorf("%s: %d replicas, want %d", name, got, test.want)
+			}
+		})
+	}
+}
+
 func TestRested_CountsTheFunctionsThatACallWouldStart(t *testing.T) {
 	var resting atomic.Int64
 	play(t, nil, func(s *scene) {

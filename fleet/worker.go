@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"time"
 
@@ -182,7 +183,8 @@ func (w *worker) scale(f function.Function, load function.Load, v *view) (wanted
 	} else {
 		w.unwritten = nil
 	}
-	sample := sampleOf(load, v.now, w.millicores, f.Replicas)
+	sample := sampleOf(load, v.now, w.consumed(v.now), f.Replicas)
+	sample.HostBusy = math.Float64frombits(w.fleet.busy.Load())
 	w.scaler.Observe(sample)
 	decision := w.scaler.Decide(v.now)
 	v.policy, v.idleSince = w.scaler.Policy(), w.scaler.IdleSince()

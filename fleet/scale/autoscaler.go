@@ -23,6 +23,9 @@ type Sample struct {
 	// CPUMillicores is what all replicas together consume, in thousandths of a
 	// core; negative means not measured.
 	CPUMillicores float64
+	// HostBusy is the part of the host's processors that was in use lately, one for all of them;
+	// zero means not known.
+	HostBusy float64
 	// Ready is how many replicas answer now.
 	Ready int
 	// Desired is how many replicas the function should have: the last decision,
@@ -68,6 +71,7 @@ type Autoscaler struct {
 	lastCall  time.Time
 	idleSince time.Time
 
+	host   host
 	surge  surge
 	peaks  peaks
 	steps  steps
@@ -127,6 +131,7 @@ func (a *Autoscaler) Observe(s Sample) {
 		a.obey(s)
 	}
 	a.notice(s)
+	a.host.observe(s.HostBusy)
 	at := s.At.Sub(a.origin)
 	a.calls.record(at, s.Calls)
 	if level := a.policy.level(s); level >= 0 {
@@ -141,6 +146,7 @@ func (a *Autoscaler) begin(s Sample) {
 	a.decided = s.Desired
 	a.last = s
 	a.steps.above = s.Desired > a.policy.Min
+	a.host.given = s.Desired
 	if s.Desired > 1 {
 		// What was seen before, if anything, is forgotten: nothing is taken away
 		// until there is a minute's worth to judge by.
@@ -154,6 +160,7 @@ func (a *Autoscaler) obey(s Sample) {
 	a.surge = surge{since: s.At, peak: s.Desired}
 	a.peaks = peaks{}
 	a.steps.above = false
+	a.host.given = s.Desired
 	a.idleSince = s.At
 }
 
@@ -279,6 +286,11 @@ func (a *Autoscaler) byLoad(now time.Time) Decision {
 	// After the window, which must remember what was needed and not how slowly it
 	// was given up.
 	wanted = p.clamp(max(wanted, s.Desired/maxShrink))
+	if p.Rule != CPU {
+		if most := p.clamp(a.host.useful(s, wanted)); most < wanted {
+			return Decision{Replicas: most, Why: "the host's processors are busy: more replicas would answer no more calls"}
+		}
+	}
 	return Decision{Replicas: wanted, Why: a.why(wanted, stable, burst)}
 }
 
