@@ -24,7 +24,7 @@ type arrows struct {
 func arrowTable() map[string]arrows {
 	return map[string]arrows{
 		"function": {},
-		// All may import it but scale, which is pure.
+		// All may import it but replica and scale, which are pure.
 		"function/clock": {},
 		"wire":           {},
 		"grammar":        {},

@@ -23,6 +23,7 @@ import (
 	"faas-docker/metrics"
 	"faas-docker/policy"
 	"faas-docker/proxy"
+	"faas-docker/proxy/upstream"
 	"faas-docker/resolver"
 	"faas-docker/routes"
 	"faas-docker/routes/filters"
@@ -205,7 +206,7 @@ func (a *App) newProxy() *proxy.Handler {
 			DefaultNamespace: a.config.functionNamespace,
 			TrustedProxies:   a.config.trustedProxies,
 			Chains:           &policy.Chains{Logger: a.logger.Named("policy")},
-			HasEnded:         proxy.HasEnded,
+			HasEnded:         upstream.HasEnded,
 		},
 		Logs: proxy.Logs{Logger: a.logger.Named("proxy")},
 	}

@@ -15,7 +15,7 @@ const (
 	// readerSize is what a connection reads at once; longer heads, and bodies for the Lane,
 	// make it grow for a while.
 	readerSize = 8 << 10
-	// drainTime is how long the end of a connection may take. It is net/http's.
+	// drainTime is how long the end of a connection may take. The value is net/http's.
 	drainTime = 500 * time.Millisecond
 	// drainLimit is how much is read of a client that is turned away, in bytes.
 	drainLimit = 256 << 10
@@ -229,8 +229,8 @@ func (c *conn) closeIf(condition bool) {
 	}
 }
 
-// Close is for net/http. That takes a connection for idle on which the Lane carries calls: it
-// ends behind the present one then. A client that is still sending gets time to read its answer.
+// Close is for net/http, which may think a connection idle while the Lane is using it: that ends
+// behind the present call. A client that is still sending gets time to read its answer.
 func (c *conn) Close() error {
 	switch {
 	case c.server.tracker.isClosed():

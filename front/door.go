@@ -3,98 +3,72 @@ package front
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"strings"
 
-	"faas-docker/grammar"
+	"faas-docker/wire"
 )
 
-// Underscores says what becomes of request fields, trailers included, whose names have an
-// underscore. Programs that know fields as variables, such as CGI, take X_User for X-User.
-type Underscores int
-
-const (
-	// KeepUnderscores lets them pass.
-	KeepUnderscores Underscores = iota
-	// DropUnderscores leaves them out.
-	DropUnderscores
-	// RefuseUnderscores answers 400 to requests with such a field.
-	RefuseUnderscores
-)
-
-// errTrailerField says that a field that may not follow a body does.
-var errTrailerField = errors.New("front: field that must not be a trailer")
-
-// admit makes a header what handlers may see: without the fields for the client's connection
-// only. It says why the request is refused; empty when it is not.
-func (s *Server) admit(header http.Header) string {
-	grammar.StripConnection(header)
-	return s.Underscores.apply(header)
+// door is the listener that net/http accepts from.
+type door struct {
+	net.Listener
+	server *Server
 }
 
-func (u Underscores) apply(header http.Header) string {
-	if u == KeepUnderscores {
-		return ""
-	}
-	for key := range header {
-		if strings.IndexByte(key, '_') < 0 {
-			continue
+// Accept waits for the next client that can be served. What passes, such as a lack of
+// descriptors, net/http waits for.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		accepted, err := d.Listener.Accept()
+		if isPassing(err) {
+			d.server.tracker.closeOneIdle(d.server.clock.now())
 		}
-		if u == RefuseUnderscores {
-			return fmt.Sprintf("the name of the field %.80q has an underscore", key)
+		if err != nil && d.server.tracker.stopping.Load() {
+			return nil, http.ErrServerClosed
 		}
-		delete(header, key)
+		if err != nil {
+			return nil, err
+		}
+		tcp, ok := accepted.(*net.TCPConn)
+		if !ok {
+			accepted.Close()
+			return nil, fmt.Errorf("accept a connection of %T: want TCP", accepted)
+		}
+		if c := d.server.take(tcp); c != nil {
+			return c, nil
+		}
 	}
-	return ""
 }
 
-// checkTrailer is admit for the fields that have followed a body.
-func (s *Server) checkTrailer(trailer http.Header) error {
-	if key := grammar.BadTrailer(trailer); key != "" {
-		return fmt.Errorf("%w: %.80q", errTrailerField, key)
-	}
-	if why := s.Underscores.apply(trailer); why != "" {
-		return fmt.Errorf("%w: %s", errTrailerField, why)
+// Close closes the listener, which the tracker may have done before.
+func (d *door) Close() error {
+	if err := d.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
 	return nil
 }
 
-// admitForeign is admit for a request that net/http has read. It returns the request that the
-// handler gets: net/http looks at the body of its own again.
-func (s *Server) admitForeign(r *http.Request) (own *http.Request, why string) {
-	hosts := r.Header["Host"]
-	switch {
-	case r.Host == "" && !r.ProtoAtLeast(1, 1):
-	case !grammar.IsHost(r.Host) || r.URL.User != nil:
-		return nil, badHost
-	case len(hosts) > 1 || len(hosts) == 1 && !grammar.EqualFold(hosts[0], r.Host):
-		return nil, "two hosts"
+// take lets a client in, or turns it away and returns nil.
+func (s *Server) take(tcp *net.TCPConn) *conn {
+	if !s.mayServeMore() {
+		s.turnAway(tcp)
+		return nil
 	}
-	if key := grammar.BadTrailer(r.Trailer); key != "" {
-		return nil, fmt.Sprintf("the field %.80q must not follow a body", key)
+	socket, err := wire.New(tcp)
+	if err != nil {
+		return nil // it is closed already
 	}
-	if why := s.Underscores.apply(r.Trailer); why != "" {
-		return nil, why
+	s.crowd.enter(socket)
+	c := newConn(s, socket)
+	if !s.tracker.add(c) {
+		socket.Close()
+		return nil
 	}
-	if why := s.admit(r.Header); why != "" || r.ContentLength == 0 {
-		return r, why
-	}
-	own = r.WithContext(r.Context())
-	own.Body = grammar.CheckedBody(r.Body, func() error {
-		if own.Trailer == nil {
-			own.Trailer = r.Trailer // none was announced
-		}
-		return s.checkTrailer(r.Trailer)
-	})
-	return own, ""
+	return c
 }
 
-// refuse answers a request that net/http has read.
-func refuse(w http.ResponseWriter, r *http.Request, why string) {
-	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
-	}
-	http.Error(w, refusal(why), http.StatusBadRequest)
+// isPassing reports whether accepting may succeed later.
+func isPassing(err error) bool {
+	var passing interface{ Temporary() bool }
+	return errors.As(err, &passing) && passing.Temporary()
 }
-
-func refusal(why string) string { return "400 Bad Request: " + why }

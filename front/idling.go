@@ -25,7 +25,7 @@ type idling struct {
 	since atomic.Int64
 }
 
-// forever is a limit as it is meant: zero means none.
+// forever reads a limit of zero as none.
 func forever(limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return math.MaxInt64 / 2

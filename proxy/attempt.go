@@ -170,7 +170,7 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 		if err == nil {
 			return got, lease, nil
 		}
-		left := c.until(err) - time.Since(c.began)
+		left := c.retryUntil(err) - time.Since(c.began)
 		if left <= 0 || a.out.Context.Err() != nil || !c.mayRepeat(a, err) {
 			c.handler.findEnd(a.out.Context, lease.Replica(), err)
 			return nil, lease, err
@@ -223,10 +223,10 @@ func (a *attempt) open(lease resolver.Lease) (got upstream.Answer, err error) {
 	return got, err
 }
 
-// openLent speaks to a replica that may be asleep still.
+// openLent speaks to a replica that may be frozen still.
 func (a *attempt) openLent(lease resolver.Lease) (upstream.Answer, error) {
 	if lease.Waking() {
-		return a.openAsleep(lease.Replica())
+		return a.openFrozen(lease.Replica())
 	}
 	return a.openOn(lease.Replica())
 }

@@ -44,7 +44,7 @@ func targetRows() []row {
 		{"target with double slash and dots", forwards(get("/function/f//x/../y", "x"), []string{"GET //x/../y HTTP/1.1\r\n"}, nil)},
 		{"query with semicolon and bad escape", forwards(get("/function/f?a=1;b=2&c=%zz&d=3", "x"), []string{"GET /?a=1;b=2&c=%zz&d=3 HTTP/1.1\r\n"}, nil)},
 		{"target with unusual characters", forwards(get(`/function/f/"<>[]|^{}~\'*,`, "x"), []string{`GET /"<>[]|^{}~\'*, HTTP/1.1` + "\r\n"}, nil)},
-		{"absolute-form target", forwards(get("http://other:81/function/f/p", "x"), []string{"GET /p HTTP/1.1\r\n", "Host: other:81\r\n", "X-Forwarded-Host: other:81\r\n"}, nil)},
+		{"absolute-form target", forwards(get("http://other:81/function/f/p", "x"), []string{"GET /p HTTP/1.1\r\n", "Host: other:81\r\n", "X-Forwarded-Host: other:81\r\n", "X-Forwarded-Prefix: /function/f\r\n"}, nil)},
 		{"host with port", forwards(get("/function/f", "x:8080"), []string{"Host: x:8080\r\n"}, nil)},
 		{"host with IPv6 literal", forwards(get("/function/f", "[::1]:8080"), []string{"Host: [::1]:8080\r\n"}, nil)},
 		{"host with user", refused("GET /function/f HTTP/1.1\r\nHost: u@x\r\nConnection: close\r\n\r\n", "400")},

@@ -84,8 +84,8 @@ func isProof(got upstream.Answer, path string) bool {
 // internalField is what a watchdog marks its own answers with.
 const internalField = "X-Openfaas-Internal"
 
-// until is how long after its beginning a call that failed so is sent again.
-func (c *call) until(err error) time.Duration {
+// retryUntil is how long after its beginning a call that failed so is sent again.
+func (c *call) retryUntil(err error) time.Duration {
 	if errors.Is(err, errEarly) {
 		return c.handler.wakeTimeout()
 	}

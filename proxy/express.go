@@ -24,8 +24,8 @@ import (
 // express carries the plain calls of one client's connection, one after the other: from the bytes
 // of a head to those that the function gets, and back. It makes the promises that call makes, by
 // the same resolver, connections and table of failures. What would need more than that it leaves
-// to the other lane, before anything has happened: a function with policies of its own, one that
-// is asleep or speaks HTTP/2, a try that may be repeated.
+// to the other lane, before the client has any answer: a function with policies of its own, one that
+// has no replica ready or speaks HTTP/2, the next try of a call that may be repeated.
 type express struct {
 	handler *Handler
 	call    *front.Call
@@ -68,6 +68,8 @@ type loan struct {
 	lent  bool
 	began time.Time
 	seen  observation
+	// begun is set with the loan.
+	begun bool
 }
 
 // release gives the replica back, once.
@@ -102,7 +104,7 @@ func (h *Handler) Carry(call *front.Call) (verdict front.Verdict) {
 		e = newExpress(h, call)
 		call.Memory = e
 	}
-	e.left, e.seen = leftover{}, 0
+	e.left, e.loan = leftover{}, loan{}
 	defer func() {
 		if failure := recover(); failure != nil {
 			verdict = e.rescue(failure)
@@ -129,7 +131,7 @@ func (e *express) carry() front.Verdict {
 	if e.lease, e.lent = e.handler.Resolver.Lend(e.name); !e.lent {
 		return front.Declined
 	}
-	e.began = time.Now()
+	e.began, e.begun = time.Now(), true
 	e.complete()
 	e.answer.begin(e.plain.method, e.id, e.start, e.plain.closes)
 	if e.handler.Observer != nil {
@@ -159,7 +161,7 @@ func (e *express) ended(code int) {
 // rescue ends a call in which something has panicked, and its connection. One that has not begun
 // is left to the other lane.
 func (e *express) rescue(failure any) front.Verdict {
-	if e.seen == 0 && !e.lent {
+	if !e.begun {
 		return front.Declined
 	}
 	e.handler.log().Error("a call panicked", "function", function.Clip(e.name.String()), "call_id", string(e.id), "err", failure, "stack", string(debug.Stack()))
@@ -274,7 +276,7 @@ func (e *express) isEarly(got upstream.Answer) bool {
 	if !isEmpty(got) {
 		return isEarly(got)
 	}
-	return namesStream(grammar.Lower(string(e.call.Head)))
+	return namesStream(grammar.Lower(fieldOf(e.call.Head, "accept")))
 }
 
 // maxSmall is how long a body may be, in bytes, that is copied to its head.
@@ -363,7 +365,7 @@ func (w *failedAnswer) Write(piece []byte) (int, error) {
 	return len(piece), nil
 }
 
-// takeOver makes a call of the other lane the one that was begun on its connection before.
+// takeOver continues a call that the short lane began.
 func (c *call) takeOver() {
 	from := front.CallOf(c.incoming.Context())
 	if from == nil {

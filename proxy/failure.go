@@ -213,8 +213,10 @@ func isUnknown(err error) bool { return errors.Is(err, function.ErrNotFound) }
 // logFailure writes down what the function did wrong. What the client did wrong
 // it is told itself.
 func (c *call) logFailure(err error, code int) {
-	if errors.Is(err, upstream.ErrExhausted) && c.handler.complaints.may() {
-		c.handler.log().Error("calls refused: no descriptors left: raise the limit of open files (ulimit -n)", "function", c.target.name.String(), "err", err)
+	if errors.Is(err, upstream.ErrExhausted) {
+		c.handler.complaints.Do(func() {
+			c.handler.log().Error("calls refused: no descriptors left: raise the limit of open files (ulimit -n)", "function", c.target.name.String(), "err", err)
+		})
 	}
 	if code < 500 || code == http.StatusServiceUnavailable {
 		return
@@ -222,17 +224,11 @@ func (c *call) logFailure(err error, code int) {
 	c.handler.log().Warn("invocation failed", "function", function.Clip(c.target.name.String()), "call_id", c.id, "code", code, "answered", c.code, "err", err)
 }
 
-// findEnd notes whether the replica has ended that broke a call off.
+// findEnd notes whether the replica that broke off a call has ended.
 func (h *Handler) findEnd(ctx context.Context, replica *function.Replica, err error) {
 	var cut *upstream.CutOff
 	if h.HasEnded == nil || ctx.Err() != nil || !errors.As(err, &cut) || errors.Is(err, upstream.ErrReset) {
 		return
 	}
 	cut.Gone = cut.Gone || h.HasEnded(ctx, *replica)
-}
-
-// HasEnded reports whether a replica that was reached before takes no connections any more:
-// its process has ended. See upstream.HasEnded.
-func HasEnded(ctx context.Context, replica function.Replica) bool {
-	return upstream.HasEnded(ctx, replica)
 }

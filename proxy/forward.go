@@ -26,8 +26,8 @@ func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
 		f.Proto = proto
 	}
-	if prefix := r.Header.Get("X-Forwarded-Prefix"); prefix != "" {
-		f.Prefix = strings.TrimSuffix(prefix, "/") + f.Prefix
+	if before := r.Header.Get("X-Forwarded-Prefix"); before != "" {
+		f.Prefix = strings.TrimSuffix(before, "/") + f.Prefix
 	}
 	return f
 }
@@ -35,18 +35,17 @@ func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
 // prefixOf is what is taken off the path of a request before the function sees it, as it
 // was sent: by the route that it came by, or else /function/<name>.
 func prefixOf(r *http.Request) string {
-	if prefix, known := function.PrefixFrom(r.Context()); known {
-		return prefix
+	if routed, known := function.PrefixFrom(r.Context()); known {
+		return routed
 	}
-	const functions = "/function/"
-	name, found := strings.CutPrefix(r.RequestURI, functions)
+	name, found := strings.CutPrefix(requestTarget(r), prefix)
 	if !found {
 		return ""
 	}
 	if end := strings.IndexAny(name, "/?"); end >= 0 {
 		name = name[:end]
 	}
-	return r.RequestURI[:len(functions)+len(name)]
+	return prefix + name
 }
 
 // addMore treats the relatives of X-Forwarded-For in the same way.

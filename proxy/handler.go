@@ -7,6 +7,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
 	"faas-docker/function"
 	"faas-docker/grammar"
@@ -67,7 +69,7 @@ type Handler struct {
 	tunnels   tunnels
 	thaws     thaws
 	// complaints are those of having no descriptors.
-	complaints complaints
+	complaints rate.Sometimes
 	// dialect is how the seed's handler differs.
 	dialect dialect
 }
@@ -86,8 +88,8 @@ type Timeouts struct {
 	// past it the client gets a 502. Zero means 10 s.
 	RetryTimeout time.Duration
 	// StallTimeout is how long a client may take to accept a piece of an answer;
-	// one that takes longer is cut off. Zero means 60 s. For what Carry carries, the
-	// front.Server's own StallTimeout counts.
+	// one that takes longer is cut off. Zero means 60 s. Behind a front.Server its StallTimeout
+	// counts, too; of calls that Carry carries it alone.
 	StallTimeout time.Duration
 	// FlushInterval is how long a piece of an answer may lie in a buffer before it
 	// is sent to the client. Zero, and anything negative, means not at all: the
@@ -143,7 +145,7 @@ type Rules struct {
 	// and so does what it returns.
 	CallPolicy func(function.Name, *http.Request) policy.Policy
 	// HasEnded tells whether a replica that broke a call off has ended, for the text that
-	// the caller gets; see the function HasEnded. Nil means that no replica is asked.
+	// the caller gets; see upstream.HasEnded. Nil means that no replica is asked.
 	HasEnded func(context.Context, function.Replica) bool
 }
 
@@ -222,6 +224,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 func (h *Handler) setUp() {
 	h.upstreams.MaxIdle, h.upstreams.MaxIdlePerReplica = h.MaxIdle, h.MaxIdlePerReplica
 	h.upstreams.Buffers.Pool = h.BufferPool
+	h.complaints.Interval = 10 * time.Second
 	h.spools.Folder, h.spools.MaxBytes = h.SpoolDir, h.MaxSpool
 }
 
@@ -237,32 +240,19 @@ func (h *Handler) keptBodies() *policy.Spools {
 	return &h.spools
 }
 
-func (h *Timeouts) timeout() time.Duration {
-	if h.Timeout > 0 {
-		return h.Timeout
-	}
-	return 60 * time.Second
-}
+func (h *Timeouts) timeout() time.Duration { return orElse(h.Timeout, 60*time.Second) }
 
-func (h *Timeouts) wakeTimeout() time.Duration {
-	if h.WakeTimeout > 0 {
-		return h.WakeTimeout
-	}
-	return 30 * time.Second
-}
+func (h *Timeouts) wakeTimeout() time.Duration { return orElse(h.WakeTimeout, 30*time.Second) }
 
-func (h *Timeouts) retryTimeout() time.Duration {
-	if h.RetryTimeout > 0 {
-		return h.RetryTimeout
-	}
-	return 10 * time.Second
-}
+func (h *Timeouts) retryTimeout() time.Duration { return orElse(h.RetryTimeout, 10*time.Second) }
 
-func (h *Timeouts) stallTimeout() time.Duration {
-	if h.StallTimeout > 0 {
-		return h.StallTimeout
+func (h *Timeouts) stallTimeout() time.Duration { return orElse(h.StallTimeout, 60*time.Second) }
+
+func orElse(given, otherwise time.Duration) time.Duration {
+	if given > 0 {
+		return given
 	}
-	return 60 * time.Second
+	return otherwise
 }
 
 // awaited advises a caller whose function has no replica ready.
@@ -279,10 +269,7 @@ func (h *Handler) awaited(name function.Name) string {
 }
 
 func (h *Rules) defaultNamespace() string {
-	if h.DefaultNamespace != "" {
-		return h.DefaultNamespace
-	}
-	return function.DefaultNamespace
+	return cmp.Or(h.DefaultNamespace, function.DefaultNamespace)
 }
 
 func (h *Logs) log() hclog.Logger {

@@ -248,3 +248,45 @@ func FuzzLanes(f *testing.F) {
 		}
 	})
 }
+
+// Of a replica that has not answered for itself yet an empty answer is waited past only where the
+// client accepts a type of events: other calls reach the function once.
+func TestLanes_AnEmptyAnswerIsEarlyForStreamsOnly(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fields  string
+		isEarly bool
+	}{
+		"a body of events":        {"Content-Type: application/x-ndjson\r\n", false},
+		"a field of one's own":    {"X-Note: text/event-stream\r\n", false},
+		"accepts events":          {"Accept: text/event-stream\r\n", true},
+		"accepts events, as well": {"Accept: text/html\r\nAccept: Application/X-NDJSON\r\n", true},
+	} {
+		for _, lane := range []bool{true, false} {
+			h := newHandler(t)
+			h.WakeTimeout = 100 * time.Millisecond
+			var calls atomic.Int64
+			deploy(t, h, "f", serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				calls.Add(1)
+				w.Header()["Content-Type"] = nil
+			})))
+			address := serveWith(t, h, func(full *http.Server) server {
+				s := &front.Server{HTTP: full}
+				if lane {
+					s.Lane = h
+				}
+				return s
+			})
+			s := &stage{T: t, address: address}
+			client := s.dial()
+			client.say("POST /function/f HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n%s\r\nhi", test.fields)
+			want := "HTTP/1.1 200 "
+			if test.isEarly {
+				want = "HTTP/1.1 503 "
+			}
+			if said := client.rest(); !strings.HasPrefix(said, want) || !test.isEarly && calls.Load() != 1 {
+				t.Errorf("%s, short lane %t: %d calls, got %q", name, lane, calls.Load(), said)
+			}
+		}
+	}
+}

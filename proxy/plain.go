@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"faas-docker/grammar"
 )
@@ -139,7 +140,7 @@ func (p *plain) note(name, value []byte) (passes, ok bool) {
 	case grammar.OfMessage:
 		return true, p.noteMessage(name, value)
 	case grammar.OfCall:
-		if len(name) == len("X-Call-Id") {
+		if isNamed(name, "x-call-id") {
 			ok = p.callID == nil
 			p.callID = value
 			return false, ok
@@ -147,7 +148,7 @@ func (p *plain) note(name, value []byte) (passes, ok bool) {
 		return false, true
 	case grammar.OfForwarding:
 		// Of these two an own one takes the place of the client's.
-		return false, len(name) != len("X-Real-Ip")
+		return false, !isNamed(name, "x-real-ip") && !isNamed(name, "forwarded")
 	}
 	switch {
 	case isNamed(name, "idempotency-key"), isNamed(name, "x-idempotency-key"):
@@ -182,6 +183,17 @@ func (p *plain) noteMessage(name, value []byte) (ok bool) {
 		return ok
 	}
 	return false
+}
+
+// fieldOf returns the values of a field of a plain head, as one list.
+func fieldOf(head []byte, word string) string {
+	var values []string
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if name, value, found := bytes.Cut(line, []byte(":")); found && isNamed(name, word) {
+			values = append(values, string(bytes.TrimSpace(value)))
+		}
+	}
+	return strings.Join(values, ", ")
 }
 
 // isNamed reports whether a name, or a word, is this one, which is in lower case.

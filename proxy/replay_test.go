@@ -236,7 +236,7 @@ func TestReplay_ACrashIsSaidOnlyWhenItIsOne(t *testing.T) {
 				conn.Close()
 			}()
 			h := newHandler(t)
-			h.HasEnded = HasEnded
+			h.HasEnded = upstream.HasEnded
 			deploy(t, h, "f", listener.Addr().String())
 			answer, text := fetch(t, "POST", "http://"+serve(t, h)+"/function/f", nil)
 			if answer.StatusCode != 502 || !strings.Contains(text, row.want) || row.want != "crashed" && strings.Contains(text, "crashed") {

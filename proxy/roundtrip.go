@@ -118,8 +118,6 @@ func explainRoundTrip(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), upstream.ErrTooSlow):
 		return upstream.ErrTooSlow
-	case errors.Is(err, upstream.ErrUnreachable):
-		return err
 	case errors.As(err, &tooLarge):
 		return fmt.Errorf("%w: %w", upstream.ErrLargeBody, err)
 	}

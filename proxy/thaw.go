@@ -21,7 +21,7 @@ const maxRecording = 256 << 10
 // given the replica a moment before.
 const failureMemory = time.Minute
 
-// Why a call to a replica that was asleep was broken off.
+// Why a call to a replica that was frozen was broken off.
 var (
 	errNeverThawed = errors.New("replica could not be thawed")
 	errMaybeThawed = errors.New("replica may not have been thawed")
@@ -39,7 +39,7 @@ func (h *Handler) Abandon(replica function.Replica, untouched bool) {
 	h.Drop(replica)
 }
 
-// thaws knows the calls that were sent to replicas which are asleep still. The zero
+// thaws knows the calls that were sent to replicas which are frozen still. The zero
 // value is ready for use.
 type thaws struct {
 	mu      sync.Mutex
@@ -95,18 +95,18 @@ func (t *thaws) fail(replica string, why error) {
 	}
 }
 
-// openAsleep is openOn for a replica that may not have thawed yet. When its thaw
+// openFrozen is openOn for a replica that may not have thawed yet. When its thaw
 // fails the attempt is as it was before, and the error says whether it may be sent again.
-func (a *attempt) openAsleep(replica *function.Replica) (upstream.Answer, error) {
+func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error) {
 	c := a.call
 	ctx, abandon := context.WithCancelCause(a.out.Context)
-	asleep, record := *a, &recording{Body: a.out.Body}
-	asleep.out.Context, asleep.out.Client = ctx, &asleep
+	frozen, record := *a, &recording{Body: a.out.Body}
+	frozen.out.Context, frozen.out.Client = ctx, &frozen
 	if record.Body != nil {
-		asleep.out.Body = record
+		frozen.out.Body = record
 	}
 	forget := c.handler.thaws.await(replica.ID, abandon)
-	got, err := asleep.openOn(replica)
+	got, err := frozen.openOn(replica)
 	forget()
 	if err == nil {
 		return thawed{got, func() { abandon(nil) }}, nil
@@ -128,7 +128,7 @@ func (a *attempt) openAsleep(replica *function.Replica) (upstream.Answer, error)
 	return nil, fmt.Errorf("%w: %w", upstream.ErrDied, why)
 }
 
-// thawed is the answer of a replica that was asleep.
+// thawed is the answer of a replica that was frozen.
 type thawed struct {
 	upstream.Answer
 	// end lets go of what waited for the thaw; the answer lasts no longer.

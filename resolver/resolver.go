@@ -51,7 +51,7 @@ type Lease struct {
 // Replica is the borrowed replica. It is shared: do not modify it.
 func (l Lease) Replica() *function.Replica { return l.replica }
 
-// Waking reports whether the replica was still asleep when it was lent: if its thaw
+// Waking reports whether the replica was still frozen when it was lent: if its thaw
 // fails, Resolver.ThawFailed is called for it.
 func (l Lease) Waking() bool { return l.waking }
 

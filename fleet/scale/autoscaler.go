@@ -48,12 +48,13 @@ type Decision struct {
 // Make it with NewAutoscaler, feed it with Observe about once a second and
 // whenever a caller begins to wait, and ask it with Decide; a decision must be
 // applied before the next sample is taken. It has one owner: it is not safe for
-// concurrent use. Its size is fixed, and Observe allocates nothing.
+// concurrent use. It does not grow with time: Observe allocates once at most, when a
+// function learns.
 //
 // It decides as Knative's autoscaler does, by the load of the last minute, and by
 // that of the last six seconds when these need twice the replicas that are
 // ready: then it panics, which means that it does not scale down until a minute
-// has passed without. Other than Knative's it also counts the calls in flight
+// has passed without. Unlike Knative's it also counts the calls in flight
 // now: more of them than the ready replicas should carry is a panic at once, and
 // there are never fewer replicas than they need.
 type Autoscaler struct {
@@ -215,7 +216,7 @@ func (a *Autoscaler) decide(now time.Time) Decision {
 	case s.Desired <= 0 && p.Zero.Ahead(idle):
 		return Decision{Replicas: p.Woken(), Why: "its next call is expected"}
 	case s.Desired <= 0:
-		return Decision{Why: "asleep"}
+		return Decision{Why: "at zero"}
 	case p.Zero.Resting(idle) && s.InFlight+s.Waiting == 0:
 		return Decision{Why: "no call for long enough"}
 	}

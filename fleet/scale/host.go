@@ -1,16 +1,17 @@
 package scale
 
-// When a host is full, replicas that compute do not answer more calls by being more: they take the
-// processors from one another, and cost what each costs. So no more of them are started than its
-// processors can keep busy.
+// On a full host more replicas answer no more calls of a function that is held up by the processors:
+// they take those from one another. So no more of them are started than the processors can keep busy.
 
 const (
 	// fullAt is from which part of the processors in use on a host is full, and roomAt to which
 	// it has room again: replicas that went must not be called back by the room they leave.
 	fullAt, roomAt = 0.9, 0.75
-	// computes is from when on a replica computes more than it waits, and alone what one can use
-	// that has a single thread, in thousandths of a core.
-	computes, alone = 50, 900
+	// computeBound is what a replica uses at least, in thousandths of a core, that is taken to be
+	// held up by the processors, and not to be waiting for something else.
+	computeBound = 50
+	// oneThread is what a replica that has a single thread can use of the processors.
+	oneThread = 900
 )
 
 // host is whether the processors of a function's host are in use.
@@ -33,10 +34,10 @@ func (h *host) observe(busy float64) {
 // useful returns how many of the wanted replicas help.
 func (h *host) useful(s Sample, wanted int) int {
 	h.given = min(h.given, wanted)
-	if !h.full || s.Ready == 0 || s.CPUMillicores < computes*float64(s.Ready) {
+	if !h.full || s.Ready == 0 || s.CPUMillicores < computeBound*float64(s.Ready) {
 		return wanted
 	}
-	return min(wanted, max(h.given, 1+int(s.CPUMillicores/alone)))
+	return min(wanted, max(h.given, 1+int(s.CPUMillicores/oneThread)))
 }
 
 // WantsCPU reports whether the next sample should have CPUMillicores.

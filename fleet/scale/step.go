@@ -64,7 +64,7 @@ func (g *surge) holds(now time.Time) bool {
 
 // Alerted returns how many replicas a function should have after an alert of
 // AlertManager, as the OpenFaaS gateway answers it: one step up while it fires,
-// at most to the maximum, and the minimum when it is resolved. Other than the
+// at most to the maximum, and the minimum when it is resolved. Unlike the
 // gateway it never takes away what the calls in flight need, it takes nothing
 // away while the alert fires, it does not wake a sleeping function because an
 // alert is over, and a factor of zero means that alerts change nothing.
