@@ -3,7 +3,6 @@ package front
 import (
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -121,7 +120,7 @@ func (c *conn) advance() error {
 // awaitHead waits for the next request, and returns the length of its head with the blank line.
 // It is zero for half a head, and for one that is too long: net/http has answers to those.
 func (c *conn) awaitHead() (int, error) {
-	if err := c.awaitFirstByte(); err != nil {
+	if err := c.awaitRequest(); err != nil {
 		return 0, err
 	}
 	head, line := headEnd(c.ahead(), 0)
@@ -143,19 +142,38 @@ func (c *conn) awaitHead() (int, error) {
 	return head, nil
 }
 
+// mostBlank is how many bytes of blank lines may stand before a request (RFC 9112, 2.2).
+const mostBlank = 4
+
+// awaitRequest waits for the first byte of the next request; a blank line is none.
+func (c *conn) awaitRequest() error {
+	for blank := 0; ; {
+		if err := c.awaitFirstByte(); err != nil {
+			return err
+		}
+		for ; blank < mostBlank && len(c.ahead()) > 0 && isLineEnd(c.ahead()[0]); blank++ {
+			c.skip(1)
+		}
+		if len(c.ahead()) > 0 {
+			return nil
+		}
+		c.rest(c.server.clock.now(), c.server.HTTP.IdleTimeout)
+	}
+}
+
 // awaitFirstByte waits for the next request for as long as the connection may be idle.
 func (c *conn) awaitFirstByte() error {
 	c.liftDeadlines()
 	var err error
 	if len(c.ahead()) == 0 {
 		if c.server.tracker.stopping.Load() {
-			return http.ErrServerClosed
+			return io.EOF
 		}
 		c.server.batching.Gather()
 		_, err = c.fill()
 	}
 	if !c.wake() {
-		return http.ErrServerClosed
+		return io.EOF
 	}
 	return err
 }
@@ -169,6 +187,9 @@ func (c *conn) admit(head int) error {
 		return nil
 	case isHTTP2(ahead[:head]):
 		return c.admitHTTP2()
+	case head < len(http2Preface)-len("\r\n"):
+		// net/http looks at so much of a connection first, and would wait for the rest.
+		return c.refuse("not a request of HTTP/1")
 	}
 	text := string(ahead[:head])
 	if why := objection(text); why != "" {
@@ -199,7 +220,7 @@ func (c *conn) admitHTTP2() error {
 
 // refuse answers a request that is not served, and ends the connection.
 func (c *conn) refuse(why string) error {
-	_, _ = io.WriteString(c.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+refusal(why)+"\n")
+	_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+refusal(why)+"\n")
 	c.closeGently()
 	return io.EOF
 }
@@ -251,7 +272,9 @@ func (c *conn) SetReadDeadline(at time.Time) error {
 	if c.is(between) {
 		return nil
 	}
-	c.timed.Store(c.timed.Load() || !at.IsZero())
+	if !at.IsZero() {
+		c.timed.Store(true)
+	}
 	return c.Conn.SetReadDeadline(at)
 }
 
@@ -265,5 +288,7 @@ func (c *conn) Write(piece []byte) (int, error) {
 	if c.frames != nil && len(piece) <= smallWrite {
 		c.server.batching.Gather()
 	}
+	c.stall.begin()
+	defer c.stall.end()
 	return c.Conn.Write(piece)
 }

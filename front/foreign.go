@@ -18,7 +18,7 @@ import (
 // their clients have as much time to accept a piece of an answer, as for plain ones.
 func (s *Server) watchOver(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := &foreign{ResponseWriter: w, limit: s.stallTimeout()}
+		f := &foreign{ResponseWriter: w, limit: s.stallTimeout(), call: CallOf(r.Context())}
 		defer f.end()
 		own, why := s.admitForeign(r)
 		if why != "" {
@@ -50,6 +50,10 @@ type foreign struct {
 	http.ResponseWriter
 	// limit is how long the client may take to accept a piece.
 	limit time.Duration
+	// call is that of the client's connection, and duplex set when the request's body may be read
+	// while it is answered.
+	call   *Call
+	duplex bool
 	// stalled cuts the answer off while a piece waits for too long; nil before the first.
 	stalled *time.Timer
 	// begun is set with the status, unsent while something may wait in a buffer, and
@@ -72,6 +76,7 @@ func (f *foreign) HasBegun() bool { return f.begun.Load() }
 // WriteHeader implements http.ResponseWriter.
 func (f *foreign) WriteHeader(code int) {
 	f.clean()
+	f.boundBody()
 	f.begun.Store(f.begun.Load() || code >= 200 || code == http.StatusSwitchingProtocols)
 	f.ResponseWriter.WriteHeader(code)
 }
@@ -89,7 +94,22 @@ func (f *foreign) Write(piece []byte) (int, error) {
 func (f *foreign) begin() {
 	if !f.begun.Swap(true) {
 		f.clean()
+		f.boundBody()
 	}
+}
+
+// boundBody bounds the wait for a body that the handler has left unread: net/http reads it before
+// it sends an answer.
+func (f *foreign) boundBody() {
+	if !f.duplex && f.call != nil && f.call.conn.is(within) && f.call.conn.unread.Load() {
+		_ = f.SetReadDeadline(time.Now().Add(lingerTime))
+	}
+}
+
+// EnableFullDuplex serves http.ResponseController.
+func (f *foreign) EnableFullDuplex() error {
+	f.duplex = true
+	return f.control().EnableFullDuplex()
 }
 
 // clean takes out of the header what the answers of plain requests leave out: values that
@@ -176,6 +196,7 @@ func (f *foreign) wait() {
 func (f *foreign) returned() {
 	if !f.taken.Load() {
 		f.clean()
+		f.boundBody()
 	}
 	if f.unsent.Load() && !f.taken.Load() {
 		_ = f.SetWriteDeadline(time.Now().Add(f.limit))

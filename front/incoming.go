@@ -69,6 +69,10 @@ func (c *conn) readWithin(into []byte) (int, error) {
 func (c *conn) give(into []byte) (int, error) {
 	r := &c.request
 	switch {
+	case r.isOver() && len(into) > 1:
+		// net/http asks for one byte to learn that the client goes away. Where it wants more it
+		// has not found the end of the request, which must not be waited for.
+		return 0, io.ErrUnexpectedEOF
 	case r.isOver():
 		return 0, c.awaitNextOrEnd()
 	case r.head > 0:
@@ -109,8 +113,8 @@ func (c *conn) readChunks(into []byte) (int, error) {
 // given. It gets nothing behind that.
 func (c *conn) spoil(wrong byte, into []byte) (int, error) {
 	r := &c.request
-	if r.chunks.state >= inTrailer {
-		wrong = 0 // net/http forgives a bare LF there
+	if r.chunks.state != inExtension {
+		wrong = 0 // of others it forgives some
 	}
 	c.begin, c.end = 0, copy(c.buffer, []byte{wrong, '\r', '\n', '\r', '\n'})
 	r.left, r.chunks, r.isBroken = int64(c.end), nil, true
@@ -213,19 +217,12 @@ func (f *chunks) step(b byte) bool {
 			f.state = inSizeEnd
 		}
 		return b != '\n'
-	case inSizeEnd:
-		f.state, f.line = inData, 0
-		if f.left == 0 {
-			f.state = inTrailer
-		}
-		f.digits = 0
-		return b == '\n'
 	case inDataCR:
+		if b != '\r' {
+			return false
+		}
 		f.state = inDataLF
-		return b == '\r'
-	case inDataLF:
-		f.state = inSize
-		return b == '\n'
+		return true
 	case inTrailer:
 		if b == '\r' {
 			f.state = inTrailerEnd
@@ -234,10 +231,25 @@ func (f *chunks) step(b byte) bool {
 		}
 		return b != '\n'
 	}
-	// At the end of a trailer's line. The blank one ends the body.
-	f.over = f.line == 0
-	f.state, f.line = inTrailer, 0
-	return b == '\n'
+	return b == '\n' && f.endLine()
+}
+
+// endLine follows the LF of a line.
+func (f *chunks) endLine() bool {
+	switch f.state {
+	case inSizeEnd:
+		f.state, f.line, f.digits = inData, 0, 0
+		if f.left == 0 {
+			f.state = inTrailer
+		}
+	case inDataLF:
+		f.state = inSize
+	case inTrailerEnd:
+		// The blank line ends the body.
+		f.over = f.line == 0
+		f.state, f.line = inTrailer, 0
+	}
+	return true
 }
 
 // size follows a byte of a chunk's size.

@@ -87,7 +87,8 @@ func (s *Server) speaksHTTP2() bool {
 
 // longestHead is how much net/http reads of a head, in bytes, before it answers 431.
 func (s *Server) longestHead() int {
-	const slop = 4 << 10
+	// Twice what it does not count: what lies in its buffer already.
+	const slop = 8 << 10
 	return cmp.Or(s.HTTP.MaxHeaderBytes, http.DefaultMaxHeaderBytes) + slop
 }
 
@@ -101,6 +102,7 @@ func (s *Server) follow(of net.Conn, state http.ConnState) {
 		c.enter(through)
 		s.tracker.remove(c)
 	case http.StateClosed:
+		c.Conn.Close() // it may think that the Lane does
 		s.tracker.remove(c)
 	}
 }

@@ -114,6 +114,8 @@ const (
 // isHTTP2 reports whether a head is the first line of HTTP/2's preface.
 func isHTTP2(head []byte) bool { return string(head) == http2Preface+"\r\n" }
 
+func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
+
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // cutLine splits text after its first line, and strips CRLF, or LF, from that.

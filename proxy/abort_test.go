@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"faas-docker/front"
 	"faas-docker/function"
 )
 
@@ -189,5 +190,28 @@ func receiveIn[T any](t *testing.T, from <-chan T, what string) T {
 	case <-time.After(5 * time.Second):
 		t.Fatalf("timed out: %s", what)
 		panic("unreachable")
+	}
+}
+
+// A server that is closed lets go of the calls of both lanes.
+func TestAbort_OfTheServerReachesTheFunction(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string]string{"short lane": "", "net/http": "Pragma: x\r\n"} {
+		h, arrived, gone := newHandler(t), make(chan bool, 1), make(chan bool, 1)
+		id := deploy(t, h, "f", serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			arrived <- true
+			<-r.Context().Done()
+			gone <- true
+		})))
+		var running *front.Server
+		s := &stage{T: t, address: serveWith(t, h, func(full *http.Server) server {
+			running = &front.Server{HTTP: full, Lane: h}
+			return running
+		})}
+		s.dial().say("GET /function/f HTTP/1.1\r\nHost: x\r\n%s\r\n", fields)
+		receiveIn(t, arrived, name+": the call arrives")
+		running.Close()
+		receiveIn(t, gone, name+": the function is left")
+		waitFor(t, name+": the replica is given back", func() bool { return h.Resolver.Load(id).InFlight == 0 })
 	}
 }

@@ -116,6 +116,8 @@ func passes(key string, h *upstream.Head, method string) bool {
 	switch grammar.RoleOf(key) {
 	case grammar.OfConnection, grammar.OfCall:
 		return false
+	case grammar.OfMessage:
+		return true // whatever Connection says: the answer ends by it
 	}
 	return !h.Listed(key)
 }

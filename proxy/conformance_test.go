@@ -139,6 +139,7 @@ func answerRows() []row {
 		{"hop-by-hop fields of an answer", answers(getF, "HTTP/1.1 200 OK\r\nConnection: X-Secret\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nX-Open: 2\r\nContent-Length: 0\r\n\r\n",
 			[]string{"X-Open: 2\r\n", "Content-Length: 0\r\n"}, []string{"X-Secret", "Keep-Alive"}, "")},
 		{"no type is guessed", answers(getF, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", none(), []string{"Content-Type"}, "<html>")},
+		{"a length that Connection names", answers(getF, "HTTP/1.1 200 OK\r\nConnection: Content-Length\r\nContent-Length: 5\r\n\r\nhello", []string{"Content-Length: 5\r\n"}, []string{"Transfer-Encoding"}, "hello")},
 		{"set-cookie is never merged", answers(getF, "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n", []string{"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"}, nil, "")},
 		{"compressed bodies stay as they are", answers(getF, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08", []string{"Content-Encoding: gzip\r\n"}, nil, "\x1f\x8b\x08")},
 		{"redirects are not followed", answers(getF, "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", []string{"HTTP/1.1 302 ", "Location: http://127.0.0.1:1/\r\n"}, nil, "")},

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -297,5 +298,46 @@ func TestConnect_FailuresSayWhy(t *testing.T) {
 	defer cancel()
 	if _, err := c.Do(newRequest(t, "/").WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("silent: %v", err)
+	}
+}
+
+// A hook may put a body in place that is longer or shorter than the head says: the call fails, and
+// the rest of either is no part of another call.
+func TestIntercept_ABodyOfAnotherLengthMixesNoCalls(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"longer": "hello" + getF, "shorter": "hel"} {
+		h := newHandler(t)
+		var seen sync.Map
+		deploy(t, h, "f", serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen.Store(r.Method+" "+r.URL.Path, true)
+			if r.URL.Path == "/waits" {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}
+		})))
+		h.Intercept = func(_ http.ResponseWriter, r *http.Request) error {
+			if r.Method == http.MethodPost {
+				r.Body = io.NopCloser(strings.NewReader(body))
+			}
+			return nil
+		}
+		s := &stage{T: t, address: serveFront(t, h)}
+		for _, path := range []string{"/waits", "/answers"} {
+			c := s.dial()
+			c.say("POST /function/f%s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", path)
+			if said := c.rest(); path == "/waits" && !strings.HasPrefix(said, "HTTP/1.1 400 ") {
+				t.Errorf("%s: %s: got %q", name, path, said)
+			}
+			c = s.dial()
+			c.say("GET /function/f/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if said := c.rest(); !strings.HasPrefix(said, "HTTP/1.1 200 ") {
+				t.Errorf("%s: behind %s: got %q", name, path, said)
+			}
+		}
+		seen.Range(func(call, _ any) bool {
+			if !slices.Contains([]string{"POST /waits", "POST /answers", "GET /next"}, call.(string)) {
+				t.Errorf("%s: the function saw %q", name, call)
+			}
+			return true
+		})
 	}
 }

@@ -11,6 +11,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -182,8 +183,8 @@ func (c *Conn) IsQuiet() bool {
 	return c.raw.Control(c.probe) == nil && c.quiet
 }
 
-// AwaitEnd waits until the other side has ended the connection, and reports whether it has: it is
-// false when something has arrived that was not read, or a read deadline has passed. Nothing is
+// AwaitEnd waits until the other side has ended the connection, or it was closed here, and reports
+// whether it has ended: it is false when something has arrived that was not read, or a read deadline has passed. Nothing is
 // taken. One goroutine may ask at a time, and not beside a Read.
 func (c *Conn) AwaitEnd() bool {
 	ended := false
@@ -192,7 +193,7 @@ func (c *Conn) AwaitEnd() bool {
 		ended = !arrived && !waits
 		return !waits
 	})
-	return err == nil && ended
+	return err == nil && ended || errors.Is(err, net.ErrClosed)
 }
 
 // AwaitDeadline waits until a read deadline passes, or the connection is closed, and returns the

@@ -32,6 +32,8 @@ type pump struct {
 	// limit is the time the function has to answer after each piece.
 	limit   time.Duration
 	chunked bool
+	// left is how much of the body is to come where it is not chunked, in bytes.
+	left int64
 
 	// passing is set while a piece waits for the function to take it, and ended
 	// when all of the body has been read.
@@ -47,7 +49,7 @@ type pump struct {
 
 func newPump(x *exchange) *pump {
 	return &pump{incoming: x.out.Incoming, body: x.out.Body, conn: x.conn, buffers: &x.pool.all.Buffers,
-		limit: x.out.HeadTimeout, chunked: x.out.chunked, done: make(chan struct{})}
+		limit: x.out.HeadTimeout, chunked: x.out.chunked, left: x.out.HTTP.ContentLength, done: make(chan struct{})}
 }
 
 func (p *pump) run() {
@@ -56,7 +58,7 @@ func (p *pump) run() {
 	defer p.buffers.Put(buffer)
 	space := (*buffer)[chunkFront : len(*buffer)-chunkBack]
 	for {
-		n, err := readBody(p.body, space)
+		n, err := p.read(space)
 		if p.stopped.Load() {
 			return
 		}
@@ -79,6 +81,24 @@ func (p *pump) run() {
 		}
 	}
 }
+
+// read reads the next piece of the body. One that is longer or shorter than the head has said is
+// an error: the function would take the rest, or the next request, for what they are not.
+func (p *pump) read(space []byte) (int, error) {
+	n, err := readBody(p.body, space)
+	p.left -= int64(n)
+	switch {
+	case p.chunked:
+	case p.left < 0:
+		return 0, errLongBody
+	case err == io.EOF && p.left > 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// errLongBody is the error of a body that is longer than its Content-Length.
+var errLongBody = errors.New("the body is longer than its Content-Length")
 
 // write sends n bytes that lie in the buffer behind chunkFront, with the framing
 // they need.
