@@ -132,7 +132,7 @@ func (a *Autoscaler) Observe(s Sample) {
 		a.obey(s)
 	}
 	a.notice(s)
-	a.host.observe(s.HostBusy)
+	a.host.observe(s.At, s.HostBusy)
 	at := s.At.Sub(a.origin)
 	a.calls.record(at, s.Calls)
 	if level := a.policy.level(s); level >= 0 {
@@ -288,7 +288,7 @@ func (a *Autoscaler) byLoad(now time.Time) Decision {
 	// was given up.
 	wanted = p.clamp(max(wanted, s.Desired/maxShrink))
 	if p.Rule != CPU {
-		if most := p.clamp(a.host.useful(s, wanted)); most < wanted {
+		if most := p.clamp(a.host.useful(now, s, wanted)); most < wanted {
 			return Decision{Replicas: most, Why: "the host's processors are busy: more replicas would answer no more calls"}
 		}
 	}

@@ -1,5 +1,7 @@
 package scale
 
+import "time"
+
 // On a full host more replicas answer no more calls of a function that is held up by the processors:
 // they take those from one another. So no more of them are started than the processors can keep busy.
 
@@ -16,32 +18,61 @@ const (
 
 // host is whether the processors of a function's host are in use.
 type host struct {
-	full bool
+	// full is since when they are; zero while they are not.
+	full time.Time
+	// unmeasured is since when the function wants more than it has, and its consumption is not
+	// known; zero when that is not so.
+	unmeasured time.Time
 	// given is how many replicas the function has that load did not ask for: somebody did, or
 	// they were there before. Those stay.
 	given int
 }
 
-func (h *host) observe(busy float64) {
+const (
+	// measureTime is how long more replicas wait for the function's consumption to be measured.
+	measureTime = 3 * time.Second
+	// uselessTime is how long a host is full before replicas that do not help are given up: to
+	// start and to stop them costs, too.
+	uselessTime = 10 * time.Second
+)
+
+func (h *host) observe(at time.Time, busy float64) {
 	switch {
-	case busy >= fullAt:
-		h.full = true
 	case busy <= roomAt:
-		h.full = false
+		h.full = time.Time{}
+	case busy >= fullAt && h.full.IsZero():
+		h.full = at
 	}
 }
 
 // useful returns how many of the wanted replicas help.
-func (h *host) useful(s Sample, wanted int) int {
+func (h *host) useful(now time.Time, s Sample, wanted int) int {
 	h.given = min(h.given, wanted)
-	if !h.full || s.Ready == 0 || s.CPUMillicores < computeBound*float64(s.Ready) {
+	if h.full.IsZero() || s.Ready == 0 {
 		return wanted
 	}
-	return min(wanted, max(h.given, 1+int(s.CPUMillicores/oneThread)))
+	if s.CPUMillicores < 0 && wanted > s.Desired {
+		if h.unmeasured.IsZero() {
+			h.unmeasured = now
+		}
+		if now.Sub(h.unmeasured) < measureTime {
+			return s.Desired
+		}
+		return wanted
+	}
+	h.unmeasured = time.Time{}
+	if s.CPUMillicores < computeBound*float64(s.Ready) {
+		return wanted
+	}
+	most := max(h.given, 1+int(s.CPUMillicores/oneThread))
+	if now.Sub(h.full) < uselessTime {
+		most = max(most, s.Desired)
+	}
+	return min(wanted, most)
 }
 
 // WantsCPU reports whether the next sample should have CPUMillicores.
 func (a *Autoscaler) WantsCPU() bool {
 	p, s := a.shaped, a.last
-	return p.Rule == CPU || a.host.full && p.Rule != Off && p.Rule != Step && max(s.Desired, p.Need(s)) > p.Woken()
+	return p.Rule == CPU || !a.host.full.IsZero() && p.Rule != Off && p.Rule != Step && max(s.Desired, p.Need(s)) > p.Woken()
 }

@@ -38,6 +38,31 @@ func TestHost_MoreReplicasOnlyWhereTheyHelp(t *testing.T) {
 	}
 }
 
+// On a full host the function's consumption is waited for, but not for long.
+func TestHost_ConsumptionIsAwaited(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, standard(nil), 1)
+	s.sample.HostBusy, s.sample.CPUMillicores = 1, -1
+	s.run(20, 10, 100)
+	s.want("at once", s.run(3, 200, 100), 1)
+	s.sample.CPUMillicores = 400
+	s.want("when it is known", s.run(60, 200, 100), 1)
+	s.sample.CPUMillicores = -1
+	s.want("when it is no longer known", s.run(3, 200, 100), 1)
+	s.want("and when it does not become known", s.run(3, 200, 100), 5)
+}
+
+// Replicas that turn out not to help are not given up at once.
+func TestHost_WhatWasStartedStaysForAWhile(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, standard(nil), 1)
+	s.sample.HostBusy, s.sample.CPUMillicores = 0.5, 400
+	s.want("with room", s.run(2, 100, 100), 2)
+	s.sample.HostBusy = 1
+	s.want("on a full host, at first", s.run(9, 100, 100), 2)
+	s.want("and then", s.run(10, 100, 100), 1)
+}
+
 // A host that has room while a replica is gone does not get it back for that.
 func TestHost_ReplicasDoNotComeAndGo(t *testing.T) {
 	t.Parallel()
