@@ -169,8 +169,10 @@ type Fleet struct {
 	// mu protects the fields below.
 	mu      sync.Mutex
 	workers map[function.Name]*worker
-	running context.Context // nil before and after Run
-	group   sync.WaitGroup
+	// refreshed are the functions whose secrets have changed before Run.
+	refreshed map[function.Name]bool
+	running   context.Context // nil before and after Run
+	group     sync.WaitGroup
 }
 
 // New returns a Fleet for every function in the store. Its Ring and Forgive are to be the
@@ -190,7 +192,7 @@ func New(config Config) *Fleet {
 		diary:   &diary{entries: map[function.Name]*entry{}},
 		ledger:  &ledger{pages: map[function.Name][]scale.Reserved{}, refused: map[function.Name]bool{}},
 		ready:   make(chan struct{}),
-		workers: map[function.Name]*worker{},
+		workers: map[function.Name]*worker{}, refreshed: map[function.Name]bool{},
 	}
 	for _, known := range config.Store.Functions("") {
 		f.declare(known)
@@ -218,6 +220,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	for _, name := range f.Resolver.Names() {
 		f.Ring(name)
 	}
+	f.refreshEarly()
 	f.tidy(ctx)
 	close(f.ready)
 	f.group.Go(func() {
@@ -230,6 +233,17 @@ func (f *Fleet) Run(ctx context.Context) {
 	f.running = nil
 	f.mu.Unlock()
 	f.group.Wait()
+}
+
+// refreshEarly gives replicas the secrets that have changed before Run.
+func (f *Fleet) refreshEarly() {
+	f.mu.Lock()
+	early := f.refreshed
+	f.refreshed = nil
+	f.mu.Unlock()
+	for name := range early {
+		f.tell(name, (*worker).refreshSecrets)
+	}
 }
 
 // tidy has secrets removed that a provider which was killed has left: of old

@@ -552,6 +552,76 @@ func TestSilentReplica_IsGivenUpAndExplained(t *testing.T) {
 	})
 }
 
+// What an old revision did wrong turns no caller of the next one away.
+func TestUpdate_ForgetsWhyTheLastRevisionFailed(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.engine.await = func(ctx context.Context, r function.Replica) error {
+			if r.Revision == 1 {
+				<-ctx.Done()
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		deaf := labelled("deaf", "com.openfaas.scale.min", "1")
+		s.create(deaf)
+		s.passes(10 * time.Minute)
+		patient, leave := context.WithTimeout(s.t.Context(), 5*time.Minute)
+		defer leave()
+		if _, err := s.Resolver.Acquire(patient, s.name("deaf")); !errors.Is(err, function.ErrNoReplica) {
+			s.t.Fatalf("callers are not turned away: %v", err)
+		}
+		deaf.EnvVars = map[string]string{"version": "2"}
+		if _, err := s.Update(s.t.Context(), deaf); err != nil {
+			s.t.Fatal(err)
+		}
+		s.passes(0)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+		defer cancel()
+		lease, err := s.Resolver.Acquire(ctx, s.name("deaf"))
+		if err != nil {
+			s.t.Fatalf("a caller of the next revision: %v", err)
+		}
+		lease.Release()
+	})
+}
+
+// A secret that changes before the fleet runs is given to the replicas when it does.
+func TestSecretChanged_BeforeRunIsNotLost(t *testing.T) {
+	play(t, func(s *scene) {
+		if err := s.store.CreateSecret(function.Secret{Name: "token", Namespace: function.DefaultNamespace, Value: []byte("one")}); err != nil {
+			s.t.Fatal(err)
+		}
+	}, func(s *scene) {
+		user := spec("user")
+		user.Secrets = []string{"token"}
+		s.create(user)
+		s.passes(time.Second)
+		if err := s.store.UpdateSecret(function.Secret{Name: "token", Namespace: function.DefaultNamespace, Value: []byte("two")}); err != nil {
+			s.t.Fatal(err)
+		}
+		// As it is before Run.
+		s.mu.Lock()
+		running := s.running
+		s.running, s.refreshed = nil, map[function.Name]bool{}
+		s.mu.Unlock()
+		if err := s.SecretChanged(s.t.Context(), function.DefaultNamespace, "token"); err != nil {
+			s.t.Fatal(err)
+		}
+		s.passes(time.Second)
+		if got := s.engine.secret("user", 1, "token"); got != "one" {
+			s.t.Errorf("before Run the replicas have %q", got)
+		}
+		s.mu.Lock()
+		s.running = running
+		s.mu.Unlock()
+		s.refreshEarly()
+		s.passes(time.Second)
+		if got := s.engine.secret("user", 1, "token"); got != "two" {
+			s.t.Errorf("when it runs they have %q", got)
+		}
+	})
+}
+
 func TestRun_AdoptsWhatRunsWhenTheStoreIsNew(t *testing.T) {
 	play(t, func(s *scene) {
 		figlet := function.Function{Spec: spec("figlet"), Revision: 41}

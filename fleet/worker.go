@@ -266,6 +266,8 @@ func (w *worker) want(f function.Function) {
 	if f.Revision != w.last.Revision {
 		w.untidy = w.last.Revision != 0
 		w.readPolicy(f.Spec)
+		// Why callers were turned away was the revision's before.
+		w.fleet.Resolver.ClearRefusal(w.name)
 		if f.Revision < w.last.Revision && len(f.Secrets) > 0 {
 			w.refreshSecrets()
 		}

@@ -64,6 +64,9 @@ func (s *Server) checkTrailer(trailer http.Header) error {
 func (s *Server) admitForeign(r *http.Request) (own *http.Request, why string) {
 	hosts := r.Header["Host"]
 	switch {
+	case r.URL.Opaque != "", r.URL.Scheme != "" && (r.URL.Host == "" || !isWebScheme(r.URL.Scheme)):
+		// It has no path that rules could look at, and is sent on as one.
+		return nil, badTarget
 	case r.Host == "" && !r.ProtoAtLeast(1, 1):
 	case !grammar.IsHost(r.Host) || r.URL.User != nil:
 		return nil, badHost

@@ -125,3 +125,30 @@ func TestRequest_WithALongHeadIsNotServedUnjudged(t *testing.T) {
 		}
 	}
 }
+
+// A target without a path that rules could look at is refused: what stands in it would be sent on
+// as a path all the same.
+func TestRequest_WithATargetThatHasNoPath(t *testing.T) {
+	t.Parallel()
+	_, address := startLane(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })
+	for _, target := range []string{
+		"x:admin/users?u=://h", "http:http://h/admin/users", "http:admin://h", "http:/admin://h", "https:/admin?://h",
+		"ftp://h/admin", "x://h/admin", "http:///admin", "http:admin", "admin", "admin://", "://h/admin", "x:admin",
+	} {
+		c := dial(t, address)
+		c.say("GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", target)
+		if answer, body := c.answer("GET"); answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s %q", target, answer.Status, body)
+		}
+		if status := askHTTP2(t, address, []string{":method", "GET", ":scheme", "http", ":authority", "h", ":path", target}, nil); status == "200" {
+			t.Errorf("%s is served in HTTP/2", target)
+		}
+	}
+	for _, target := range []string{"/admin", "http://h/admin", "HTTP://h/admin", "https://h:80/admin"} {
+		c := dial(t, address)
+		c.say("GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", target)
+		if answer, body := c.answer("GET"); answer.StatusCode != http.StatusOK || body != "/admin" {
+			t.Errorf("%s: %s %q", target, answer.Status, body)
+		}
+	}
+}

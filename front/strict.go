@@ -33,7 +33,7 @@ func objection(head string) string {
 		return "half a preface of HTTP/2"
 	}
 	if !isTarget(method, target) {
-		return "the target is neither a path nor a URL with a proper host"
+		return badTarget
 	}
 	var hosts, codings, lengths []string
 	for name, value := range oddFields(rest) {
@@ -58,6 +58,7 @@ func objection(head string) string {
 }
 
 const (
+	badTarget  = "the target is neither a path nor a URL with a proper host"
 	twoLengths = "both Content-Length and Transfer-Encoding: it is not clear where the request ends"
 	badHost    = "the host is neither a name nor an address, with or without a port"
 )
@@ -78,11 +79,15 @@ func isTarget(method, target string) bool {
 	if method == "CONNECT" {
 		return grammar.IsHost(target)
 	}
-	_, rest, isURL := strings.Cut(target, "://")
+	scheme, rest, isURL := strings.Cut(target, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
-	return isURL && grammar.IsHost(rest)
+	return isURL && isWebScheme(scheme) && grammar.IsHost(rest)
+}
+
+func isWebScheme(scheme string) bool {
+	return grammar.EqualFold(scheme, "http") || grammar.EqualFold(scheme, "https")
 }
 
 // oddFields are the fields of a head, those that are folded as well.

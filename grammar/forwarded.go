@@ -27,7 +27,8 @@ func (p Proxies) Sent(r *http.Request) bool {
 }
 
 // Client returns the address of a request's client: the peer, or, where that is a trusted
-// proxy, the last address in X-Forwarded-For that is none. It is invalid when unknown.
+// proxy, the last address in X-Forwarded-For that is none. It is invalid when unknown, as where that
+// field holds something else.
 func (p Proxies) Client(r *http.Request) netip.Addr {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
 	address := peer.Addr().Unmap().WithZone("")
@@ -36,15 +37,28 @@ func (p Proxies) Client(r *http.Request) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		next, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		next, ok := HopAddress(hop)
+		if Trim(hop) == "" {
 			return address
+		}
+		if !ok {
+			return netip.Addr{} // the proxy's own would pass for the client's
 		}
 		if address = next.Unmap().WithZone(""); !p.Contain(address) {
 			return address
 		}
 	}
 	return address
+}
+
+// HopAddress reads an address as proxies write it: in brackets or with a port, too.
+func HopAddress(text string) (netip.Addr, bool) {
+	text = strings.Trim(strings.TrimSpace(text), `"`)
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return at.Addr(), true
+	}
+	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	return address, err == nil
 }
 
 // IsForwarding reports whether a field says how a request came here.

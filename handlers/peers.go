@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"faas-docker/function"
+	"faas-docker/grammar"
 )
 
 // Standing classifies the peer of a connection.
@@ -136,12 +137,8 @@ func hopAddress(text string) (netip.Addr, bool) {
 		}
 		text = strings.TrimSpace(value)
 	}
-	text = strings.Trim(text, `"`)
-	if at, err := netip.ParseAddrPort(text); err == nil {
-		return unmap(at.Addr()), true
-	}
-	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-	return unmap(address), err == nil
+	address, ok := grammar.HopAddress(text)
+	return unmap(address), ok
 }
 
 // isOwn reports whether an address is this machine's: no other machine can

@@ -132,6 +132,9 @@ func (d *Guard) access(name function.Name) *Access {
 	}
 	d.mu.Lock()
 	due := time.Since(d.tried) > guardRetry
+	if due {
+		d.tried = time.Now() // one caller tries, and not all that have come
+	}
 	d.mu.Unlock()
 	if due {
 		d.Refresh()

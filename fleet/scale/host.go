@@ -11,7 +11,7 @@ const (
 	fullAt, roomAt = 0.9, 0.75
 	// computeBound is what a replica uses at least, in thousandths of a core, that is taken to be
 	// held up by the processors, and not to be waiting for something else.
-	computeBound = 50
+	computeBound = 100
 	// oneThread is what a replica that has a single thread can use of the processors.
 	oneThread = 900
 )
@@ -20,6 +20,8 @@ const (
 type host struct {
 	// full is since when they are; zero while they are not.
 	full time.Time
+	// seen is when that was looked at last.
+	seen time.Time
 	// unmeasured is since when the function wants more than it has, and its consumption is not
 	// known; zero when that is not so.
 	unmeasured time.Time
@@ -37,6 +39,10 @@ const (
 )
 
 func (h *host) observe(at time.Time, busy float64) {
+	if at.Sub(h.seen) > uselessTime {
+		h.full = time.Time{} // what was then says nothing of now
+	}
+	h.seen = at
 	switch {
 	case busy <= roomAt:
 		h.full = time.Time{}

@@ -79,12 +79,15 @@ func (f basicAuth) Request(c *routes.Context) {
 	user, password, given := c.Request.BasicAuth()
 	users := f.users.get()
 	hash, exists := users[user]
+	check := f.known.match
 	if !exists {
-		hash = anyOf(users) // so that names cannot be told from others by the time it takes
+		// Names cannot be told from others by the time it takes, nor passwords: nothing is
+		// remembered of it.
+		hash, check = anyOf(users), f.known.check
 	}
 	right, err := false, error(nil)
 	if given {
-		right, err = f.known.match(c.Request.Context(), networkOf(f.address(c.Request)), hash, password)
+		right, err = check(c.Request.Context(), networkOf(f.address(c.Request)), hash, password)
 	}
 	switch {
 	case err != nil:
@@ -132,13 +135,8 @@ func (k *knownPasswords) match(ctx context.Context, client, hash, password strin
 	if right {
 		return true, nil
 	}
-	if err := k.turns.take(ctx, client); err != nil {
+	if right, err := k.check(ctx, client, hash, password); !right {
 		return false, err
-	}
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	k.turns.give()
-	if err != nil {
-		return false, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -147,6 +145,15 @@ func (k *knownPasswords) match(ctx context.Context, client, hash, password strin
 	}
 	k.right[digest] = true
 	return true, nil
+}
+
+// check is match without memory.
+func (k *knownPasswords) check(ctx context.Context, client, hash, password string) (bool, error) {
+	if err := k.turns.take(ctx, client); err != nil {
+		return false, err
+	}
+	defer k.turns.give()
+	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil, nil
 }
 
 // keySet holds the digests of keys, which can be looked up without telling by the time

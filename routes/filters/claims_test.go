@@ -60,6 +60,11 @@ func TestJWT_ClaimsAreListsScopesAndNumbers(t *testing.T) {
 		{`{"eq":"a=b"}`, "eq=a=b", true},
 		{`{}`, "role=", false},
 		{`{"aud":["x","shop"]}`, "aud=shop", true},
+		{`{"aud":"shop"}`, "aud=shop", true},
+		{`{"aud":"x"}`, "aud=shop", false},
+		{`{"aud":["x","shop"]}`, `aud=shop", "aud=x`, true},
+		{`{"aud":"x"}`, `aud=shop", "aud=x`, false},
+		{`{"sub":"x"}`, "aud=shop", false},
 	} {
 		var claims jwt.MapClaims
 		decoder := json.NewDecoder(strings.NewReader(test.claims))
@@ -72,7 +77,7 @@ func TestJWT_ClaimsAreListsScopesAndNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := oneRoute(t, fmt.Sprintf(`* -> jwt("HS256", %q, %q) -> "function:f"`, path, test.want), testFiles(), nil)
+		s := oneRoute(t, fmt.Sprintf(`* -> jwt("HS256", %q, "%s") -> "function:f"`, path, test.want), testFiles(), nil)
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
 		if got := s.send(r).Code; (got == 200) != test.met {

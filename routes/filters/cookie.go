@@ -77,22 +77,28 @@ func newRequestCookie(args []any) (routes.RequestFunc, error) {
 	cookie := http.Cookie{Name: argument.Text(args[0]), Value: argument.Text(args[1])}
 	pair := cookie.String()
 	return func(c *routes.Context) {
-		sent := append(c.Request.Header["Cookie"], pair)
+		// Most programs take the first of one name: the client's own must not be that.
+		sent := append(cookiesBut(cookie.Name, c.Request), pair)
 		setField(c.Request.Header, "Cookie", strings.Join(sent, "; "))
 	}, valid(cookie)
+}
+
+// cookiesBut are the cookies of a request but those of one name.
+func cookiesBut(name string, r *http.Request) (kept []string) {
+	for _, line := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			if pair = grammar.Trim(pair); pair != "" && nameOf(pair) != name {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	return kept
 }
 
 func newDropRequestCookie(args []any) (routes.RequestFunc, error) {
 	name := argument.Text(args[0])
 	return func(c *routes.Context) {
-		var kept []string
-		for _, line := range c.Request.Header["Cookie"] {
-			for pair := range strings.SplitSeq(line, ";") {
-				if pair = grammar.Trim(pair); pair != "" && nameOf(pair) != name {
-					kept = append(kept, pair)
-				}
-			}
-		}
+		kept := cookiesBut(name, c.Request)
 		dropField(c.Request.Header, "Cookie")
 		if kept != nil {
 			setField(c.Request.Header, "Cookie", strings.Join(kept, "; "))

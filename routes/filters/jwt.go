@@ -48,8 +48,6 @@ func (o Options) newJWT(args []any) (routes.RequestFunc, error) {
 		switch {
 		case !found || claim == "":
 			return nil, fmt.Errorf("%s: want a claim and its value, such as aud=shop", eskip.Quote(text))
-		case claim == "aud":
-			options = append(options, jwt.WithAudience(value))
 		default:
 			f.claims = append(f.claims, wantedClaim{claim, value})
 		}

@@ -230,6 +230,7 @@ func TestFilters_WithSkippersNames(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]string{
 		`requestCookie("g", "b")`:                          `/x?a=1&b=2 c=d; e=f; g=b`,
+		`requestCookie("c", "own")`:                        `/x?a=1&b=2 e=f; c=own`,
 		`dropRequestCookie("c")`:                           `/x?a=1&b=2 e=f`,
 		`dropRequestCookie("c") -> dropRequestCookie("e")`: `/x?a=1&b=2`,
 		`stripQuery()`:                                     `/x c=d; e=f`,

@@ -168,3 +168,22 @@ func TestTurns_OthersGetInBesideOneClient(t *testing.T) {
 		}
 	})
 }
+
+// A password is remembered for its own user only: by the time that an answer takes, nobody learns
+// that it is somebody's.
+func TestBasicAuth_RemembersNoPasswordOfNobody(t *testing.T) {
+	t.Parallel()
+	f := guarded(t)
+	const client = "192.0.2.1:5000"
+	for _, user := range []string{"nosuchuser", "", "Alex", "alex "} {
+		if got := login(t.Context(), f, client, user, "secret"); got != http.StatusUnauthorized {
+			t.Errorf("user %q: %d", user, got)
+		}
+		if known := len(f.known.right); known != 0 {
+			t.Errorf("user %q: %d passwords are remembered", user, known)
+		}
+	}
+	if got := login(t.Context(), f, client, "alex", "secret"); got != http.StatusOK || len(f.known.right) != 1 {
+		t.Errorf("the user: %d, %d passwords are remembered", got, len(f.known.right))
+	}
+}

@@ -179,6 +179,7 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 // client's host, and what only a trusted proxy may say of the client. The query stays as
 // it was sent.
 func (s *Proxy) rewrite(r *httputil.ProxyRequest, target *url.URL) {
+	r.Out.URL.Opaque = "" // it would be sent in place of the path
 	r.Out.URL.RawQuery, r.Out.URL.ForceQuery = r.In.URL.RawQuery, r.In.URL.ForceQuery
 	server := *target
 	if server.Scheme == "h2c" {
