@@ -152,3 +152,24 @@ func TestRequest_WithATargetThatHasNoPath(t *testing.T) {
 		}
 	}
 }
+
+// An interim answer bounds nothing: the handler reads on behind it.
+func TestRequest_ABodyMayComeLongAfterAnInterimAnswer(t *testing.T) {
+	t.Parallel()
+	_, address := startLane(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, string(body), err)
+	})
+	c := dial(t, address)
+	_ = c.SetDeadline(time.Now().Add(lingerTime + 10*time.Second))
+	c.say("POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
+	if answer, _ := c.answer("POST"); answer.StatusCode != http.StatusEarlyHints {
+		t.Fatal(answer.Status)
+	}
+	time.Sleep(lingerTime + time.Second) // what is tested is that this may take a while
+	c.say("llo")
+	if answer, body := c.answer("POST"); answer.StatusCode != http.StatusOK || body != "hello<nil>" {
+		t.Errorf("%s %q", answer.Status, body)
+	}
+}

@@ -76,7 +76,9 @@ func (f *foreign) HasBegun() bool { return f.begun.Load() }
 // WriteHeader implements http.ResponseWriter.
 func (f *foreign) WriteHeader(code int) {
 	f.clean()
-	f.boundBody()
+	if code >= http.StatusOK {
+		f.boundBody()
+	}
 	f.begun.Store(f.begun.Load() || code >= 200 || code == http.StatusSwitchingProtocols)
 	f.ResponseWriter.WriteHeader(code)
 }
