@@ -10,7 +10,8 @@ const (
 	// it has room again: replicas that went must not be called back by the room they leave.
 	fullAt, roomAt = 0.9, 0.75
 	// computeBound is what a replica uses at least, in thousandths of a core, that is taken to be
-	// held up by the processors, and not to be waiting for something else.
+	// held up by the processors, and not to be waiting for something else. A single one uses
+	// twice as much for that: with many calls in flight that wait it uses something, too.
 	computeBound = 100
 	// oneThread is what a replica that has a single thread can use of the processors.
 	oneThread = 900
@@ -67,7 +68,7 @@ func (h *host) useful(now time.Time, s Sample, wanted int) int {
 		return wanted
 	}
 	h.unmeasured = time.Time{}
-	if s.CPUMillicores < computeBound*float64(s.Ready) {
+	if s.CPUMillicores < computeBound*float64(max(2, s.Ready)) {
 		return wanted
 	}
 	most := max(h.given, 1+int(s.CPUMillicores/oneThread))

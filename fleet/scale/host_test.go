@@ -18,6 +18,7 @@ func TestHost_MoreReplicasOnlyWhereTheyHelp(t *testing.T) {
 		"not known": {nil, 200, 0, 300, 2000, 5},
 		"full, and one replica has what there is": {nil, 200, 1, 2000, 400, 1},
 		"full, and it waits":                      {nil, 200, 1, 20, 2000, 5},
+		"full, and many calls wait":               {nil, 200, 1, 150, 150, 5},
 		"full, and consumption is not known":      {nil, 200, 1, -1, -1, 5},
 		"full, and each has one thread":           {nil, 200, 1, 1000, 2000, 3},
 		"full, and at least three are wanted":     {func(p *Policy) { p.Min = 3 }, 200, 1, 2000, 400, 3},
