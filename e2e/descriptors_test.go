@@ -103,9 +103,7 @@ func spawnLimited(t *testing.T, files int) *child {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\nulimit -Sn %d && ulimit -Hn %d && exec %s\n", files/2, files, program(t))
 	path := t.TempDir() + "/limited"
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	enginetest.WriteProgram(t, path, []byte(script))
 	c, err := trySpawnAs(t, exec.Command(path), enginetest.Network(t), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"faas-docker/engine/enginetest"
 )
 
 // clone is a copy of what the scripts need, in a folder with blanks in its name, and the
@@ -72,9 +74,7 @@ func (c *clone) copy(t *testing.T, path string) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(to, raw, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	enginetest.WriteProgram(t, to, raw)
 }
 
 // provide makes a program that the scripts find; one without text is missing.
@@ -85,9 +85,7 @@ func (c *clone) provide(t *testing.T, name, text string) {
 	if text == "" {
 		return
 	}
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	enginetest.WriteProgram(t, path, []byte(text))
 }
 
 // run runs a script, and returns all that it printed.

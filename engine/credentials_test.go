@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -17,7 +18,10 @@ func helper(t *testing.T, script string) (dir string) {
 		"docker-credential-scripted": "#!/bin/sh\n" + script + "\n",
 		"config.json":                `{"credsStore":"scripted"}`,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, path), []byte(content), 0o700); err != nil {
+		syscall.ForkLock.RLock() // see enginetest.WriteProgram
+		err := os.WriteFile(filepath.Join(dir, path), []byte(content), 0o700)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -76,7 +76,10 @@ func TestProgram_WaitsForASignal(t *testing.T) {
 		t.Skipf("%s/%s cannot run a holder", runtime.GOOS, runtime.GOARCH)
 	}
 	path := filepath.Join(t.TempDir(), "hold")
-	if err := os.WriteFile(path, program, 0o700); err != nil {
+	syscall.ForkLock.RLock() // see enginetest.WriteProgram
+	err := os.WriteFile(path, program, 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path)
