@@ -72,7 +72,7 @@ type Host interface {
 	Prepare(ctx context.Context) error
 	Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error)
 	Swap(ctx context.Context) (function.Swap, error)
-	// Processors answers from memory, and the zero value when it does not know.
+	// Processors asks no engine, and answers the zero value when it does not know.
 	Processors() function.Processors
 	Usage(ctx context.Context, name function.Name) (function.Usage, error)
 	// Functions rebuilds what was deployed from the containers there are.

@@ -68,8 +68,6 @@ type loan struct {
 	lent  bool
 	began time.Time
 	seen  observation
-	// begun is set with the loan.
-	begun bool
 }
 
 // release gives the replica back, once.
@@ -131,7 +129,7 @@ func (e *express) carry() front.Verdict {
 	if e.lease, e.lent = e.handler.Resolver.Lend(e.name); !e.lent {
 		return front.Declined
 	}
-	e.began, e.begun = time.Now(), true
+	e.began = time.Now()
 	e.complete()
 	e.answer.begin(e.plain.method, e.id, e.start, e.plain.closes)
 	if e.handler.Observer != nil {
@@ -161,7 +159,7 @@ func (e *express) ended(code int) {
 // rescue ends a call in which something has panicked, and its connection. One that has not begun
 // is left to the other lane.
 func (e *express) rescue(failure any) front.Verdict {
-	if !e.begun {
+	if e.began.IsZero() {
 		return front.Declined
 	}
 	e.handler.log().Error("a call panicked", "function", function.Clip(e.name.String()), "call_id", string(e.id), "err", failure, "stack", string(debug.Stack()))
