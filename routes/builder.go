@@ -77,13 +77,11 @@ func (b *builder) accept(rule eskip.Rule) error {
 		return fmt.Errorf("no request would reach it: %s has the same conditions and comes first", whose(first))
 	}
 	if !reused {
-		if err := b.makeFilters(route); err != nil {
-			return err
-		}
+		route.broken = b.makeFilters(route)
 	}
 	b.byID[rule.ID], b.byConditions[route.key] = rule, rule
 	b.routes = append(b.routes, route)
-	return nil
+	return route.broken
 }
 
 // whose names a rule for messages about another.
@@ -96,7 +94,7 @@ func whose(r eskip.Rule) string {
 
 func (b *builder) reuse(rule eskip.Rule) (*Route, bool) {
 	route, ok := b.previous[rule.ID]
-	if !ok || route.isRetired() || !route.Rule.Equal(rule) {
+	if !ok || route.broken != nil || route.isRetired() || !route.Rule.Equal(rule) {
 		return nil, false
 	}
 	return route, true
@@ -235,6 +233,7 @@ func (b *builder) makeFilters(r *Route) error {
 		f, err := b.makeFilter(call)
 		if err != nil {
 			r.closeFilters()
+			r.filters, r.closes = nil, false
 			return r.Rule.LocateCall(call, fmt.Errorf("%s: %w", eskip.Excerpt(call.String()), err))
 		}
 		r.filters = append(r.filters, f)
@@ -250,6 +249,14 @@ func (b *builder) makeFilter(call eskip.Call) (Filter, error) {
 		return nil, unknown("filter", call, b.options.FilterNames())
 	}
 	return spec.Create(call.Args)
+}
+
+// mends reports whether the filters of a route can be made that could not be made before.
+func (b *builder) mends(broken *Route) bool {
+	attempt := &Route{Rule: broken.Rule}
+	err := b.makeFilters(attempt)
+	attempt.closeFilters()
+	return err == nil
 }
 
 // closeFilters closes those that hold something.

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -9,9 +10,13 @@ import (
 
 // Serve passes a request through the filters of the route and, unless one of them
 // answers, on to the backend, which gets the request as the filters have left it. A
-// <shunt> answers 404. Params are those of the Lookup. The backend is called with w
-// itself where no filter looks at answers.
+// <shunt> answers 404, and a route whose filters could not be made 503. Params are those of the
+// Lookup. The backend is called with w itself where no filter looks at answers.
 func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Params, backend http.Handler) {
+	if r.isBroken() {
+		r.unusable().ServeHTTP(w, request)
+		return
+	}
 	if len(r.filters) == 0 && r.Rule.Backend.Kind != eskip.BackendShunt {
 		backend.ServeHTTP(w, request)
 		return
@@ -20,6 +25,15 @@ func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Param
 	defer c.end()
 	r.serve(c, w, backend)
 	c.outcome.Broken = false
+}
+
+// unusable answers in place of a route whose filters could not be made. It does not say why:
+// that names files of the machine.
+func (r *Route) unusable() *Response {
+	answer := Refusal(http.StatusServiceUnavailable, fmt.Sprintf(
+		"a filter of the rule %q cannot be made: the provider's log and GET /system/routes say why", r.Rule.ID))
+	answer.Header.Set("Retry-After", "1")
+	return answer
 }
 
 func (r *Route) serve(c *Context, w http.ResponseWriter, backend http.Handler) {

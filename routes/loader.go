@@ -21,8 +21,8 @@ type Loader struct {
 	Sources []Source
 	// Options are what the tables are built with; Previous is filled in.
 	Options Options
-	// PollInterval is how often a source that does not push is asked, and one that has
-	// failed is asked again. Zero means 1 s.
+	// PollInterval is how often a source that does not push is asked, one that has failed is
+	// asked again, and filters that could not be made are tried again. Zero means 1 s.
 	PollInterval time.Duration
 	// Observe is told of every new table, and of sources that begin or cease to fail.
 	// It is called by one goroutine. It may be nil.
@@ -85,15 +85,21 @@ func (l *Loader) Run(ctx context.Context) error {
 	if len(l.Sources) == 0 {
 		m.apply()
 	}
+	retry := time.NewTicker(l.interval())
+	defer retry.Stop()
 	for {
 		select {
 		case r := <-results:
 			m.take(r)
+		case <-retry.C:
+			m.mend()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
+
+func (l *Loader) interval() time.Duration { return cmp.Or(l.PollInterval, time.Second) }
 
 // Report returns the last report.
 func (l *Loader) Report() Report {
@@ -143,7 +149,7 @@ func (l *Loader) watch(ctx context.Context, i int, source Source, results chan<-
 		}
 		var poll <-chan time.Time
 		if source.Changed() == nil || r.err != nil {
-			poll = time.After(cmp.Or(l.PollInterval, time.Second))
+			poll = time.After(l.interval())
 		}
 		select {
 		case <-source.Changed():
@@ -198,6 +204,15 @@ func (m *merge) take(r loaded) {
 		m.apply()
 	case turned:
 		m.publish()
+	}
+}
+
+// mend builds the table again once filters can be made that could not be made before, such as
+// those of a file that was not there yet.
+func (m *merge) mend() {
+	broken := m.report.Table.broken()
+	if len(broken) > 0 && slices.ContainsFunc(broken, newBuilder(m.loader.Options).mends) {
+		m.apply()
 	}
 }
 

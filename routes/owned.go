@@ -67,7 +67,7 @@ func (f *forest) find(q query, path string) *Route {
 // find looks for the route of a request. One of a function's annotations gives way to that
 // of a function which names the host more closely.
 func (t *Table) find(q query, path string) *Route {
-	route := t.all.find(q, path)
+	route := t.paths.find(q, path)
 	if route == nil || !route.Rule.Owned {
 		return route
 	}

@@ -37,6 +37,9 @@ type Route struct {
 	filters []Filter
 	// closes is set when one of the filters is a FilterCloser.
 	closes bool
+	// broken is why the filters could not be made: the route refuses its requests, which
+	// a weaker rule would serve without what the filters ask for. Nil means that they were.
+	broken error
 
 	mu sync.Mutex // protects the fields below
 	// requests are those that the route was given to; its filters are closed behind the last.
@@ -48,6 +51,8 @@ type Route struct {
 func (r *Route) matches(request *http.Request) bool {
 	return !slices.ContainsFunc(r.predicates, func(p Predicate) bool { return !p.Match(request) })
 }
+
+func (r *Route) isBroken() bool { return r.broken != nil }
 
 // compare is negative when this route is asked before another of the same path.
 func (r *Route) compare(other *Route) int {

@@ -65,7 +65,7 @@ type Options struct {
 // Table is a set of routes that never changes. A nil Table has no routes. Its methods
 // are safe for concurrent use.
 type Table struct {
-	all *forest
+	paths *forest
 	// byTier has the routes of functions that name hosts, the most closely first.
 	byTier    [tierAny]*forest
 	routes    []*Route
@@ -74,7 +74,7 @@ type Table struct {
 
 // Build makes a table of the rules that can be used, and says of each of the others
 // why it cannot. Of several rules with one name, or with the same conditions, the
-// first is used.
+// first is used. A rule whose filters cannot be made keeps its place, and answers 503.
 func Build(rules []eskip.Rule, o Options) (*Table, []Problem) {
 	b, trim := newBuilder(o), o.IgnoreTrailingSlash
 	var problems []Problem
@@ -84,7 +84,7 @@ func Build(rules []eskip.Rule, o Options) (*Table, []Problem) {
 		}
 	}
 	slices.SortFunc(b.routes, (*Route).compare)
-	return &Table{routes: b.routes, trimSlash: trim, all: newForest(b.routes, trim), byTier: tiers(b.routes, trim)}, problems
+	return &Table{routes: b.routes, trimSlash: trim, paths: newForest(b.routes, trim), byTier: tiers(b.routes, trim)}, problems
 }
 
 // Lookup finds the route for a request, and the values of the wildcards of its path.
@@ -124,18 +124,21 @@ func (t *Table) rawPath(r *http.Request, path string) string {
 	return raw
 }
 
-// Routes lists the routes in the order in which those of one path are asked.
-func (t *Table) Routes() []*Route {
+// Routes lists the routes in the order in which those of one path are asked, but for those that
+// answer 503 because their filters cannot be made.
+func (t *Table) Routes() []*Route { return slices.DeleteFunc(t.all(), (*Route).isBroken) }
+
+// Len is how many Routes there are.
+func (t *Table) Len() int { return len(t.Routes()) }
+
+// broken lists the routes whose filters cannot be made.
+func (t *Table) broken() []*Route {
+	return slices.DeleteFunc(t.all(), func(r *Route) bool { return !r.isBroken() })
+}
+
+func (t *Table) all() []*Route {
 	if t == nil {
 		return nil
 	}
 	return slices.Clone(t.routes)
-}
-
-// Len is the number of routes.
-func (t *Table) Len() int {
-	if t == nil {
-		return 0
-	}
-	return len(t.routes)
 }

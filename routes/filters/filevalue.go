@@ -16,18 +16,26 @@ const fileCheck = time.Second
 // longestFile is the size of the largest file that a filter reads, in bytes.
 const longestFile = 1 << 20
 
-// fileValue is the content of a file, parsed. It is read again when the file has changed; a file
-// that has gone, or says nothing sensible any more, keeps its last value.
+// fileGrace is for how long the last value of a file counts that cannot be read any more: an
+// editor may be writing it.
+const fileGrace = 10 * time.Second
+
+// fileValue is the content of a file, parsed. It is read again when the file has changed. For a
+// file that has gone, or says nothing sensible any more, the last value counts for fileGrace, and
+// then the zero value, which lets nobody in: who takes a file of keys away means it.
 type fileValue[T any] struct {
 	folder files.Folder
 	path   string
 	parse  func(content []byte) (T, error)
 	failed func(error)
 	value  atomic.Pointer[T]
-	// mu protects when the file was looked at last, and what it was then.
+	// mu protects the fields below. looked is when the file was looked at last, and stamp what
+	// it was when it was read.
 	mu     sync.Mutex
 	looked time.Time
 	stamp  fileStamp
+	// failing is since when the file cannot be read; zero means that it can.
+	failing time.Time
 }
 
 // fileStamp tells one content of a file from another.
@@ -40,23 +48,36 @@ type fileStamp struct {
 func newFileValue[T any](o Options, filter string, path any, parse func([]byte) (T, error)) (*fileValue[T], error) {
 	f := &fileValue[T]{folder: o.Files, path: argument.Text(path), parse: parse, looked: time.Now()}
 	f.failed = func(err error) {
-		o.Logger.Warn("file of a filter not read: what it said last stays", "filter", filter, "err", err)
+		o.Logger.Error("file of a filter not read: what it said last counts for 10 s, then nobody is let in", "filter", filter, "err", err)
 	}
 	return f, f.read()
 }
 
-// get returns the last good content.
+// get returns what the file says.
 func (f *fileValue[T]) get() T {
 	if f.mu.TryLock() { // while one looks, the others take what was there last
 		defer f.mu.Unlock()
 		if time.Since(f.looked) > fileCheck {
-			f.looked = time.Now()
-			if err := f.read(); err != nil {
-				f.failed(err)
-			}
+			f.look()
 		}
 	}
 	return *f.value.Load()
+}
+
+// look reads the file again. The caller holds mu.
+func (f *fileValue[T]) look() {
+	f.looked = time.Now()
+	err := f.read()
+	switch {
+	case err == nil:
+		f.failing = time.Time{}
+	case f.failing.IsZero():
+		f.failing = f.looked
+		f.failed(err)
+	case f.looked.Sub(f.failing) > fileGrace:
+		f.value.Store(new(T))
+		f.stamp = fileStamp{}
+	}
 }
 
 // read reads the file if it is another than before. The caller holds mu, or is alone.

@@ -284,7 +284,7 @@ func TestKeys_AreAskedFor(t *testing.T) {
 	}
 }
 
-func TestFileValue_FollowsTheFileAndKeepsTheLastGoodOne(t *testing.T) {
+func TestFileValue_FollowsTheFileAndLetsNobodyInWithoutIt(t *testing.T) {
 	t.Parallel()
 	path := writeFile(t, "one")
 	var complaints []error
@@ -304,13 +304,52 @@ func TestFileValue_FollowsTheFileAndKeepsTheLastGoodOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if keys := look(); !keys.has("second") || len(complaints) != 1 {
-		t.Errorf("an empty file counted; complaints: %v", complaints)
+		t.Errorf("an empty file counted at once; complaints: %v", complaints)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if keys := look(); !keys.has("second") || len(complaints) != 2 {
-		t.Errorf("a file that has gone counted; complaints: %v", complaints)
+	if keys := look(); !keys.has("second") || len(complaints) != 1 {
+		t.Errorf("a file that has gone counted at once; complaints: %v", complaints)
+	}
+	f.failing = f.failing.Add(-fileGrace - time.Second)
+	if keys := look(); len(keys) != 0 {
+		t.Error("a key is still known, long after its file has gone")
+	}
+	if err := os.WriteFile(path, []byte("second"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if keys := look(); !keys.has("second") || !f.failing.IsZero() {
+		t.Error("the file came back, and its key is not known")
+	}
+}
+
+func TestFileValue_WithoutItsFileNobodyIsLetIn(t *testing.T) {
+	t.Parallel()
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := &fileValue[map[string]string]{looked: time.Now()}
+	users.value.Store(&map[string]string{"ann": string(hash)})
+	f := basicAuth{users: users, known: newKnownPasswords(), address: func(*http.Request) netip.Addr { return netip.Addr{} }}
+	ask := func() bool {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth("ann", "secret")
+		c := &routes.Context{Request: r}
+		reached := false
+		route := routestest.Build(t, `* -> ask() -> "function:f"`, routes.Options{Filters: []routes.FilterSpec{
+			spec("ask", "", "", func([]any) (basicAuth, error) { return f, nil }),
+		}}).Routes()[0]
+		route.Serve(httptest.NewRecorder(), c.Request, nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+		return reached
+	}
+	if !ask() {
+		t.Error("the right password was refused")
+	}
+	users.value.Store(new(map[string]string))
+	if ask() {
+		t.Error("a password was right that no file has")
 	}
 }
 
