@@ -32,6 +32,7 @@ func (a *App) newServer() error {
 		Next:             invoke,
 		Named:            func(r *http.Request) function.Name { return proxy.GRPCFunction(r, a.config.functionNamespace) },
 		Status:           a.fleet.Status,
+		Closed:           a.routes.Guard.IsClosed,
 		Healthy:          func(ctx context.Context) bool { return a.networks.joined.Load() && a.engine.Ping(ctx) == nil },
 		DefaultNamespace: a.config.functionNamespace,
 		Stopping:         stopping,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	grpcstatus "google.golang.org/grpc/status"
@@ -92,9 +93,19 @@ func TestDoors_AClosedFunctionIsNotNamedByGRPC(t *testing.T) {
 			t.Errorf("%s: got %s, want what a function that is not there gets", what, got)
 		}
 	}
+	health := func() codes.Code {
+		_, err := healthpb.NewHealthClient(h.dialGRPC(t, "localhost")).Check(ctx, &healthpb.HealthCheckRequest{Service: spec.Service})
+		return grpcstatus.Code(err)
+	}
+	if got := health(); got != codes.NotFound {
+		t.Errorf("its health: got %s, want what a function that is not there gets", got)
+	}
 	(*spec.Annotations)[function.KeyExpose] = function.ExposeEverywhere
 	if _, err := h.sdk.Update(t.Context(), spec); err != nil {
 		t.Fatal(err)
+	}
+	if got := health(); got != codes.OK {
+		t.Errorf("the health of an open one: got %s", got)
 	}
 	if got := call(named(spec.Service), "localhost"); got != codes.OK {
 		t.Errorf("open: got %s", got)

@@ -27,6 +27,9 @@ type LocalGRPC struct {
 	Named func(*http.Request) function.Name
 	// Status answers from memory. It returns an ErrNotFound for an unknown function.
 	Status func(function.Name) (function.Status, error)
+	// Closed reports whether a function cannot be called by its name from outside: nothing is
+	// told of it.
+	Closed func(function.Name) bool
 	// Healthy reports whether functions can be run and reached.
 	Healthy func(context.Context) bool
 	// DefaultNamespace is that of functions that are named without one.
@@ -107,8 +110,9 @@ func (h grpcHealth) state(ctx context.Context, service string) healthpb.HealthCh
 	if service == "" {
 		return serving(h.local.Healthy(ctx))
 	}
-	s, err := h.local.Status(function.ParseName(service, h.local.DefaultNamespace))
-	if err != nil {
+	name := function.ParseName(service, h.local.DefaultNamespace)
+	s, err := h.local.Status(name)
+	if err != nil || h.local.Closed(name) {
 		return healthpb.HealthCheckResponse_SERVICE_UNKNOWN
 	}
 	return serving(s.Available() > 0 || s.Replicas == 0)

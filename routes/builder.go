@@ -233,7 +233,7 @@ func (b *builder) makeFilters(r *Route) error {
 		f, err := b.makeFilter(call)
 		if err != nil {
 			r.closeFilters()
-			r.filters, r.closes = nil, false
+			r.chain = chain{}
 			return r.Rule.LocateCall(call, fmt.Errorf("%s: %w", eskip.Excerpt(call.String()), err))
 		}
 		r.filters = append(r.filters, f)

@@ -68,6 +68,12 @@ func (d *Guard) Guards(name function.Name) bool {
 	return guards
 }
 
+// IsClosed reports whether only functions may call a function by its name.
+func (d *Guard) IsClosed(name function.Name) bool {
+	access := d.table()[name]
+	return access != nil && access.Closed
+}
+
 func (d *Guard) table() map[function.Name]*Access {
 	if table := d.closed.Load(); table != nil {
 		return *table

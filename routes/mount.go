@@ -106,7 +106,7 @@ func (m *Mount) Before(next http.Handler) http.Handler {
 			return
 		}
 		defer lease.Release()
-		lease.Route.Serve(w, r, lease.Params, m.Backend(lease.Route))
+		lease.Route.Serve(w, withoutClimbs(r), lease.Params, m.Backend(lease.Route))
 	})
 }
 

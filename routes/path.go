@@ -155,6 +155,20 @@ func CleanPath(p string) string {
 	return cleaned
 }
 
+// withoutClimbs is a request as its rule has seen it where its path has /../: resolved. A backend
+// that did not resolve it, or did so in another way, would serve another path than the one that
+// the rule is for.
+func withoutClimbs(r *http.Request) *http.Request {
+	if !strings.Contains(r.URL.Path+"/", "/../") {
+		return r
+	}
+	target := *r.URL
+	target.Path, target.RawPath = CleanPath(target.Path), ""
+	clean := r.WithContext(r.Context())
+	clean.URL, clean.RequestURI = &target, target.RequestURI()
+	return clean
+}
+
 func trimmed(path string) string {
 	if len(path) > 1 {
 		return strings.TrimSuffix(path, "/")

@@ -34,17 +34,22 @@ type Route struct {
 	hostConditions []hosted
 	// hosts are the only hosts that can match; nil means any.
 	hosts   []string
+	chain
+
+	mu sync.Mutex // protects the fields below
+	// requests are those that the route was given to; its filters are closed behind the last.
+	requests int
+	retired  bool
+}
+
+// chain is the filters of a route made ready.
+type chain struct {
 	filters []Filter
 	// closes is set when one of the filters is a FilterCloser.
 	closes bool
 	// broken is why the filters could not be made: the route refuses its requests, which
 	// a weaker rule would serve without what the filters ask for. Nil means that they were.
 	broken error
-
-	mu sync.Mutex // protects the fields below
-	// requests are those that the route was given to; its filters are closed behind the last.
-	requests int
-	retired  bool
 }
 
 // matches reports whether a request meets every condition but the path.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +36,7 @@ type basicAuth struct {
 
 func (o Options) newBasicAuth(args []any) (basicAuth, error) {
 	users, err := newFileValue(o, "basicAuth", args[0], parseHtpasswd)
-	f := basicAuth{realm: `Basic realm="Restricted", charset="UTF-8"`, users: users, known: newKnownPasswords(), address: o.ClientIP}
+	f := basicAuth{realm: `Basic realm="Restricted", charset="UTF-8"`, users: users, known: newKnownPasswords(o.passwords), address: o.ClientIP}
 	if len(args) > 1 {
 		f.realm = "Basic realm=" + strconv.Quote(argument.Text(args[1])) + `, charset="UTF-8"`
 	}
@@ -111,7 +110,7 @@ type knownPasswords struct {
 	// mu protects right, whose keys are digests of hash and password.
 	mu    sync.RWMutex
 	right map[[sha256.Size]byte]bool
-	// turns bound the passwords that are checked at a time, so that guessing does not
+	// turns bound the passwords that all filters check at a time, so that guessing does not
 	// take the processors away from others.
 	turns *turns
 }
@@ -119,8 +118,8 @@ type knownPasswords struct {
 // mostKnown bounds how many passwords are remembered.
 const mostKnown = 1000
 
-func newKnownPasswords() *knownPasswords {
-	k := &knownPasswords{right: map[[sha256.Size]byte]bool{}, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2))}
+func newKnownPasswords(t *turns) *knownPasswords {
+	k := &knownPasswords{right: map[[sha256.Size]byte]bool{}, turns: t}
 	_, _ = rand.Read(k.salt[:]) // never fails
 	return k
 }

@@ -138,8 +138,10 @@ func newEncoders() map[string]*sync.Pool {
 	return map[string]*sync.Pool{
 		"gzip": {New: func() any { return gzip.NewWriter(nil) }},
 		"zstd": {New: func() any {
-			// The options are constant and right: there is no error. RFC 9659 bounds the window.
-			w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+			// The options are constant and right: there is no error. One takes 0.8 MiB, for as long
+			// as its client reads; the library's defaults take three times as much.
+			w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<18),
+				zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedFastest))
 			return w
 		}},
 	}

@@ -6,6 +6,7 @@ package filters
 
 import (
 	"net/http"
+	"runtime"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,6 +29,9 @@ type Options struct {
 	Files files.Folder
 	// Logger gets what filters have to say. Nil discards it.
 	Logger hclog.Logger
+
+	// passwords bound the checks of passwords, of all filters together.
+	passwords *turns
 }
 
 // All returns the filters of this program.
@@ -132,5 +136,6 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	o.passwords = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
 	return o
 }

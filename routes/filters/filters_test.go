@@ -332,7 +332,7 @@ func TestFileValue_WithoutItsFileNobodyIsLetIn(t *testing.T) {
 	}
 	users := &fileValue[map[string]string]{looked: time.Now()}
 	users.value.Store(&map[string]string{"ann": string(hash)})
-	f := basicAuth{users: users, known: newKnownPasswords(), address: func(*http.Request) netip.Addr { return netip.Addr{} }}
+	f := basicAuth{users: users, known: newKnownPasswords(newTurns(1)), address: func(*http.Request) netip.Addr { return netip.Addr{} }}
 	ask := func() bool {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.SetBasicAuth("ann", "secret")

@@ -58,9 +58,9 @@ func (f redirectTo) apply(c *routes.Context) {
 
 func (f redirectTo) resolve(c *routes.Context) (string, error) {
 	text := f.location.fillURL(c)
-	if f.isLocal() {
-		// What a client sent must not become a host: //example.org is one.
-		text = "/" + strings.TrimLeft(text, `/\`)
+	// What a client sent must not become a host: //example.org is one.
+	if own, local := f.localPrefix(); local {
+		text = own + "/" + strings.TrimLeft(text[len(own):], `/\`)
 	}
 	u, err := parseLocation(text)
 	if err != nil {
@@ -120,12 +120,15 @@ func escapedQuery(query string) string {
 	return b.String()
 }
 
-// isLocal reports whether the location was written as a path or begins with what the
-// client says.
-func (f redirectTo) isLocal() bool {
+// localPrefix reports whether the host stays that of the request: the location was written as
+// a path, as a scheme without a host, or begins with what the client says. It returns the
+// scheme with its colon, empty where there is none.
+func (f redirectTo) localPrefix() (scheme string, local bool) {
 	first := f.location[0].text
-	if first == "" && len(f.location) > 1 {
-		return true
+	path := first
+	if name, rest, found := strings.Cut(first, ":"); found && !strings.ContainsAny(name, "/?#") {
+		scheme, path = name+":", rest
 	}
-	return strings.HasPrefix(first, "/") && !strings.HasPrefix(first, "//")
+	isFilledNext := len(f.location) > 1
+	return scheme, path == "" && isFilledNext || strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//")
 }

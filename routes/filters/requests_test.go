@@ -57,6 +57,14 @@ func TestFilters_Answer(t *testing.T) {
 		{`Path("/a/:x") -> redirectTo(302, "/b/${x}?r=2") -> <shunt>`, "/a/c%3Fd?q=1", 302, "", "Location: /b/c%3Fd?r=2"},
 		{`* -> redirectTo(302, "${request.path}") -> <shunt>`, "//evil.org/x", 302, "", "Location: /evil.org/x"},
 		{`PathSubtree("/r") -> redirectTo(302, "/${*}") -> <shunt>`, "/r/evil.org", 302, "", "Location: /evil.org"},
+		{`* -> redirectTo(308, "https:${request.path}") -> <shunt>`, "//evil.org/x", 308, "", "Location: https://shop.example.org/evil.org/x"},
+		{`* -> redirectTo(308, "https:${request.path}") -> <shunt>`, `/\\evil.org/x`, 308, "", "Location: https://shop.example.org/%5C%5Cevil.org/x"},
+		{`* -> redirectTo(308, "https:${request.query.to}") -> <shunt>`, "/?to=//evil.org", 308, "", "Location: https://shop.example.org/evil.org?to=//evil.org"},
+		{`* -> redirectTo(308, "https:/${request.path}") -> <shunt>`, "/evil.org/x", 308, "", "Location: https://shop.example.org/evil.org/x"},
+		{`* -> redirectTo(308, "https:/${request.path}") -> <shunt>`, "//evil.org/x", 308, "", "Location: https://shop.example.org/evil.org/x"},
+		{`* -> redirectTo(308, "http:/a${request.path}") -> <shunt>`, "/x", 308, "", "Location: http://shop.example.org/a/x"},
+		{`* -> redirectTo(302, "${request.query.to}") -> <shunt>`, "/?to=https://evil.org", 302, "", "Location: /https://evil.org?to=https://evil.org"},
+		{`* -> redirectTo(302, "https://a.org${request.path}") -> <shunt>`, "//evil.org/x", 302, "", "Location: https://a.org//evil.org/x"},
 		{`* -> redirectTo(302, "?a=b") -> <shunt>`, "//evil.org", 302, "", "Location: /evil.org?a=b"},
 	}
 	for _, test := range tests {

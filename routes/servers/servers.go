@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -113,6 +115,12 @@ func (s *Proxy) fail(w http.ResponseWriter, r *http.Request, target *url.URL, er
 		refuse(w, r, http.StatusLoopDetected, fmt.Sprintf("this request would come back again and again: a route sends it to %s, which is the provider itself", target))
 		return
 	}
+	var broken brokenBody
+	if errors.As(err, &broken) {
+		status, text := broken.answer()
+		refuse(w, r, status, text)
+		return
+	}
 	s.logger.Warn("server of a route did not answer", "url", target, "err", err)
 	refuse(w, r, http.StatusBadGateway, fmt.Sprintf("%s, where a route sends this request, cannot be reached: the provider's log says more", target))
 }
@@ -127,7 +135,7 @@ type serverTransport struct {
 func (c serverTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	asked := function.PoliciesFrom(r.Context())
 	if asked == nil || asked.Breaker == (function.BreakerPolicy{}) {
-		return c.carrier(r).RoundTrip(r)
+		return c.carry(r)
 	}
 	server := function.Name{Name: c.target.String()}
 	chain := c.breakers.Of(server, nil, &function.Policies{Breaker: asked.Breaker})
@@ -147,13 +155,60 @@ func (c serverTransport) carrier(r *http.Request) *http.Transport {
 	return c.transport
 }
 
-// send carries a request that no breaker stops.
+// send carries a request that no breaker stops. That its body breaks off is no failure of the
+// server.
 func (c serverTransport) send(_ context.Context, request *policy.Request) (policy.Answer, error) {
-	got, err := c.carrier(request.HTTP).RoundTrip(request.HTTP)
-	if err != nil {
+	got, err := c.carry(request.HTTP)
+	switch {
+	case errors.As(err, new(brokenBody)):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", policy.ErrBroken, err)
 	}
 	return serverAnswer{got}, nil
+}
+
+// carry sends a request. That the client's body cannot be read is a brokenBody.
+func (c serverTransport) carry(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return c.carrier(r).RoundTrip(r)
+	}
+	body := &watchedBody{ReadCloser: r.Body}
+	sent := r.WithContext(r.Context())
+	sent.Body = body
+	answer, err := c.carrier(r).RoundTrip(sent)
+	if failed := body.failed.Load(); err != nil && failed != nil {
+		return nil, brokenBody{*failed}
+	}
+	return answer, err
+}
+
+// watchedBody keeps why the body of a request could not be read.
+type watchedBody struct {
+	io.ReadCloser
+	failed atomic.Pointer[error]
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// brokenBody says that the body of a request could not be read, and why.
+type brokenBody struct{ error }
+
+func (b brokenBody) Unwrap() error { return b.error }
+
+// answer is what the client hears of it, if it is still there.
+func (b brokenBody) answer() (status int, text string) {
+	var tooLarge *http.MaxBytesError
+	if errors.As(b.error, &tooLarge) {
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the request's body is larger than %d bytes", tooLarge.Limit)
+	}
+	return http.StatusBadRequest, "the request's body cannot be read to its end"
 }
 
 // serverAnswer is an answer as policies see it.
