@@ -22,6 +22,9 @@ import (
 const (
 	// createTimeout bounds creating, which takes milliseconds.
 	createTimeout = time.Minute
+	// startTimeout bounds all that an engine is asked for one start of a replica, beside the
+	// clean-up after one that failed.
+	startTimeout = 3 * time.Minute
 	// discardTimeout bounds the removal of a container that could not be started.
 	discardTimeout = time.Minute
 	// timeTimeout bounds the question for the time. A slow disk after a boot takes it a

@@ -34,6 +34,8 @@ type Lifecycle struct {
 // address, so that PostMortem can tell why.
 func (l *Lifecycle) Start(ctx context.Context, f function.Function) (function.Replica, error) {
 	defer l.holders.Starting()()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	replica, err := l.tryStart(ctx, f)
 	if !errors.Is(err, errNetworkGone) {
 		return replica, err
@@ -67,7 +69,8 @@ func (l *Lifecycle) startIn(ctx context.Context, f function.Function, h holders.
 	case err == nil:
 		l.holders.Use(h, replica.ID)
 		return replica, nil
-	case created:
+	case created, errors.Is(err, context.DeadlineExceeded):
+		// The engine may still create what nobody waits for any more.
 		return function.Replica{}, l.holders.Discard(ctx, h, err)
 	default:
 		return function.Replica{}, l.holders.GiveBack(ctx, h, err)

@@ -46,6 +46,8 @@ func (s *Secrets) PutSecrets(ctx context.Context, f function.Function, values ma
 		return err
 	}
 	defer s.turn.Release(1)
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
 	return s.writeSecrets(ctx, f, packed)
 }
 

@@ -25,7 +25,7 @@ func (f *Fleet) adopt(ctx context.Context) error {
 	}
 	for _, adopted := range found {
 		name := adopted.ID()
-		f.declare(adopted)
+		f.publish(name)
 		if err := f.adoptSecrets(ctx, adopted); err != nil {
 			f.Logger.Error("secrets not adopted", "function", name, "err", err)
 		}

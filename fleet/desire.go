@@ -93,7 +93,7 @@ func (f *Fleet) deployed(deployed function.Function, image function.Image, err e
 	f.noteImage(name, "revision deployed from image "+deployed.Image, image)
 	f.noteForeign(deployed.Spec)
 	f.noteMetadata(deployed.Spec)
-	f.declare(deployed)
+	f.publish(name)
 	f.Ring(name)
 	return image.ID != "", nil
 }
@@ -241,7 +241,7 @@ func (f *Fleet) Delete(_ context.Context, name function.Name) error {
 	}
 	f.Logger.Info("function deleted", "function", name)
 	f.diary.forget(name)
-	f.Resolver.Forget(name)
+	f.publish(name)
 	f.Deleted(name)
 	f.tell(name, func(w *worker) { w.untidy = true })
 	return nil

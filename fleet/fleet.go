@@ -165,6 +165,8 @@ type Fleet struct {
 	ready  chan struct{} // closed when Run has begun
 	// busy are the bits of the part of the host's processors that was in use lately.
 	busy atomic.Uint64
+	// publishing orders what callers are told with what is stored.
+	publishing sync.Mutex
 
 	// mu protects the fields below.
 	mu      sync.Mutex
@@ -195,18 +197,30 @@ func New(config Config) *Fleet {
 		workers: map[function.Name]*worker{}, refreshed: map[function.Name]bool{},
 	}
 	for _, known := range config.Store.Functions("") {
-		f.declare(known)
+		f.publish(known.ID())
 	}
 	return f
 }
 
-// declare makes a function known to callers.
-func (f *Fleet) declare(known function.Function) {
+// publish tells callers what the store says of a function now: what is settled for its calls, or
+// that it is deleted. Of several at a time the last one has read what was stored last.
+func (f *Fleet) publish(name function.Name) {
+	f.publishing.Lock()
+	defer f.publishing.Unlock()
+	known, err := f.Store.Function(name)
+	switch {
+	case errors.Is(err, function.ErrNotFound):
+		f.Resolver.Forget(name)
+		return
+	case err != nil:
+		f.Logger.Error("callers not told of a function", "function", name, "err", err)
+		return
+	}
 	policy, err := known.Settings().CallPolicy()
 	if err != nil {
-		f.Logger.Error("call policy ignored", "function", known.ID(), "err", err)
+		f.Logger.Error("call policy ignored", "function", name, "err", err)
 	}
-	f.Resolver.Declare(known.ID(), policy)
+	f.Resolver.Declare(name, policy)
 }
 
 // Run makes the desired state so until ctx ends, then waits for what is under
@@ -246,10 +260,15 @@ func (f *Fleet) refreshEarly() {
 	}
 }
 
+// tidyTimeout bounds the engine's list of secrets, for which nothing else is to wait.
+const tidyTimeout = 10 * time.Second
+
 // tidy has secrets removed that a provider which was killed has left: of old
 // revisions, and of functions that are deleted.
 func (f *Fleet) tidy(ctx context.Context) {
-	owners, err := f.Engine.SecretOwners(ctx)
+	limited, cancel := context.WithTimeout(ctx, tidyTimeout)
+	defer cancel()
+	owners, err := f.Engine.SecretOwners(limited)
 	if err != nil {
 		f.Logger.Error("orphaned secret scan failed", "err", err)
 	}

@@ -435,6 +435,46 @@ func TestDelete_RemovesEverythingAndCanBeCreatedAgainAtOnce(t *testing.T) {
 	})
 }
 
+// behindStore has something happen right behind a change.
+type behindStore struct {
+	Store
+	act func()
+}
+
+func (s behindStore) Change(name function.Name, change func(function.Function) (function.Function, bool)) (function.Function, error) {
+	changed, err := s.Store.Change(name, change)
+	s.act()
+	return changed, err
+}
+
+func TestDelete_IsNotUndoneByWhatWasUnderWay(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		figlet := s.name("figlet")
+		s.create(spec("figlet"))
+		s.passes(time.Second)
+		wanted, err := s.store.Function(figlet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Store = behindStore{s.Store, func() {
+			if err := s.Delete(t.Context(), figlet); err != nil {
+				t.Error(err)
+			}
+		}}
+		if _, err := s.setImage(wanted, function.Image{ID: "sha256:another"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Resolver.Acquire(t.Context(), figlet); !errors.Is(err, function.ErrNotFound) {
+			t.Errorf("a call after the deletion got %v", err)
+		}
+		s.passes(time.Second)
+		s.wantRunning()
+		if names := s.Resolver.Names(); len(names) != 0 {
+			t.Errorf("callers still know %v", names)
+		}
+	})
+}
+
 // An engine on another machine has a clock of its own, and any clock may be set: a
 // function that cannot run must not be started without pause for that.
 func TestCrashes_ArePacedWhateverTheEnginesClockSays(t *testing.T) {

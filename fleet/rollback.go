@@ -28,7 +28,7 @@ func (f *Fleet) Rollback(ctx context.Context, name function.Name) error {
 	f.Logger.Info("function rolled back", "function", name, "from", from, "revision", restored.Revision, "image", restored.Image)
 	f.diary.explain(name, "")
 	f.diary.note(name, "rolled back to the revision before, from image "+restored.Image)
-	f.declare(restored)
+	f.publish(name)
 	f.await(ctx, name)
 	return nil
 }

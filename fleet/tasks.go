@@ -126,14 +126,12 @@ func (f *Fleet) setImage(wanted function.Function, image function.Image) (functi
 		f.noteImage(wanted.ID(), "image found", image)
 	}
 	wanted.ImageID, wanted.ImageDigest, wanted.ImageConfig = image.ID, image.Digest, image.Config
-	changed, err := f.Store.Change(wanted.ID(), func(stored function.Function) (function.Function, bool) {
+	_, err := f.Store.Change(wanted.ID(), func(stored function.Function) (function.Function, bool) {
 		same := stored.Revision == wanted.Revision
 		stored.ImageID, stored.ImageDigest, stored.ImageConfig = image.ID, image.Digest, image.Config
 		return stored, same
 	})
-	if err == nil {
-		f.declare(changed)
-	}
+	f.publish(wanted.ID())
 	return wanted, err
 }
 

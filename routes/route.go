@@ -33,7 +33,7 @@ type Route struct {
 	// hostConditions are those of the predicates that look at the host.
 	hostConditions []hosted
 	// hosts are the only hosts that can match; nil means any.
-	hosts   []string
+	hosts []string
 	chain
 
 	mu sync.Mutex // protects the fields below
