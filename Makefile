@@ -30,12 +30,13 @@ down: ## undo up: remove the provider, its functions, their network and all data
 # What needs the Docker engine: by itself, because it takes the processors from what measures
 # times, and four tests at once, because they wait for the engine.
 DOCKER := ./e2e/... ./engine/...
+OTHERS := $$(comm -23 <(go list ./... | sort) <(go list $(DOCKER) | sort))
 
 .PHONY: test
 test: engine check cover ## check the source and run every test, with the race detector
 	@scripts/toolchain.sh race
 	@# Ten minutes for a package, which is Go's own limit, are not enough where Docker is slow.
-	go test -race -timeout 30m $$(comm -23 <(go list ./... | sort) <(go list $(DOCKER) | sort))
+	go test -race -timeout 30m $(OTHERS)
 	go test -race -timeout 30m -parallel 4 $(DOCKER)
 	@# The race detector has wire/ use other system calls.
 	go test ./wire ./front ./proxy
@@ -44,7 +45,8 @@ test: engine check cover ## check the source and run every test, with the race d
 .PHONY: test-long
 test-long: engine ## run the tests that take long, too
 	@scripts/toolchain.sh race
-	go test -race -tags long -p 1 -timeout 60m ./...
+	go test -race -tags long -p 1 -timeout 60m $(OTHERS)
+	go test -race -tags long -p 1 -timeout 60m -parallel 4 $(DOCKER)
 
 # For how long each fuzzer runs, and which: FUZZ=front, FUZZ=FuzzLink.
 FUZZTIME ?= 10m
