@@ -26,6 +26,7 @@ func (a *App) newServer() error {
 	if err != nil {
 		return err
 	}
+	health := &handlers.Health{Engine: a.engine, Joined: a.networks.joined.Load}
 	stopping, stop := context.WithCancel(context.Background())
 	invoke := a.routes.Guard.Before(a.proxy)
 	grpc := handlers.LocalGRPC{
@@ -33,7 +34,7 @@ func (a *App) newServer() error {
 		Named:            func(r *http.Request) function.Name { return proxy.GRPCFunction(r, a.config.functionNamespace) },
 		Status:           a.fleet.Status,
 		Closed:           a.routes.Guard.IsClosed,
-		Healthy:          func(ctx context.Context) bool { return a.networks.joined.Load() && a.engine.Ping(ctx) == nil },
+		Healthy:          health.Check,
 		DefaultNamespace: a.config.functionNamespace,
 		Stopping:         stopping,
 	}
@@ -45,7 +46,7 @@ func (a *App) newServer() error {
 		Metrics:        a.metrics,
 		MetricsGuarded: a.config.metricsAuth,
 		Bounds:         handlers.Bounds{Read: a.config.readTimeout, Write: a.config.writeTimeout, Stopping: stopping},
-	}.Mount(a.systemAPI())
+	}.Mount(a.systemAPI(health))
 	// HTTP/2 without TLS shares the port with HTTP/1.1. There is neither a read nor a
 	// write timeout: both would cut streams; the proxy bounds its own waiting.
 	protocols := new(http.Protocols)
@@ -64,18 +65,18 @@ func (a *App) newServer() error {
 	return nil
 }
 
-func (a *App) systemAPI() *handlers.API {
+func (a *App) systemAPI(health *handlers.Health) *handlers.API {
 	return &handlers.API{
 		Fleet:            a.fleet,
 		Secrets:          a.store,
 		Namespaces:       a.store,
 		Engine:           metered{a.engine, a.meter},
+		Health:           health,
 		Routes:           handlers.RouteTable{Loader: &a.routes.Loader, API: a.routes.API, Logger: a.logger.Named("routes")},
 		Stack:            a.stackFile(),
 		DefaultNamespace: a.config.functionNamespace,
 		Version:          version(),
 		Behind:           a.config.infoShape,
-		Joined:           a.networks.joined.Load,
 		Logger:           a.logger.Named("api"),
 	}
 }

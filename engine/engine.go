@@ -100,6 +100,7 @@ func newEngine(cfg Config, docker *client.Client) *Engine {
 		Architecture: e.Machine.architecture, Events: d.events, EnsureNetwork: e.Networks.ensure,
 		Remove: d.remove, Explain: d.explain, LoadImage: e.Images.load, Log: d.log,
 	}, cfg.Network, cfg.Holders, d.logger)
+	e.Secrets.image = e.Holders.Image
 	e.Lifecycle = &Lifecycle{daemon: d, machine: e.Machine, networks: e.Networks, secrets: e.Secrets, holders: e.Holders}
 	e.LogReader = &LogReader{daemon: d, containers: e.Containers}
 	e.Stats = &Stats{daemon: d, containers: e.Containers}

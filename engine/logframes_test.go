@@ -153,6 +153,9 @@ func TestClip_KeepsWholeCharacters(t *testing.T) {
 	if got := clip("aé", 2); got != "a" {
 		t.Errorf("got %q, want the character that does not fit left out", got)
 	}
+	if got, want := harmless("a\tb\x1b]52;c;aGk=\x07\r\u009b1m é"), "a\tb\uFFFD]52;c;aGk=\uFFFD\uFFFD\uFFFD1m é"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	if got := clip("ab", 2); got != "ab" {
 		t.Errorf("got %q, want all of it", got)
 	}

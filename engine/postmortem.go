@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"faas-docker/function"
 )
@@ -11,6 +12,9 @@ import (
 const (
 	lastLines    = 10
 	lastLineSize = 1 << 10
+	// lastFrames is how many frames are read for them, each of at most 16 KiB: a function may
+	// have written a line without an end.
+	lastFrames = 64
 )
 
 // PostMortem tells why a replica stopped: it must still be on the engine. Where
@@ -22,13 +26,13 @@ func (l *LogReader) PostMortem(ctx context.Context, id string) (function.PostMor
 	}
 	report := function.PostMortem{ExitCode: found.State.ExitCode, OutOfMemory: found.State.OOMKilled}
 	replica := function.Replica{ID: found.ID, Instance: strings.TrimPrefix(found.Name, "/"), State: function.Exited}
-	past, _, err := l.readPast(ctx, replica, function.LogQuery{Tail: lastLines})
+	past, _, err := l.readWindow(ctx, replica, function.LogQuery{}, lastFrames)
 	if err != nil {
 		l.logger.Warn("last lines not readable", "replica", id, "err", err)
 		return report, nil
 	}
-	for _, line := range past {
-		report.LastLines = append(report.LastLines, clip(line.Text, lastLineSize))
+	for _, line := range past[max(0, len(past)-lastLines):] {
+		report.LastLines = append(report.LastLines, harmless(clip(line.Text, lastLineSize)))
 	}
 	return report, nil
 }
@@ -39,4 +43,14 @@ func clip(text string, size int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:size], "")
+}
+
+// harmless has no characters that would command the terminal of whoever reads the text.
+func harmless(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) && c != '\t' {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
 }

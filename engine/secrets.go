@@ -27,6 +27,8 @@ var ErrSecretsMissing = errors.New("the function's secrets are not on the engine
 // Secrets are the values that functions read from files, in a volume for each revision.
 type Secrets struct {
 	*daemon
+	// image returns one that helper containers can be made of.
+	image func(ctx context.Context) (string, error)
 	// turn is whose turn it is to write: two writers of one volume would share its
 	// staging files.
 	turn *semaphore.Weighted
@@ -35,8 +37,8 @@ type Secrets struct {
 // PutSecrets writes files that the replicas of f's revision read under
 // /var/openfaas/secrets, and makes the volume that holds them when it is missing.
 // Replicas that run see new values at once; a reader never sees half of one, but
-// for some microseconds a file that is being replaced may not exist. It needs
-// f.ImageID. Values are not kept anywhere else.
+// for some microseconds a file that is being replaced may not exist. It may
+// need f.ImageID. Values are not kept anywhere else.
 func (s *Secrets) PutSecrets(ctx context.Context, f function.Function, values map[string][]byte) error {
 	packed, err := packSecrets(values)
 	if err != nil {
@@ -73,8 +75,13 @@ func (s *Secrets) createHelper(ctx context.Context, f function.Function) (name s
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
 	name = s.network + ".secrets." + randomHex(6)
+	// What the function's image has in its volumes would be copied first, and may be large.
+	image, err := s.image(ctx)
+	if err != nil {
+		image = f.ImageID
+	}
 	config := &container.Config{
-		Image: f.ImageID,
+		Image: image,
 		// It is never run, but an image without a command is refused.
 		Entrypoint: []string{"/never-run"},
 		Labels:     map[string]string{function.LabelProvider: s.network, function.LabelRole: function.RoleSecrets},

@@ -19,6 +19,7 @@ func TestSettings_DrainTimeoutAndStopGraceFollowTheFunctionsOwnTimes(t *testing.
 		{"write_timeout", Spec{EnvVars: map[string]string{"write_timeout": "30s"}}, 30 * time.Second, 31 * time.Second},
 		{"the longer of write_timeout and exec_timeout", Spec{EnvVars: map[string]string{"write_timeout": "30", "exec_timeout": "2m"}}, 2 * time.Minute, 31 * time.Second},
 		{"the watchdog sleeps for its healthcheck_interval first", Spec{EnvVars: map[string]string{"write_timeout": "30s", "healthcheck_interval": "45s"}}, 30 * time.Second, 46 * time.Second},
+		{"a process that would never end", Spec{EnvVars: map[string]string{"write_timeout": "87600h"}}, 87600 * time.Hour, 15 * time.Minute},
 		{"no bound", Spec{EnvVars: map[string]string{"exec_timeout": "0", "write_timeout": "0s"}}, standard, 10 * time.Second},
 		{"nonsense", Spec{EnvVars: map[string]string{"exec_timeout": "soon", "write_timeout": "-3s"}}, standard, 10 * time.Second},
 	}

@@ -123,6 +123,9 @@ func (s Settings) defaultProbe() Probe {
 	}
 }
 
+// shortestPeriod is the pause between two probes at least: they take processor time from calls.
+const shortestPeriod = 100 * time.Millisecond
+
 // readProbe reads the settings with a prefix, over the defaults.
 func readProbe(m Metadata, prefix string, defaults Probe) (Probe, error) {
 	p := defaults
@@ -141,7 +144,7 @@ func readProbe(m Metadata, prefix string, defaults Probe) (Probe, error) {
 	}
 	p.Wanted = m.Has(probeKeys(prefix)...)
 	p.Paced = m.Has(prefix+ProbePeriod) && p.Period > 0
-	p.Period, p.Timeout = cmp.Or(p.Period, defaults.Period), cmp.Or(p.Timeout, defaults.Timeout)
+	p.Period, p.Timeout = max(cmp.Or(p.Period, defaults.Period), shortestPeriod), cmp.Or(p.Timeout, defaults.Timeout)
 	p.Failures, p.Successes = cmp.Or(p.Failures, defaults.Failures), cmp.Or(p.Successes, defaults.Successes)
 	return p, nil
 }

@@ -201,11 +201,19 @@ func (s Spec) validateLabels() error {
 			return Invalid(field, "contains a NUL byte")
 		case slices.Contains(reserved, key):
 			return Invalid(field, "is set by the provider: choose another name")
+		case isDockers(key):
+			return Invalid(field, "names beneath com.docker, io.docker and org.dockerproject are Docker's own: Compose finds its containers by them")
 		case key == LabelFaaS && s.Labels[key] != s.Name:
 			return Invalid(field, "%q: may only repeat the function's name, %q", s.Labels[key], s.Name)
 		}
 	}
 	return nil
+}
+
+// isDockers reports whether a label is reserved for Docker and its tools:
+// https://docs.docker.com/engine/manage-resources/labels/.
+func isDockers(key string) bool {
+	return strings.HasPrefix(key, "com.docker.") || strings.HasPrefix(key, "io.docker.") || strings.HasPrefix(key, "org.dockerproject.")
 }
 
 func (s Spec) validateAnnotations() error {

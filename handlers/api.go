@@ -76,13 +76,14 @@ type Engine interface {
 	Ping(ctx context.Context) error
 }
 
-// API is the system API. Fleet, Secrets, Namespaces and Engine are required. Its
+// API is the system API. Fleet, Secrets, Namespaces, Engine and Health are required. Its
 // fields must not change once it is mounted; its handlers are safe for concurrent use.
 type API struct {
 	Fleet      Fleet
 	Secrets    Secrets
 	Namespaces Namespaces
 	Engine     Engine
+	Health     *Health
 	// Routes is the route table.
 	Routes Routes
 	// Stack is the provider's stack file; nil means that it has none.
@@ -95,9 +96,6 @@ type API struct {
 	// Behind chooses the shape of /system/info, which an OpenFaaS gateway wants
 	// different from what faas-cli wants. Empty means BehindAuto.
 	Behind Behind
-	// Joined reports whether functions can be reached, as far as that is known; nil means
-	// that they always can.
-	Joined func() bool
 	// Logger receives one line for each failed request. Nil discards them.
 	Logger hclog.Logger
 

@@ -245,11 +245,11 @@ func TestHealth_IsTheEngines(t *testing.T) {
 	})
 	s := newScene()
 	pings(nil)(s)
-	s.API.Joined = func() bool { return false }
+	s.API.Health.Joined = func() bool { return false }
 	if got := s.call(t, "GET /healthz", ""); got.Code != http.StatusServiceUnavailable || !strings.Contains(got.Body.String(), "network is not joined") {
 		t.Errorf("before the function network is joined: got %d %q", got.Code, got.Body)
 	}
-	s.API.Joined = func() bool { return true }
+	s.API.Health.Joined = func() bool { return true }
 	if got := s.call(t, "HEAD /healthz", "").Code; got != http.StatusOK {
 		t.Errorf("got %d for HEAD, want 200", got)
 	}

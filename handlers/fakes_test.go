@@ -154,6 +154,7 @@ func newScene() *scene {
 		Secrets:    &s.secrets,
 		Namespaces: &s.namespaces,
 		Engine:     &s.engine,
+		Health:     &Health{Engine: &s.engine},
 		Version:    Version{SHA: "abc123", Release: "1.2.3"},
 		Logger:     hclog.New(&hclog.LoggerOptions{Output: &s.log, Level: hclog.Debug, DisableTime: true}),
 	}

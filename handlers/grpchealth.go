@@ -2,7 +2,11 @@ package handlers
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,8 +34,8 @@ type LocalGRPC struct {
 	// Closed reports whether a function cannot be called by its name from outside: nothing is
 	// told of it.
 	Closed func(function.Name) bool
-	// Healthy reports whether functions can be run and reached.
-	Healthy func(context.Context) bool
+	// Healthy returns nil while functions can be run and reached.
+	Healthy func() error
 	// DefaultNamespace is that of functions that are named without one.
 	DefaultNamespace string
 	// Stopping ends when the program stops to serve.
@@ -40,17 +44,85 @@ type LocalGRPC struct {
 
 // Handler returns the handler of gRPC calls. It is called once.
 func (l LocalGRPC) Handler() http.Handler {
-	local := grpc.NewServer()
+	local := grpc.NewServer(grpc.MaxRecvMsgSize(longestAsk))
 	healthpb.RegisterHealthServer(local, grpcHealth{local: l})
 	reflection.Register(local)
+	bounded := boundAsks(local)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isLocalService(r.URL.Path) && !l.namesFunction(r) {
-			local.ServeHTTP(w, r)
+			bounded.ServeHTTP(w, r)
 			return
 		}
 		l.Next.ServeHTTP(w, r)
 	})
 }
+
+const (
+	// mostAsks is how many calls of health and reflection are under way at a time: a watch is one.
+	mostAsks = 256
+	// mostMessages is how many messages one of them may send, each of at most longestAsk bytes.
+	mostMessages = 64
+	longestAsk   = 4 << 10
+	// askTimeout bounds the time in which a client sends them.
+	askTimeout = time.Minute
+)
+
+// boundAsks keeps clients, who need no credentials, from taking the memory: grpc-go holds 16 KiB
+// for each piece of a body that it reads, without a limit.
+func boundAsks(next http.Handler) http.Handler {
+	places := make(chan struct{}, mostAsks)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Grpc-Status", strconv.Itoa(int(codes.ResourceExhausted)))
+			w.Header().Set("Grpc-Message", "too many calls of health and reflection are under way: try again")
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(askTimeout))
+		r.Body = &wholeMessages{body: r.Body}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var errTooMuchAsked = errors.New("a call of health or reflection sends at most 64 messages of 4 KiB")
+
+// wholeMessages gives the messages of a gRPC call one by one, each in as few pieces as it can.
+type wholeMessages struct {
+	body  io.ReadCloser
+	rest  []byte
+	given int
+}
+
+func (m *wholeMessages) Read(p []byte) (int, error) {
+	if len(m.rest) == 0 {
+		if err := m.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, m.rest)
+	m.rest = m.rest[n:]
+	return n, nil
+}
+
+// next waits for a whole message: a byte that says how it is packed, four of its length, and it.
+func (m *wholeMessages) next() error {
+	var head [5]byte
+	if _, err := io.ReadFull(m.body, head[:]); err != nil {
+		return err
+	}
+	length := binary.BigEndian.Uint32(head[1:])
+	if m.given++; m.given > mostMessages || length > longestAsk {
+		return errTooMuchAsked
+	}
+	m.rest = append(head[:], make([]byte, length)...)
+	_, err := io.ReadFull(m.body, m.rest[len(head):])
+	return err
+}
+
+func (m *wholeMessages) Close() error { return m.body.Close() }
 
 func isLocalService(path string) bool {
 	return strings.HasPrefix(path, "/grpc.health.v1.Health/") || strings.HasPrefix(path, "/grpc.reflection.")
@@ -74,8 +146,8 @@ type grpcHealth struct {
 }
 
 // Check answers for one moment.
-func (h grpcHealth) Check(ctx context.Context, request *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
-	state := h.state(ctx, request.GetService())
+func (h grpcHealth) Check(_ context.Context, request *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	state := h.state(request.GetService())
 	if state == healthpb.HealthCheckResponse_SERVICE_UNKNOWN {
 		return nil, grpcstatus.Errorf(codes.NotFound, "function %q is not deployed", request.GetService())
 	}
@@ -88,7 +160,7 @@ func (h grpcHealth) Watch(request *healthpb.HealthCheckRequest, stream grpc.Serv
 	defer ticker.Stop()
 	last := healthpb.HealthCheckResponse_UNKNOWN
 	for {
-		if state := h.state(stream.Context(), request.GetService()); state != last {
+		if state := h.state(request.GetService()); state != last {
 			if err := stream.Send(&healthpb.HealthCheckResponse{Status: state}); err != nil {
 				return err
 			}
@@ -106,9 +178,9 @@ func (h grpcHealth) Watch(request *healthpb.HealthCheckRequest, stream grpc.Serv
 
 // state is that of the provider, or of a function. One that sleeps serves: it wakes
 // when it is called.
-func (h grpcHealth) state(ctx context.Context, service string) healthpb.HealthCheckResponse_ServingStatus {
+func (h grpcHealth) state(service string) healthpb.HealthCheckResponse_ServingStatus {
 	if service == "" {
-		return serving(h.local.Healthy(ctx))
+		return serving(h.local.Healthy() == nil)
 	}
 	name := function.ParseName(service, h.local.DefaultNamespace)
 	s, err := h.local.Status(name)

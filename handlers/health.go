@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"faas-docker/function"
@@ -13,16 +14,51 @@ import (
 // commonly wait, so that the reason arrives before they give up.
 const healthTimeout = 2 * time.Second
 
-// health answers exactly 200 "OK" while the engine answers and functions can be
-// reached; faas-cli ready takes nothing else.
-func (a *API) health(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
-	defer cancel()
-	if err := a.Engine.Ping(ctx); err != nil {
-		return unhealthy(err)
+// healthFresh is for how long the engine's answer stands: anybody may ask, as often as they like.
+const healthFresh = time.Second
+
+// Health tells whether functions can be run and reached. Its methods are safe for concurrent use.
+type Health struct {
+	// Engine answers while the container engine does.
+	Engine interface{ Ping(context.Context) error }
+	// Joined reports whether functions can be reached, as far as that is known; nil means
+	// that they always can.
+	Joined func() bool
+
+	mu    sync.Mutex // protects the fields below
+	asked time.Time
+	said  error
+}
+
+// Check returns nil while functions can be run and reached, and else an ErrUnavailable. However
+// many ask, the engine is asked once a second.
+func (h *Health) Check() error {
+	if err := h.ping(); err != nil {
+		return err
 	}
-	if a.Joined != nil && !a.Joined() {
+	if h.Joined != nil && !h.Joined() {
 		return function.Unavailable(nil, "the function network is not joined yet: the provider is starting, or the network was removed")
+	}
+	return nil
+}
+
+func (h *Health) ping() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.asked.IsZero() && time.Since(h.asked) < healthFresh {
+		return h.said
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
+	defer cancel()
+	h.said = unhealthy(h.Engine.Ping(ctx))
+	h.asked = time.Now()
+	return h.said
+}
+
+// health answers exactly 200 "OK" while all is well; faas-cli ready takes nothing else.
+func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
+	if err := a.Health.Check(); err != nil {
+		return err
 	}
 	writeText(w, http.StatusOK, "OK")
 	return nil
@@ -31,7 +67,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 // unhealthy is a 503 whatever the engine's error was, because a health check
 // that was answered with anything else would look like a wrong address.
 func unhealthy(err error) error {
-	if errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, function.ErrUnavailable) {
 		return err
 	}
 	return function.Unavailable(err, "the container engine does not answer: see whether its daemon runs")

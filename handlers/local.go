@@ -53,17 +53,21 @@ func (g LocalGuard) objection(r *http.Request, allowed []string) (status int, re
 	if !ok {
 		return http.StatusBadRequest, fmt.Sprintf("host %q is malformed: want a name or an address, perhaps with a port", function.Clip(r.Host))
 	}
+	const starting = "the provider is starting and does not yet know which clients are this machine: the container engine has not told its networks; try again, or switch on basic_auth"
 	const functions = "functions may not control the provider: switch on basic_auth and give the function the credentials if it must"
 	switch g.Peers.Standing(r) {
 	case Function:
 		return http.StatusForbidden, functions
 	case Undecided:
-		return http.StatusServiceUnavailable, "the provider is starting and does not yet know which clients are this machine: the container engine has not told its networks; try again, or switch on basic_auth"
+		return http.StatusServiceUnavailable, starting
 	case Stranger:
 		return http.StatusForbidden, fmt.Sprintf("client %s is not known to be this machine: switch on basic_auth, or add it to allowed_clients; if the provider runs in a container, publish its port on 127.0.0.1 only", function.Clip(r.RemoteAddr))
 	}
-	if g.Peers.PassesOn(r) {
+	switch g.Peers.PassedOnFor(r) {
+	case Function:
 		return http.StatusForbidden, functions
+	case Undecided:
+		return http.StatusServiceUnavailable, starting
 	}
 	if !isLoopback(host) && !slices.Contains(allowed, host) {
 		return http.StatusForbidden, fmt.Sprintf("host %q is not a name of this machine's loopback: switch on basic_auth, or add it to allowed_hosts", host)

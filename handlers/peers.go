@@ -89,19 +89,20 @@ func (p *Peers) IsFunction(r *http.Request) (yes, known bool) {
 	return standing == Function, standing != Undecided
 }
 
-// PassesOn reports whether a request says that a proxy has passed it on for a function.
-// That it says nothing proves nothing.
-func (p *Peers) PassesOn(r *http.Request) bool {
+// PassedOnFor judges those for whom a request says that proxies have passed it on: Function if one
+// of them may be a function, Undecided while that cannot be told, and otherwise Local. That a
+// request says nothing proves nothing.
+func (p *Peers) PassedOnFor(r *http.Request) Standing {
 	known := p.neighbours.Load()
-	if known == nil {
-		return false
-	}
 	for hop := range hops(r.Header) {
+		if known == nil {
+			return Undecided
+		}
 		if p.mayBeFunction(known, hop) {
-			return true
+			return Function
 		}
 	}
-	return false
+	return Local
 }
 
 // mayBeFunction judges an address that a proxy has told. Of a link-local one the proxy does

@@ -225,11 +225,11 @@ func TestPeers_SeeWhomAProxyHasPassedOn(t *testing.T) {
 	} {
 		r := from(t, "127.0.0.1:5000", "127.0.0.1:8080")
 		r.Header.Set(test.key, test.value)
-		if got := testPeers(t, functionNetwork()).PassesOn(r); got != test.want {
-			t.Errorf("%s: %s: got %t", test.key, test.value, got)
+		if got := testPeers(t, functionNetwork()).PassedOnFor(r); (got == Function) != test.want {
+			t.Errorf("%s: %s: got %v", test.key, test.value, got)
 		}
-		if testPeers(t, nil).PassesOn(r) {
-			t.Errorf("%s: %s: before the networks are known", test.key, test.value)
+		if got := testPeers(t, nil).PassedOnFor(r); test.want && got != Undecided {
+			t.Errorf("%s: %s: before the networks are known: got %v", test.key, test.value, got)
 		}
 	}
 }

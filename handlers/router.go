@@ -68,9 +68,9 @@ func (rt Router) dispatch(others http.Handler) http.Handler {
 
 func (rt Router) measurements() http.Handler {
 	if rt.MetricsGuarded {
-		return rt.Guard(rt.Metrics.Handler())
+		return rt.Bounds.Around(rt.Guard(rt.Metrics.Handler()))
 	}
-	return rt.Metrics.Handler()
+	return rt.Bounds.Around(rt.Metrics.Handler())
 }
 
 func welcome(w http.ResponseWriter, _ *http.Request) {

@@ -88,7 +88,7 @@ func TestRouter_MetricsStandBehindTheGuardOnDemand(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	}
 	for guarded, want := range map[bool]int{false: http.StatusOK, true: http.StatusUnauthorized} {
-		rt := Router{Metrics: metrics.New(metrics.Sources{}), Guard: refuse, MetricsGuarded: guarded}
+		rt := Router{Metrics: metrics.New(metrics.Sources{}), Guard: refuse, MetricsGuarded: guarded, Bounds: Bounds{Write: time.Minute, Stopping: t.Context()}}
 		w := httptest.NewRecorder()
 		rt.measurements().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if w.Code != want {

@@ -98,10 +98,13 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help}, labels)
 }
 
+// mostReaders bounds how many read the metrics at a time: each holds a copy of all of them.
+const mostReaders = 16
+
 // Handler answers Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	// One series that cannot be collected must not hide all others.
-	all := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	all := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: mostReaders})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.declare()
 		all.ServeHTTP(w, r)

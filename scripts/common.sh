@@ -45,8 +45,9 @@ can_be_mounted() {
 	esac
 }
 
-# provider_id: the provider's container; nothing if there is none.
+# provider_id: the provider's container; nothing if there is none. A function whose image has
+# Compose's labels, too, is none.
 provider_id() {
-	docker ps --all --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
-		--filter label=com.docker.compose.service=provider | head -n 1
+	docker ps --all --format '{{.ID}} {{.Label "com.openfaas.role"}}' --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+		--filter label=com.docker.compose.service=provider | awk 'NF == 1 { print $1; exit }'
 }

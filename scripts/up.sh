@@ -221,7 +221,12 @@ start() {
 	local profile arguments=()
 	for profile in ${PROFILES:-}; do
 		case $profile in
-		monitoring | gateway) arguments+=(--profile "$profile") ;;
+		monitoring) arguments+=(--profile "$profile") ;;
+		gateway)
+			arguments+=(--profile "$profile")
+			export GATEWAY_CLIENT=gateway
+			export GATEWAY_ORIGINS="http://127.0.0.1:${GATEWAY_PORT:-8081},http://localhost:${GATEWAY_PORT:-8081}"
+			;;
 		*) fail "PROFILES=$PROFILES: want monitoring, gateway or both." ;;
 		esac
 	done

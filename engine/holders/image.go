@@ -86,6 +86,11 @@ type image struct {
 	logger hclog.Logger
 }
 
+// Image returns the reference of the image that holders are made of, and loads it when the engine
+// does not have it. Whatever is to be created and never run can be made of it: it has no volumes
+// and is small. It is an error on architectures that we have no program for.
+func (k *Keeper) Image(ctx context.Context) (string, error) { return k.image.ref(ctx) }
+
 // ref returns the image's reference. It is loaded when the engine does not have it, as at
 // first, or after "docker image prune --all". An architecture that we have no program for
 // is errNoProgram.
