@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Upgrade is the protocol to which a request wants to switch its connection; empty when
-// it wants none that may be passed on. Only one protocol may, and none that carries HTTP:
-// on such a connection requests would pass by everything that looks at requests.
+// Upgrade is the protocol to which a request wants to switch, empty without one that may be passed on: a
+// single one that does not carry HTTP, because requests on it would pass by everything that looks at
+// requests.
 func Upgrade(header http.Header) string {
 	named := header["Upgrade"]
 	if len(named) != 1 || !HasToken(header["Connection"], "upgrade") || !isForeign(named[0]) {
@@ -30,10 +30,9 @@ func isForeign(text string) bool {
 	return true
 }
 
-// StripConnection takes off a request's header the fields that its client meant for its own
-// connection only: the fields that Connection lists, and upgrades that are not passed on
-// (see Upgrade). Of Connection itself close, keep-alive and upgrade remain. Call it before
-// another party sets fields: a client must not remove those.
+// StripConnection takes off the fields that a client meant for its own connection only: those that
+// Connection lists, and upgrades that are not passed on (see Upgrade). Of Connection itself close,
+// keep-alive and upgrade remain. Call it before another party sets fields: a client must not remove those.
 func StripConnection(header http.Header) {
 	if IsStripped(header) {
 		return
@@ -88,4 +87,14 @@ func isForAll(key string) bool {
 	}
 	role := RoleOf(key)
 	return role != ForAll && role != OfConnection
+}
+
+// IsGRPC reports whether a request is a gRPC call, which may name its function in other ways
+// than by its path. gRPC-Web is none: it is plain HTTP.
+func IsGRPC(r *http.Request) bool {
+	if r.ProtoMajor < 2 {
+		return false
+	}
+	rest, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// IsHost reports whether text can be the authority of an http URL, and so the value of
-// Host: a name or an address, with or without a port (RFC 3986, 3.2). It is stricter than
-// that about names, which may have letters, digits and -._~ only: percent-encoding lets
-// two readers see two names.
+// IsHost reports whether text can be the authority of an http URL, and so the value of Host: a name or an
+// address, with or without a port (RFC 3986, 3.2). Names may only have letters, digits and -._~, which is
+// stricter: percent-encoding lets two readers see two names.
 func IsHost(text string) bool {
 	host, port, found := text, "", false
 	if end := strings.LastIndexByte(text, ':'); end >= 0 && strings.IndexByte(text[end:], ']') < 0 {

@@ -10,8 +10,7 @@ const (
 	ForAll Role = iota
 	// OfConnection is a field that belongs to one connection only (RFC 9110, 7.6.1).
 	OfConnection
-	// OfMessage is a field that says where a request goes and where it ends. Of an answer,
-	// Content-Length is passed on.
+	// OfMessage says where a request goes and where it ends. An answer's Content-Length is passed on.
 	OfMessage
 	// OfCall is a field that says which call this is: X-Call-Id and X-Start-Time.
 	OfCall

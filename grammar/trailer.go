@@ -28,20 +28,11 @@ func MayTrail(key string) bool {
 	return httpguts.ValidTrailerHeader(key) && !strings.HasPrefix(key, "X-Forwarded-")
 }
 
-// BadTrailer returns the name of a field that may not follow a body, or whose value is
-// none; empty when all may.
-func BadTrailer(trailer http.Header) string {
-	for key, values := range trailer {
-		if !MayTrail(key) || !areValues(values) {
-			return key
-		}
-	}
-	return ""
-}
+// BadTrailer returns the name of a field that may not follow a body, by name or value; empty if all may.
+func BadTrailer(trailer http.Header) string { return firstBad(trailer, MayTrail) }
 
-// AnnounceTrailers leaves in an answer's field Trailer the names that may follow the body
-// and are no fields of its head: servers keep a field that is announced out of the head,
-// the party that has set it.
+// AnnounceTrailers leaves in an answer's Trailer the names that may follow the body and are not in its
+// head: servers keep an announced field out of the head, whoever has set it.
 func AnnounceTrailers(header http.Header) {
 	announced, found := header["Trailer"]
 	if !found {
@@ -60,9 +51,8 @@ func AnnounceTrailers(header http.Header) {
 	header["Trailer"] = []string{strings.Join(names, ", ")}
 }
 
-// CheckedBody is a message's body that check looks at when all of it has been read, which is
-// when its trailers are known. What check returns is the error of that read. It is as safe
-// for concurrent use as the body is.
+// CheckedBody is a body that check looks at once all of it is read and its trailers are known. What check
+// returns is the error of that read. It is as safe for concurrent use as the body is.
 func CheckedBody(body io.ReadCloser, check func() error) io.ReadCloser {
 	return &checkedBody{body, check}
 }

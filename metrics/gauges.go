@@ -6,8 +6,7 @@ import (
 	"faas-docker/function"
 )
 
-// gauges mirrors the state of the functions at the moment of the
-// scrape, so that nothing has to be kept twice.
+// gauges mirrors the functions' state at the moment of the scrape: nothing has to be kept twice.
 type gauges struct{ Sources }
 
 // Describe leaves the series to the scrape, which makes them.

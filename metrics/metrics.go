@@ -1,6 +1,5 @@
-// Package metrics counts events, for Prometheus. Its series have the
-// names and labels that the OpenFaaS gateway gives them, so that dashboards and
-// alert rules made for the gateway work here unchanged.
+// Package metrics counts events, for Prometheus. Its series are named and labelled as the OpenFaaS
+// gateway's, so that dashboards and alert rules made for the gateway work here unchanged.
 package metrics
 
 import (
@@ -17,8 +16,7 @@ import (
 	"faas-docker/function"
 )
 
-// Metrics holds every series of the program. Its methods may be called by many
-// goroutines at once.
+// Metrics holds every series of the program. Its methods are safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	statuses func() []function.Status
@@ -32,12 +30,10 @@ type Metrics struct {
 
 	// functions spares the hot path the lookup by label values.
 	functions table[function.Name, *invocations]
-	// mu is held while series of a function are made or removed, so that an
-	// invocation that ends during Forget brings none of them back.
+	// mu is held while series are made or removed: a call that ends during Forget brings none back.
 	mu sync.Mutex
 }
 
-// invocations are the counters of one function.
 type invocations struct {
 	name string
 	// declared is set when its series have begun; Metrics.mu protects it.
@@ -48,7 +44,6 @@ type invocations struct {
 	outcomes table[int, outcome]
 }
 
-// outcome are the counters of the invocations that ended with one status code.
 type outcome struct {
 	finished prometheus.Counter
 	seconds  prometheus.Observer
@@ -59,8 +54,7 @@ type Sources struct {
 	// Statuses lists the functions there are, none twice; it must be cheap. The series of a
 	// function begin at zero when it is listed first.
 	Statuses func() []function.Status
-	// Scaling tells how many replicas a function has at least, and what load of one is aimed
-	// at, zero for none.
+	// Scaling tells a function's least number of replicas, and the load of one aimed at, zero for none.
 	Scaling func(function.Function) (least int, target float64)
 	// Usages tells the usage of functions; those that cannot be measured are left out.
 	Usages func([]function.Name) map[function.Name]function.Usage
@@ -111,12 +105,10 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// firstCodes are the outcomes that are counted from zero: Prometheus sees no increase in a
-// series that begins with one.
+// firstCodes are counted from zero: Prometheus sees no increase in a series that begins with one.
 func firstCodes() []int { return []int{200, 400, 404, 429, 499, 500, 502, 503, 504} }
 
-// declare begins the series of functions that are new. Forget waits for it: a function that is
-// deleted meanwhile is not brought back.
+// declare begins the series of new functions. Forget waits for it: none that is deleted comes back.
 func (m *Metrics) declare() {
 	if m.statuses == nil {
 		return
@@ -136,17 +128,15 @@ func (m *Metrics) declare() {
 	}
 }
 
-// Started counts an invocation of a deployed function when it arrives. Callers
-// must not pass the names of functions that do not exist: each name makes series
-// that live until Forget.
+// Started counts an invocation of a deployed function when it arrives. The name must be that of a function
+// that exists: each name makes series that live until Forget.
 func (m *Metrics) Started(name function.Name) {
 	of := m.of(name)
 	of.started.Inc()
 	of.calls.Add(1)
 }
 
-// Calls is how many invocations of a function have begun, as far as they were counted here
-// and by Resume.
+// Calls is how many invocations of a function have begun, as counted here and by Resume.
 func (m *Metrics) Calls(name function.Name) uint64 {
 	if of, ok := m.functions.get(name); ok {
 		return of.calls.Load()
@@ -172,8 +162,7 @@ func (m *Metrics) AllCalls() map[function.Name]uint64 {
 	return calls
 }
 
-// Finished counts the end of an invocation that Started has counted. When the
-// function was forgotten in between, it counts nothing.
+// Finished counts the end of an invocation that Started has counted; nothing once it is forgotten.
 func (m *Metrics) Finished(name function.Name, code int, took time.Duration) {
 	of, ok := m.functions.get(name)
 	if !ok {
@@ -242,9 +231,8 @@ func (m *Metrics) addOutcome(name function.Name, code int) (outcome, bool) {
 // statusClientGone is the status of calls whose client went away, as in nginx.
 const statusClientGone = 499
 
-// codeLabel is how a status is counted: by itself where it means something to HTTP, else
-// by its class, because functions could make series without end. "5xx" is matched by
-// what matches the statuses of its class, such as 5...
+// codeLabel is how a status is counted: by itself where it means something to HTTP, else by its class,
+// because functions could make series without end. What matches 5.. matches "5xx", too.
 func codeLabel(code int) string {
 	switch {
 	case http.StatusText(code) != "" || code == statusClientGone:

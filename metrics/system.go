@@ -7,14 +7,12 @@ import (
 	"time"
 )
 
-// System counts the requests that next answers, under route as their path:
-// "/system/function" for "/system/function/{name}". The path that a caller sent
-// is never a label, because callers could then make series without end.
+// System counts the requests that next answers under route, such as "/system/function/{name}", as their
+// path: by the paths that callers send they could make series without end.
 func (m *Metrics) System(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		// Until the handler returns, a request without an answer is its failure: a
-		// panic leaves by here too.
+		// No answer by the end is the handler's failure: a panic leaves by here too.
 		answer := &recorder{ResponseWriter: w}
 		defer func() {
 			code, method := strconv.Itoa(cmp.Or(answer.code, http.StatusInternalServerError)), knownMethod(r.Method)
@@ -36,7 +34,6 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// recorder notes the status of an answer on its way.
 type recorder struct {
 	http.ResponseWriter
 	// code is zero until there is one.
@@ -46,8 +43,7 @@ type recorder struct {
 // begin notes the status of an answer that is sent without one.
 func (r *recorder) begin() { r.code = cmp.Or(r.code, http.StatusOK) }
 
-// WriteHeader implements http.ResponseWriter. Informational answers are not the
-// answer.
+// WriteHeader implements http.ResponseWriter. Interim answers are not the answer.
 func (r *recorder) WriteHeader(code int) {
 	if r.code == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.code = code

@@ -5,9 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// table is a map that is read at every invocation and written hardly ever: a
-// reader takes no lock and allocates nothing, a writer copies the whole map.
-// The zero value is empty. Writers must exclude each other.
+// table is a map that is read at every invocation without a lock or an allocation, and copied at each of
+// its rare writes. The zero value is empty. Writers must exclude each other.
 type table[K comparable, V any] struct {
 	entries atomic.Pointer[map[K]V]
 }

@@ -8,13 +8,11 @@ import (
 const (
 	// budgetWindow is the time over which calls and further tries are compared.
 	budgetWindow = 10 * time.Second
-	// budgetFloor is how many further tries there may be within the window however
-	// few calls there are.
+	// budgetFloor is how many further tries the window may have, however few the calls.
 	budgetFloor = 10
 )
 
-// budget keeps the further tries to a share of the calls: when everything fails,
-// tries must not multiply the load. It counts by seconds, in a ring.
+// budget keeps further tries to a share of the calls: they must not multiply a load that fails.
 type budget struct {
 	share float64
 

@@ -9,13 +9,11 @@ import (
 	"faas-docker/function"
 )
 
-// Chain is the policies of one function, in their order. It is immutable; what
-// policies remember from call to call, the budgets and the breaker, is safe for
-// concurrent use. A nil Chain has no policies.
+// Chain is a function's policies in their order. It is immutable; what policies remember, budgets and
+// breaker, is safe for concurrent use. A nil Chain has no policies.
 type Chain struct {
 	policies function.Policies
-	// before and behind are the policies on both sides of the place of the one that
-	// belongs to a single call.
+	// before and behind are the policies on both sides of the single call's own.
 	before, behind []Policy
 
 	retry   *retry
@@ -23,8 +21,7 @@ type Chain struct {
 	breaker *breaker
 }
 
-// newChain builds the chain of a function. What the one before it remembers is
-// kept by the policies that stay as they were; before may be nil.
+// newChain builds a function's chain. Policies that are as in before, or nil, keep what they remember.
 func newChain(name function.Name, p function.Policies, before *Chain, log hclog.Logger) *Chain {
 	if before == nil {
 		before = &Chain{}
@@ -63,9 +60,8 @@ func newChain(name function.Name, p function.Policies, before *Chain, log hclog.
 	return c
 }
 
-// Do passes a request through the chain and the sender. own is the policy of this
-// one call, which sees each try: it stands behind the policies that decide whether
-// there is a try, and before those that watch its bodies. Nil means none.
+// Do passes a request through the chain and the sender. own is this one call's policy, or nil. It sees each
+// try: it stands behind the policies that decide on tries, and before those that watch bodies.
 func (c *Chain) Do(ctx context.Context, request *Request, own Policy, send Sender) (Answer, error) {
 	if c == nil {
 		c = &Chain{}

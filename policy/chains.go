@@ -11,14 +11,12 @@ import (
 	"faas-docker/function"
 )
 
-// chainIdle is how long a chain is kept that no call has passed: the routes that
-// asked for it may be gone.
+// chainIdle is how long an unused chain is kept: the routes that asked for it may be gone.
 const chainIdle = time.Hour
 
-// Chains keeps the chains of all functions: the annotations of a function
-// are made a chain once, not with every call, and the memory of a policy
-// survives a deployment that leaves it as it is. Its methods are safe for concurrent
-// use. The zero value logs nothing.
+// Chains keeps the chains of all functions: each is made of the annotations once, and what its policies
+// remember survives a deployment that leaves them as they are. Its methods are safe for concurrent use.
+// The zero value logs nothing.
 type Chains struct {
 	// Logger gets what the policies have to say; nil discards it. Set it before use.
 	Logger hclog.Logger
@@ -28,7 +26,6 @@ type Chains struct {
 	kept map[chainKey]*keptChain
 }
 
-// chainKey names a chain: a function, and what a route adds.
 type chainKey struct {
 	name  function.Name
 	route function.Policies
@@ -42,8 +39,6 @@ type keptChain struct {
 	// used is when a call last passed, in nanoseconds since it was made.
 	used atomic.Int64
 }
-
-func (k *keptChain) use() { k.used.Store(int64(time.Since(k.made))) }
 
 func (k *keptChain) idle() time.Duration { return time.Since(k.made) - time.Duration(k.used.Load()) }
 
@@ -63,7 +58,7 @@ func (c *Chains) Of(name function.Name, own, route *function.Policies) *Chain {
 	if kept == nil || !same(kept.own, own) {
 		kept = c.make(key, own)
 	}
-	kept.use()
+	kept.used.Store(int64(time.Since(kept.made)))
 	return kept.chain
 }
 
@@ -87,7 +82,11 @@ func (c *Chains) make(key chainKey, own *function.Policies) *keptChain {
 	if own != nil {
 		policies = own.With(key.route)
 	}
-	made := &keptChain{own: own, made: time.Now(), chain: newChain(key.name, policies, before, c.log())}
+	log := c.Logger
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	made := &keptChain{own: own, made: time.Now(), chain: newChain(key.name, policies, before, log)}
 	if c.kept == nil {
 		c.kept = map[chainKey]*keptChain{}
 	}
@@ -100,11 +99,4 @@ func (c *Chains) Forget(name function.Name) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.kept, func(key chainKey, _ *keptChain) bool { return key.name == name })
-}
-
-func (c *Chains) log() hclog.Logger {
-	if c.Logger != nil {
-		return c.Logger
-	}
-	return hclog.NewNullLogger()
 }

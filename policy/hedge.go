@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -12,12 +13,10 @@ import (
 	"faas-docker/function"
 )
 
-// errOutrun ends a try when another one has answered.
 var errOutrun = errors.New("another try has answered")
 
-// hedge sends a call a second time when the answer is late, and takes the answer
-// that begins first. Interim answers are not passed on meanwhile, and requests to
-// switch protocols are never sent twice.
+// hedge sends a call a second time when the answer is late, and takes the answer that begins first. No
+// interim answer is passed on meanwhile; requests to switch protocols are never sent twice.
 type hedge struct {
 	policy function.HedgePolicy
 	log    hclog.Logger
@@ -101,25 +100,18 @@ func (r *race) finish(first runner) (Answer, error) {
 			cancel(errOutrun)
 		}
 	}
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		r.drop(running)
-	}()
+	var late sync.WaitGroup // the answer of the one that still runs may take long
+	late.Go(func() {
+		for range running {
+			if loser := <-r.arrived; loser.answer != nil {
+				loser.answer.Drop()
+			}
+		}
+	})
 	// What is left of the answer ends with its try, so that has to last.
 	r.request.OnEnd(func(End) {
-		<-over
+		late.Wait()
 		r.cancels[first.number](nil)
 	})
 	return first.answer, first.err
-}
-
-// drop gives up the answers of those that are still running: the answer of the other
-// one may take long.
-func (r *race) drop(running int) {
-	for range running {
-		if late := <-r.arrived; late.answer != nil {
-			late.answer.Drop()
-		}
-	}
 }

@@ -52,26 +52,18 @@ func (p *logging) write(request *Request, end End) {
 	p.log.Log(p.level, "call", line...)
 }
 
-// redacted is written in place of secrets.
 const redacted = "REDACTED"
 
-// secrets are headers and parameters that are not logged, in lower case, beside those whose
-// names say that they are secret.
+// secrets are fields and parameters not to be logged, in lower case, beside those that hides knows.
 type secrets []string
 
-// hides reports whether the values of this name are secret. It hides too much rather
-// than too little.
+// hides reports whether values of this name are secret. It hides too much rather than too little.
 func (s secrets) hides(name string) bool {
 	name = grammar.Lower(name)
-	if slices.Contains(s, name) {
-		return true
-	}
-	for _, sign := range []string{"auth", "cookie", "token", "secret", "passw", "pwd", "key", "credential", "session", "signature", "sig", "jwt", "code"} {
-		if strings.Contains(name, sign) {
-			return true
-		}
-	}
-	return false
+	signs := []string{"auth", "cookie", "token", "secret", "passw", "pwd", "key", "credential", "session", "sig",
+		"jwt", "code"}
+	hasSign := func(sign string) bool { return strings.Contains(name, sign) }
+	return slices.Contains(s, name) || slices.ContainsFunc(signs, hasSign)
 }
 
 func (s secrets) header(name string, values []string) string {

@@ -8,13 +8,11 @@ import (
 	"faas-docker/function"
 )
 
-// The failures of a try that another one may not have. Senders wrap them around
-// their own.
+// The failures of a try that another may not have. Senders wrap them around their own.
 var (
 	// ErrUnsent: no replica could be reached, none has seen anything of the request.
 	ErrUnsent = errors.New("not sent")
-	// ErrRefused: the replica has refused the request before it did anything with it. The
-	// client is answered 503.
+	// ErrRefused: the replica refused the request before it did anything. The client is answered 503.
 	ErrRefused = errors.New("refused")
 	// ErrBroken: the replica ended the connection before it answered, or its answer
 	// could not be understood. It may have done what it was asked for.
@@ -42,7 +40,7 @@ func (r *Refusal) Unwrap() error { return r.Err }
 
 // isAmong reports whether a try ended as one of the outcomes.
 func isAmong(wanted function.Outcomes, answer Answer, err error) bool {
-	var refused *Refusal
+	refused, isRefusal := errors.AsType[*Refusal](err)
 	switch {
 	case err == nil:
 		return wanted.Status(answer.Status())
@@ -52,10 +50,8 @@ func isAmong(wanted function.Outcomes, answer Answer, err error) bool {
 		return wanted.Refused || wanted.Status(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrLate):
 		return wanted.Timeout
-	case errors.As(err, &refused):
-		return wanted.Status(refused.Status)
 	}
-	return false
+	return isRefusal && wanted.Status(refused.Status)
 }
 
 func describe(answer Answer, err error) string {

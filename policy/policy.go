@@ -1,9 +1,8 @@
-// Package policy wraps the outgoing call: retry, deadline per try, breaker, fault,
-// log, progress.
+// Package policy wraps the outgoing call: retry, deadline per try, breaker, fault, log, progress.
 //
-// A call passes a chain of policies on its way to a replica. Each sees the request,
-// passes it to the next one (or not, or more than once), and sees the answer when
-// its head has arrived. The order is fixed; the first is the outermost:
+// A call passes a chain of policies on its way to a replica. Each sees the request, passes it to the next
+// one (or not, or more than once), and sees the head of the answer. The order is fixed, the outermost
+// first:
 //
 //	log        one line for the call, when it has ended
 //	retry      sends it again after some outcomes
@@ -15,14 +14,12 @@
 //	progress   tells how far long bodies have come
 //	sender     carries the try to a replica
 //
-// So each try counts for the breaker, has its own time, and may be made to fail; and
-// a breaker that is open ends the tries of a call.
+// So each try counts for the breaker, has its own time, and may be made to fail; and a breaker that is open
+// ends the tries of a call.
 //
-// The body of an answer is not seen by policies: the chain's caller passes it on
-// to the client after the chain has returned. Until then nothing of the answer is with
-// the client, and a policy may drop it and have another. Interim answers (1xx) are
-// the exception: they are passed on as they come, and the answer is settled then
-// (Request.Committed).
+// The body of an answer is not seen by policies: the chain's caller passes it on to the client after the
+// chain has returned. Until then the client has nothing of the answer, and a policy may drop it and have
+// another. Interim answers (1xx) are passed on as they come: they settle the answer (Request.Committed).
 package policy
 
 import (
@@ -51,20 +48,17 @@ func (f Func) Do(ctx context.Context, request *Request, next Sender) (Answer, er
 	return f(ctx, request, next)
 }
 
-// Sender sends one try and waits for the head of its answer. The try ends with ctx,
-// and so does the rest of the answer. Errors that are ErrUnsent, ErrBroken or
-// ErrLate may go away with another try; others do not.
+// Sender sends one try and waits for the head of its answer. The try, and the rest of the answer, end with
+// ctx. Errors that are ErrUnsent, ErrBroken or ErrLate may go away with another try; others do not.
 type Sender func(ctx context.Context, request *Request) (Answer, error)
 
 // Answer is an answer whose head has arrived.
 type Answer interface {
 	// Status is a final status, or 101.
 	Status() int
-	// Field is the first value of a header field, by its canonical name; empty when
-	// there is none.
+	// Field is the first value of a field, by its canonical name; empty when there is none.
 	Field(key string) string
-	// Drop gives the answer up. It is called at most once, and not when the answer is
-	// passed on.
+	// Drop gives the answer up: once at most, and not when the answer is passed on.
 	Drop()
 }
 
@@ -77,8 +71,7 @@ type Call struct {
 	ID string
 	// Body is what the client sends; nil when there is none.
 	Body io.Reader
-	// Spools bounds the bodies that are kept to be sent again; nil means that this one alone
-	// is bounded, by its policy.
+	// Spools bounds the kept bodies of all calls; nil means that only the policy bounds this one.
 	Spools *Spools
 }
 
@@ -116,13 +109,11 @@ type End struct {
 	Took time.Duration
 	// Tries is how often it was sent to a replica.
 	Tries int
-	// Sent and Received count the bytes of the bodies: those read of the client's,
-	// and those passed on of the function's.
+	// Sent and Received count the bytes of bodies: read from the client, passed on from the function.
 	Sent, Received int64
 }
 
-// NewRequest returns the first try of a call. End is to be called when the call has
-// ended.
+// NewRequest returns the first try of a call, whose end is to be told by End.
 func NewRequest(call Call) *Request {
 	r := &Request{Call: call, callState: &callState{began: time.Now()}}
 	if call.Body != nil {
@@ -131,7 +122,6 @@ func NewRequest(call Call) *Request {
 	return r
 }
 
-// counted is a body whose bytes are counted.
 type counted struct {
 	io.Reader
 	count *atomic.Int64
@@ -146,8 +136,7 @@ func (c counted) Read(p []byte) (int, error) {
 // Commit notes that something of an answer is on its way to the client.
 func (r *Request) Commit() { r.committed.Store(true) }
 
-// Committed reports whether something of an answer is with the client: then it has
-// to be that answer, and no policy may ask for another.
+// Committed reports whether the client has some of an answer: no policy may ask for another then.
 func (r *Request) Committed() bool { return r.committed.Load() }
 
 // Passed notes that n bytes of the answer's body were passed on.
@@ -161,16 +150,14 @@ func (r *Request) Passed(n int) {
 	}
 }
 
-// OnPassed has watch called, with the number of bytes so far, whenever a piece of the
-// answer's body was passed on.
+// OnPassed has watch called with the bytes so far whenever a piece of the answer's body was passed on.
 func (r *Request) OnPassed(watch func(total int64)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.onPiece = append(r.onPiece, watch)
 }
 
-// OnEnd has act called when the call has ended; the last that was named is called
-// first.
+// OnEnd has act called when the call has ended, the last one first.
 func (r *Request) OnEnd(act func(End)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,8 +11,7 @@ import (
 	"faas-docker/function"
 )
 
-// progress tells how far long bodies have come. A try that sends a body again begins
-// at nothing; upgraded connections are not told of.
+// progress tells of long bodies, in each try from nothing, but not of upgraded connections.
 type progress struct {
 	policy function.ProgressPolicy
 	log    hclog.Logger
@@ -38,16 +37,14 @@ func (p progress) meter(request *Request, direction string, of int64) *meter {
 	return &meter{policy: p.policy, log: p.log.With(line...), last: time.Now()}
 }
 
-// meter tells the progress of one body. It may be told of by one goroutine at a
-// time.
+// meter tells the progress of one body. One goroutine at a time may use it.
 type meter struct {
 	policy function.ProgressPolicy
 	log    hclog.Logger
 	last   time.Time
 }
 
-// moved notes how many bytes have passed. The body has to be long, and the line
-// before this one long ago, for a line.
+// moved notes how many bytes have passed. Only a long body gets lines, and none soon after another.
 func (m *meter) moved(total int64) {
 	if total < m.policy.From {
 		return
@@ -58,7 +55,6 @@ func (m *meter) moved(total int64) {
 	}
 }
 
-// metered is a body whose progress is told.
 type metered struct {
 	io.Reader
 	meter *meter

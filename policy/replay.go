@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"slices"
@@ -9,32 +10,17 @@ import (
 	"faas-docker/function"
 )
 
-// mayRepeat reports whether a request may be sent twice: the author of the policy
-// says so, or HTTP, or the client.
+// mayRepeat reports whether a request may be sent twice, by its policy's word, HTTP's or the client's.
 func mayRepeat(r *http.Request, policy function.Replay) bool {
-	if len(r.Header["Idempotency-Key"]) > 0 || len(r.Header["X-Idempotency-Key"]) > 0 {
+	hasKey := len(r.Header["Idempotency-Key"]) > 0 || len(r.Header["X-Idempotency-Key"]) > 0
+	if hasKey || policy.Methods == function.MethodsAny {
 		return true
 	}
-	switch policy.Methods {
-	case function.MethodsAny:
-		return true
-	case "":
-		return isIdempotent(r.Method)
-	}
-	return slices.Contains(strings.Split(policy.Methods, ","), r.Method)
+	const idempotent = "GET,HEAD,OPTIONS,TRACE,PUT,DELETE" // RFC 9110, 9.2.2
+	return slices.Contains(strings.Split(cmp.Or(policy.Methods, idempotent), ","), r.Method)
 }
 
-// isIdempotent is the list of RFC 9110, section 9.2.2.
-func isIdempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
-
-// keep prepares a request to be sent again, and reports whether it may be. Its body
-// is kept from then on, as it is read.
+// keep has the body kept from now on as it is read, if the request may be sent again; it reports that.
 func (r *Request) keep(policy function.Replay) bool {
 	if !mayRepeat(r.HTTP, policy) || r.HTTP.ContentLength > policy.MaxBody {
 		return false
@@ -64,7 +50,6 @@ func (r *Request) again() *Request {
 	return &next
 }
 
-// canReplay reports whether the body of a request that was kept can be sent again.
 func (r *Request) canReplay() bool { return r.kept == nil || r.kept.canReplay() }
 
 // whole is closed as soon as all of the body of a request that was kept is there.

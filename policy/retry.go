@@ -3,6 +3,11 @@ package policy
 import (
 	"context"
 	"errors"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -11,19 +16,15 @@ import (
 	"faas-docker/function/clock"
 )
 
-// retry sends a call again that ended as it should not.
-//
-// What was not sent at all, or refused, may always be sent again, as long as nothing of
-// its body was read. Anything else only when the request may be repeated and its body is
-// kept.
+// retry sends a call again that ended as it should not: one that was not sent at all, or refused, if
+// nothing of its body was read, and any other if the request may be repeated and its body is kept.
 type retry struct {
 	policy function.RetryPolicy
 	log    hclog.Logger
 	budget budget
 }
 
-// Do sends the request until it is answered well, or there may be no further try:
-// then the last answer counts.
+// Do sends the request until it is answered well or may not be tried again: the last answer counts.
 func (p *retry) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	p.budget.called()
 	repeatable := request.keep(p.policy.Replay)
@@ -77,4 +78,43 @@ func (p *retry) wait(ctx context.Context, answer Answer, tries int) (time.Durati
 	}
 	deadline, bounded := ctx.Deadline()
 	return wait, !bounded || now.Add(wait).Before(deadline)
+}
+
+// backoff is the pause before another try: anything up to a bound that doubles with each (full jitter), so
+// that callers who failed together do not come back together.
+func backoff(base, limit time.Duration, tries int) time.Duration {
+	bound := limit
+	if shift := tries - 1; shift < 30 && base<<shift>>shift == base {
+		bound = min(limit, base<<shift)
+	}
+	return rand.N(bound + 1)
+}
+
+// retryAfter is how long an answer asks its client to wait; zero when it does not, or says
+// nothing that can be understood. No time is too long to be understood.
+func retryAfter(answer Answer, now time.Time) time.Duration {
+	text := strings.TrimSpace(answer.Field("Retry-After"))
+	if isNumber(text) {
+		// Of a number of digits only a range error is possible; it is infinite then.
+		seconds, _ := strconv.ParseFloat(text, 64)
+		if seconds >= math.MaxInt64/float64(time.Second) {
+			return math.MaxInt64
+		}
+		return time.Duration(math.Ceil(seconds * float64(time.Second)))
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return max(0, at.Sub(now))
+}
+
+// isNumber reports whether a text is a number without a sign, perhaps with a fraction.
+func isNumber(text string) bool {
+	whole, fraction, dot := strings.Cut(text, ".")
+	return isDigits(whole) && (!dot || isDigits(fraction))
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }

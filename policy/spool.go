@@ -15,13 +15,11 @@ const spoolMemory = 1 << 20
 // ErrBodyGone: the body of a request cannot be read again.
 var ErrBodyGone = errors.New("request body is no longer kept")
 
-// spool keeps a body that is read once, so that it can be sent again from its
-// beginning, byte for byte. It is not read ahead: what the first try has not asked
-// for, the second reads on. Its readers may be used at the same time.
+// spool keeps a body, to be sent again byte for byte. It is not read ahead: what the first try has not
+// asked for, the second reads on. Its readers may be used at the same time.
 type spool struct {
 	source io.Reader
-	// limit bounds the bytes that are kept. A body that is longer can be read to its end, but not
-	// again.
+	// limit bounds the bytes that are kept. A longer body can be read to its end, but not again.
 	limit int64
 	// all bounds what this and others keep together.
 	all *Spools
@@ -96,8 +94,7 @@ func (r *spoolReader) readKept(p []byte) (int, error) {
 	return 0, fmt.Errorf("%w: %w", ErrBodyGone, err)
 }
 
-// readOn reads from the source and keeps it. It reads nothing where another reader
-// has meanwhile.
+// readOn reads from the source and keeps it; nothing where another reader has meanwhile.
 func (r *spoolReader) readOn(p []byte) (int, error) {
 	s := r.spool
 	s.reading.Lock()
@@ -116,8 +113,7 @@ func (r *spoolReader) readOn(p []byte) (int, error) {
 	return n, err
 }
 
-// prepare reports whether there is something for the reader already, or why there
-// will not be.
+// prepare reports whether there is something for the reader already, or why there never will be.
 func (s *spool) prepare(r *spoolReader) (there bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +174,8 @@ func (s *spool) spill() error {
 	}
 	kept := s.memory
 	s.memory = nil
-	if !s.all.move(int64(len(kept))) {
+	s.all.give(int64(len(kept)), 0)
+	if !s.all.takeDisk(int64(len(kept))) {
 		return errSpoolsFull
 	}
 	s.onDisk = int64(len(kept))

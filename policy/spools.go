@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"sync"
@@ -12,14 +13,12 @@ const (
 	defaultSpools = 1 << 30
 	// spoolsMemory is how much of that may be in memory.
 	spoolsMemory = 64 << 20
-	// keptFree is the space left free on the disk for others, above all the store: this much, or
-	// a tenth of a disk that is small.
+	// keptFree is the free disk left to others, above all the store: this, or a tenth of a small disk.
 	keptFree = 256 << 20
 	// lookEvery is after how many bytes the disk is looked at again.
 	lookEvery = 4 << 20
 )
 
-// errSpoolsFull says that no more bodies are kept.
 var errSpoolsFull = errors.New("no capacity to keep the request body")
 
 // Spools bounds what the bodies of all calls together take that are kept to be sent again. A
@@ -44,14 +43,8 @@ type Spools struct {
 	capacity int64
 }
 
-func (s *Spools) limit() int64 {
-	if s.MaxBytes == 0 {
-		return defaultSpools
-	}
-	return max(0, s.MaxBytes)
-}
+func (s *Spools) limit() int64 { return max(0, cmp.Or(s.MaxBytes, defaultSpools)) }
 
-// takeMemory reserves n bytes of memory, if there may be so many.
 func (s *Spools) takeMemory(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +55,6 @@ func (s *Spools) takeMemory(n int64) bool {
 	return true
 }
 
-// takeDisk reserves n bytes of the disk, if there may be so many.
 func (s *Spools) takeDisk(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,12 +72,6 @@ func (s *Spools) takeDisk(n int64) bool {
 	return true
 }
 
-// move counts bytes of memory as bytes of the disk.
-func (s *Spools) move(n int64) bool {
-	s.give(n, 0)
-	return s.takeDisk(n)
-}
-
 func (s *Spools) give(memory, files int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,17 +79,13 @@ func (s *Spools) give(memory, files int64) {
 	s.files -= files
 }
 
-// spare is the disk's free space beyond keptFree. A disk that does not tell has enough: to
-// write to it fails when it is full.
+// spare is the disk's free space beyond keptFree. A disk that does not tell has enough: it fails when full.
 func (s *Spools) spare() int64 {
-	disk, folder := s.disk, s.Folder
+	disk := s.disk
 	if disk == nil {
 		disk = freeOf
 	}
-	if folder == "" {
-		folder = os.TempDir()
-	}
-	free, size, err := disk(folder)
+	free, size, err := disk(cmp.Or(s.Folder, os.TempDir()))
 	if err != nil {
 		return lookEvery
 	}

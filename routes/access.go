@@ -11,8 +11,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Access is how a function may be called by its name, beside routes. Its methods are
-// safe for concurrent use.
+// Access is how a function may be called by its name. Its methods are safe for concurrent use.
 type Access struct {
 	// Closed is set when only functions may.
 	Closed bool
@@ -22,10 +21,9 @@ type Access struct {
 	err   error
 }
 
-// AccessOf reads what a function's annotations say of calls by its name; nil when
-// every client may call it. previous is what AccessOf returned for the function before, or
-// nil: where its filters are the same they are taken over, with the passwords that they
-// know already.
+// AccessOf reads what a function's annotations say of calls by its name; nil when every client may call
+// it. Where the filters are those of previous, the function's last Access or nil, they are taken over
+// with the passwords that they know already.
 func AccessOf(spec function.Spec, o Options, previous *Access) *Access {
 	closed, err := spec.IsClosed()
 	text, _ := spec.AuthFilters()
@@ -44,8 +42,7 @@ func AccessOf(spec function.Spec, o Options, previous *Access) *Access {
 	return a
 }
 
-// Err is why the filters cannot be used: then the function cannot be called by its name.
-// Nil means that they can.
+// Err is why the filters, and so the function by its name, cannot be used. Nil means that they can.
 func (a *Access) Err() error { return a.err }
 
 // Serve passes a request on to the backend if it has the credentials that are wanted.
@@ -56,10 +53,6 @@ func (a *Access) Serve(w http.ResponseWriter, r *http.Request, backend http.Hand
 	}
 	a.route.Serve(w, r, nil, backend)
 }
-
-// authFilterNames are the filters that may stand in the annotation: those that ask for
-// credentials, and cors, which answers the preflights of browsers.
-func authFilterNames() []string { return []string{"basicAuth", "apiKey", "bearer", "jwt", "cors"} }
 
 // authRoute makes a route, which is in no table, of a function's chain of filters.
 func authRoute(spec function.Spec, o Options) (*Route, error) {
@@ -82,15 +75,15 @@ func authRoute(spec function.Spec, o Options) (*Route, error) {
 	return r, nil
 }
 
+// onlyAuth wants filters that ask for credentials, one at least, and beside them cors for preflights.
 func onlyAuth(filters []eskip.Call) error {
-	asks := false
+	names := []string{"basicAuth", "apiKey", "bearer", "jwt", "cors"}
 	for _, call := range filters {
-		if !slices.Contains(authFilterNames(), call.Name) {
-			return fmt.Errorf("%s is none of %s", call.Name, strings.Join(authFilterNames(), ", "))
+		if !slices.Contains(names, call.Name) {
+			return fmt.Errorf("%s is none of %s", call.Name, strings.Join(names, ", "))
 		}
-		asks = asks || call.Name != "cors"
 	}
-	if !asks {
+	if !slices.ContainsFunc(filters, func(call eskip.Call) bool { return call.Name != "cors" }) {
 		return errors.New("none of them asks for credentials")
 	}
 	return nil

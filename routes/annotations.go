@@ -28,8 +28,7 @@ const (
 	AnnotationPath = "com.openfaas.path"
 )
 
-// FromSpecs makes rules of the annotations of functions, in the order of the
-// functions' names. Annotations that make no sense become rules that say so.
+// FromSpecs makes rules of functions' annotations, in order of the names. Nonsense becomes a broken rule.
 func FromSpecs(specs []function.Spec) []eskip.Rule {
 	specs = slices.Clone(specs)
 	slices.SortFunc(specs, func(a, b function.Spec) int { return cmp.Compare(a.ID().String(), b.ID().String()) })
@@ -43,11 +42,8 @@ func FromSpecs(specs []function.Spec) []eskip.Rule {
 // CheckSpec says, as a function.ErrInvalid, what is wrong with the rules in the
 // annotations of one function, as far as can be told without those of others.
 func CheckSpec(spec function.Spec, o Options) error {
-	o.Previous = nil
-	table, problems := Build(fromSpec(spec), o)
-	table.close()
 	var reasons []string
-	for _, p := range problems {
+	for _, p := range problemsOf(fromSpec(spec), o) {
 		reason := p.Err.Error()
 		if p.Rule.Err == nil {
 			reason = fieldOf(spec, p.Rule.ID) + ": " + reason
@@ -74,7 +70,6 @@ func fieldOf(spec function.Spec, id string) string {
 	return field
 }
 
-// mostOwned is how many rules the annotations of one function may hold.
 const mostOwned = 100
 
 func fromSpec(spec function.Spec) []eskip.Rule {
@@ -111,7 +106,6 @@ func annotatedRule(spec function.Spec, key string) eskip.Rule {
 	return rule
 }
 
-// shortRule makes a rule of a host, a path or both.
 func shortRule(spec function.Spec) eskip.Rule {
 	rule := eskip.Rule{ID: "function." + spec.ID().String(), Backend: eskip.FunctionBackend(spec.ID())}
 	if err := cmp.Or(addHost(&rule, spec), addPath(&rule, spec)); err != nil {
@@ -139,7 +133,6 @@ func addHost(rule *eskip.Rule, spec function.Spec) error {
 	return nil
 }
 
-// hostCall is the condition for a few names.
 func hostCall(names []string) eskip.Call {
 	args, alternatives, star := make([]any, len(names)), make([]string, len(names)), false
 	for i, name := range names {

@@ -5,12 +5,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 
 	"faas-docker/grammar"
 )
 
-// answer runs the response side of the filters before the head of the answer goes
-// out.
+// answer runs the response side of the filters before the head of the answer goes out.
 type answer struct {
 	http.ResponseWriter
 	context *Context
@@ -22,8 +22,7 @@ type answer struct {
 	closers []io.Closer
 }
 
-// WriteHeader lets the filters see a final status, and the client what they made of
-// it. Interim ones pass by them.
+// WriteHeader sends the first final status as the filters make it. Interim ones pass by them.
 func (a *answer) WriteHeader(status int) {
 	if a.begun {
 		return
@@ -43,8 +42,8 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) filter(status int) *Response {
 	response := &Response{Status: status, Header: a.Header()}
 	a.context.Response = response
-	for i := len(a.filters) - 1; i >= 0; i-- {
-		a.filters[i].Response(a.context)
+	for _, f := range slices.Backward(a.filters) {
+		f.Response(a.context)
 	}
 	grammar.AnnounceTrailers(response.Header)
 	return response
@@ -59,7 +58,6 @@ func (a *answer) interim(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// counting counts the bytes that are written.
 type counting struct {
 	io.Writer
 	total *int64
@@ -71,8 +69,7 @@ func (w counting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// wrap sets where the body goes: nowhere, if a filter has made the answer one that
-// has none.
+// wrap sets where the body goes: nowhere, if a filter has made the answer one without.
 func (a *answer) wrap(r *Response, changed bool) {
 	a.body = counting{a.ResponseWriter, &a.context.outcome.Bytes}
 	if changed && (r.Status == http.StatusNoContent || r.Status == http.StatusNotModified) {
@@ -89,9 +86,7 @@ func (a *answer) wrap(r *Response, changed bool) {
 }
 
 func (a *answer) Write(p []byte) (int, error) {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
-	}
+	a.WriteHeader(http.StatusOK)
 	if a.body == nil {
 		return 0, http.ErrHijacked
 	}
@@ -99,11 +94,9 @@ func (a *answer) Write(p []byte) (int, error) {
 }
 
 func (a *answer) FlushError() error {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
-	}
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		if err := flush(a.closers[i]); err != nil {
+	a.WriteHeader(http.StatusOK)
+	for _, w := range slices.Backward(a.closers) {
+		if err := flush(w); err != nil {
 			return err
 		}
 	}
@@ -124,19 +117,15 @@ func flush(w any) error {
 
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// finish ends an answer that the backend has ended.
 func (a *answer) finish() {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
-	}
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		_ = a.closers[i].Close()
+	a.WriteHeader(http.StatusOK)
+	for _, w := range slices.Backward(a.closers) {
+		_ = w.Close()
 	}
 }
 
-// Hijack hands the connection over. A caller that takes it to switch protocols has
-// set the header of the answer, and sends that header as the filters have changed it. They do
-// not see the rest.
+// Hijack hands the connection over. A caller that switches protocols has set the answer's header, and sends
+// it as the filters have changed it. They do not see the rest.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !a.begun {
 		a.filter(http.StatusSwitchingProtocols)

@@ -22,8 +22,7 @@ type RuleStore interface {
 	DeleteRoute(id string) error
 }
 
-// APIRules is the Source of the rules that came over the API. Its methods are safe for
-// concurrent use.
+// APIRules is the Source of the rules of the API. Its methods are safe for concurrent use.
 type APIRules struct {
 	store   RuleStore
 	options Options
@@ -39,7 +38,7 @@ const APISource = "api"
 // NewAPIRules reads the rules that are in the store. The options are those the table is built
 // with: rules that could not be built are refused.
 func NewAPIRules(store RuleStore, o Options) (*APIRules, error) {
-	b := &APIRules{store: store, options: o, bell: newBell(), rules: map[string]eskip.Rule{}}
+	b := &APIRules{store: store, options: o, bell: make(bell, 1), rules: map[string]eskip.Rule{}}
 	texts, err := store.Routes()
 	if err != nil {
 		return nil, fmt.Errorf("read the routes of the API: %w", err)
@@ -79,9 +78,8 @@ func (b *APIRules) PutText(id, text string) ([]eskip.Rule, error) {
 	return rules, b.Put(rules...)
 }
 
-// Put adds rules, each in place of the one that has its name. Either all are taken,
-// and come into force together, or none. Rules that can never work are a
-// function.ErrInvalid.
+// Put adds rules in place of those with their names: all, which come into force together, or none. Rules
+// that can never work are a function.ErrInvalid.
 func (b *APIRules) Put(rules ...eskip.Rule) error {
 	texts, err := b.check(rules)
 	if err != nil {
@@ -104,9 +102,8 @@ func (b *APIRules) Put(rules ...eskip.Rule) error {
 	return nil
 }
 
-// check refuses rules unless each can be built, and returns their texts by name. The
-// conditions of a rule may well be those of one that is about to be deleted, so each
-// is looked at alone.
+// check refuses rules unless each can be built, and returns their texts by name. Each is looked at alone:
+// its conditions may well be those of a rule that is about to be deleted.
 func (b *APIRules) check(rules []eskip.Rule) (texts map[string]string, err error) {
 	texts = map[string]string{}
 	var reasons []string
@@ -130,7 +127,6 @@ func (b *APIRules) check(rules []eskip.Rule) (texts map[string]string, err error
 	return texts, nil
 }
 
-// mostReasons is how many broken rules of one text are told of.
 const mostReasons = 20
 
 // judge says why a rule cannot be taken beside those that were; empty means it can.

@@ -12,7 +12,6 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// builder makes routes of rules.
 type builder struct {
 	options    Options
 	predicates map[string]PredicateSpec
@@ -84,7 +83,6 @@ func (b *builder) accept(rule eskip.Rule) error {
 	return route.broken
 }
 
-// whose names a rule for messages about another.
 func whose(r eskip.Rule) string {
 	if r.Source == "" {
 		return fmt.Sprintf("a rule %q", r.ID)
@@ -190,9 +188,8 @@ func addWeight(r *Route, call eskip.Call) error {
 	return err
 }
 
-// conditionsKey is equal for two rules that match the same requests in the same
-// place, the second of which no request would reach. It is empty where that cannot
-// be said: shares are drawn anew, and of other makers' conditions nothing is known.
+// conditionsKey is equal for rules that match the same requests in the same place, so that no request would
+// reach the second. It is empty where that is unknown: for shares, and for other makers' conditions.
 func (b *builder) conditionsKey(rule eskip.Rule, path pathPattern) string {
 	var parts []string
 	for _, call := range rule.Predicates {
@@ -259,18 +256,10 @@ func (b *builder) mends(broken *Route) bool {
 	return err == nil
 }
 
-// closeFilters closes those that hold something.
 func (r *Route) closeFilters() {
 	for _, f := range r.filters {
 		if c, ok := f.(FilterCloser); ok {
 			_ = c.Close()
 		}
-	}
-}
-
-// close closes the filters of a table that was never in force.
-func (t *Table) close() {
-	for _, route := range t.routes {
-		route.closeFilters()
 	}
 }

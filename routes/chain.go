@@ -8,10 +8,9 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Serve passes a request through the filters of the route and, unless one of them
-// answers, on to the backend, which gets the request as the filters have left it. A
-// <shunt> answers 404, and a route whose filters could not be made 503. Params are those of the
-// Lookup. The backend is called with w itself where no filter looks at answers.
+// Serve passes a request through the route's filters and, unless one answers, on to the backend as they
+// have left it. A <shunt> answers 404, and a route whose filters could not be made 503. Params are the
+// Lookup's. The backend is called with w itself where no filter looks at answers.
 func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Params, backend http.Handler) {
 	if r.isBroken() {
 		r.unusable().ServeHTTP(w, request)
@@ -27,8 +26,7 @@ func (r *Route) Serve(w http.ResponseWriter, request *http.Request, params Param
 	c.outcome.Broken = false
 }
 
-// unusable answers in place of a route whose filters could not be made. It does not say why:
-// that names files of the machine.
+// unusable answers for a route without its filters. It does not say why: that names the machine's files.
 func (r *Route) unusable() *Response {
 	answer := Refusal(http.StatusServiceUnavailable, fmt.Sprintf(
 		"a filter of the rule %q cannot be made: the provider's log and GET /system/routes say why", r.Rule.ID))
@@ -57,8 +55,7 @@ func (r *Route) serve(c *Context, w http.ResponseWriter, backend http.Handler) {
 	a.finish()
 }
 
-// requestSide runs the filters up to the one that answers, and returns those that
-// have run.
+// requestSide runs the filters up to the one that answers, and returns those that have run.
 func (r *Route) requestSide(c *Context) []Filter {
 	for i, f := range r.filters {
 		f.Request(c)

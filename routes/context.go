@@ -9,14 +9,12 @@ import (
 	"strings"
 )
 
-// Context is one request on its way through the filters of its route. It belongs
-// to the goroutine of the request.
+// Context is one request within the filters of its route. It belongs to the request's goroutine.
 type Context struct {
 	// Request is what the next filter and the backend will see. It is the route's own
 	// copy: its header and URL may be changed in place, or it may be replaced.
 	Request *http.Request
-	// Writer is the client's own. A filter that answers through it, or that takes the
-	// connection over, calls Handled.
+	// Writer is the client's own. A filter that answers or takes over through it calls Handled.
 	Writer http.ResponseWriter
 	// Params are the values of the wildcards of the route's path.
 	Params Params
@@ -27,9 +25,8 @@ type Context struct {
 
 	state map[string]any
 	// answer answers in the backend's place; nil leaves it to the backend.
-	answer  http.Handler
-	handled bool
-	// original is the request as it came.
+	answer   http.Handler
+	handled  bool
 	original *http.Request
 	finals   []func(Outcome)
 	outcome  Outcome
@@ -37,8 +34,7 @@ type Context struct {
 
 // Outcome is how a request ended.
 type Outcome struct {
-	// Status is what the client was sent: 101 for a connection that was taken over,
-	// and zero when there was no answer.
+	// Status is what the client was sent: 101 for a connection taken over, zero without an answer.
 	Status int
 	// Bytes is how much of a body the client was sent.
 	Bytes int64
@@ -46,8 +42,7 @@ type Outcome struct {
 	Broken bool
 }
 
-// Finally registers a function that is called when the request has ended, however it ended.
-// The last one is called first.
+// Finally has a function called when the request has ended, however that was; the last one first.
 func (c *Context) Finally(act func(Outcome)) { c.finals = append(c.finals, act) }
 
 func (c *Context) end() {
@@ -71,17 +66,15 @@ type Response struct {
 	wrappers []func(io.Writer) io.WriteCloser
 }
 
-// Serve has a handler answer the request in the backend's place: a Response, or another.
-// The answer passes the Response side of this filter and of those before it. The first
-// answer counts; on the response side Serve has no effect.
+// Serve has a handler, such as a Response, answer in the backend's place. The answer passes the Response
+// side of this filter and of those before it. The first counts; on the response side Serve has no effect.
 func (c *Context) Serve(answer http.Handler) {
 	if !c.stopped() {
 		c.answer = answer
 	}
 }
 
-// Refuse serves one line of text, for a person. It returns the answer, to which a filter
-// may add fields.
+// Refuse serves one line of text, for a person. A filter may add fields to the answer it returns.
 func (c *Context) Refuse(status int, text string) *Response {
 	answer := Refusal(status, text)
 	c.Serve(answer)
@@ -109,8 +102,7 @@ func (r *Response) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // Original returns the request as it came. It must not be changed.
 func (c *Context) Original() *http.Request { return c.original }
 
-// Target returns the request line's target as the backend is to see it: as it was sent
-// unless a filter has changed the URL.
+// Target returns the target for the backend: as it was sent unless a filter has changed the URL.
 func (c *Context) Target() string {
 	if target := c.Request.URL.RequestURI(); target != c.original.URL.RequestURI() {
 		return target
@@ -118,8 +110,7 @@ func (c *Context) Target() string {
 	return c.Request.RequestURI
 }
 
-// Handled says that the request has been answered through the Writer and that
-// nothing more is to be done about it.
+// Handled says that the Writer has the answer, and that nothing more is to be done about it.
 func (c *Context) Handled() { c.handled = true }
 
 func (c *Context) stopped() bool { return c.answer != nil || c.handled }
@@ -135,10 +126,9 @@ func (c *Context) Set(key string, value any) {
 // Get returns a value that Set has kept, or nil.
 func (c *Context) Get(key string) any { return c.state[key] }
 
-// Wrap sends the body of the answer through a writer, which is closed behind its last
-// byte; it may have a Flush method as http.Flusher or gzip.Writer have it. The length
-// of the body is no longer known then. Of several writers the one that was
-// wrapped first is the last before the client.
+// Wrap sends the answer's body, whose length is unknown then, through a writer, closed behind its last
+// byte; it may have a Flush method as http.Flusher or gzip.Writer have it. Of several writers the one that
+// was wrapped first is the last before the client.
 func (r *Response) Wrap(around func(io.Writer) io.WriteCloser) {
 	r.wrappers = append(r.wrappers, around)
 	r.Header.Del("Content-Length")

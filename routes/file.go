@@ -17,8 +17,7 @@ import (
 const (
 	// maxFile is the size of the largest file that is read.
 	maxFile = 16 << 20
-	// settleTime is how long a changed file must stay the same to be believed: an
-	// editor empties a file before it fills it.
+	// settleTime is how long a changed file must stay the same: editors empty a file before they fill it.
 	settleTime = 50 * time.Millisecond
 )
 

@@ -1,18 +1,14 @@
 package routes
 
-// Filter changes a request before it is passed on, and the answer before it is sent.
-// Both methods are called from many goroutines at once; what belongs to one request
-// is kept in its Context.
+// Filter changes a request before it is passed on, and the answer before it is sent. Both methods are
+// called by many goroutines at once; what belongs to one request is kept in its Context.
 type Filter interface {
-	// Request sees the request on its way to the backend, after the filters before
-	// it. To answer in the backend's place it calls Serve or Handled on the Context:
-	// then neither the filters behind it nor the backend see the request.
+	// Request sees the request after the filters before it. To answer in the backend's place it calls Serve
+	// or Handled on the Context: neither the filters behind it nor the backend see the request then.
 	Request(*Context)
-	// Response sees the head of the final answer on its way to the client, after the
-	// filters behind it. It is called for every filter whose Request was called, whether
-	// the backend or a filter answered, also before a connection is taken over to switch
-	// protocols: the Status is 101 then, and only the Header can be changed. It is not
-	// called when the answer was Handled or the call was aborted.
+	// Response sees the head of the final answer after the filters behind it, wherever it comes from, if
+	// this filter's Request was called. Before a connection is taken over to switch protocols the Status is
+	// 101, and only the Header can be changed. It is not called for a Handled answer or an aborted call.
 	Response(*Context)
 }
 
@@ -32,9 +28,8 @@ type FilterCloser interface {
 	Close() error
 }
 
-// RequestOnly is embedded by filters that leave answers alone; they must not have a
-// Response of their own, for it may not be called: where all of a route's filters
-// leave answers alone, the backend writes to the client directly.
+// RequestOnly is embedded by filters that leave answers alone and have no Response of their own, which may
+// not be called: where all filters leave answers alone, the backend writes to the client directly.
 type RequestOnly struct{}
 
 // Response does nothing.

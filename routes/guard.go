@@ -33,16 +33,14 @@ type Proxy interface {
 
 // Callers tells functions from other callers.
 type Callers interface {
-	// IsFunction reports whether a request comes from a function; known is false as long as
-	// that cannot be told.
+	// IsFunction reports whether a function sends the request; known is false while that cannot be told.
 	IsFunction(*http.Request) (yes, known bool)
 }
 
 // guardRetry is how often filters that could not be made are tried again, while called.
 const guardRetry = time.Second
 
-// Refresh reads the annotations of all functions. It is called before a deployment
-// is answered, so that no call slips in meanwhile.
+// Refresh reads all functions' annotations. Call it before a deployment is answered: no call slips in.
 func (d *Guard) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,17 +103,14 @@ func (d *Guard) Before(next Proxy) http.Handler {
 	})
 }
 
-// behindRoute asks callers that come by a route for the credentials that the function asks for,
-// after the filters of the rule.
+// behindRoute asks callers by a route, after its filters, for the credentials of the function.
 func (d *Guard) behindRoute(name function.Name, next http.Handler) http.Handler {
-	if d == nil || len(d.table()) == 0 {
-		return next
+	if d != nil {
+		if access := d.access(name); access != nil {
+			return d.ask(access, name, next)
+		}
 	}
-	access := d.access(name)
-	if access == nil {
-		return next
-	}
-	return d.ask(access, name, next)
+	return next
 }
 
 // ask asks for the credentials that a function wants.
@@ -129,8 +124,7 @@ func (d *Guard) ask(access *Access, name function.Name, next http.Handler) http.
 	})
 }
 
-// access is what a function asks for, with filters that could not be made before tried
-// again; nil when it asks for nothing.
+// access is what a function asks for, nil for nothing; filters that failed are made again.
 func (d *Guard) access(name function.Name) *Access {
 	access := d.table()[name]
 	if access == nil || access.Err() == nil {
@@ -148,8 +142,7 @@ func (d *Guard) access(name function.Name) *Access {
 	return d.table()[name]
 }
 
-// closedTo is why a call by name may not reach a closed function; nil when it may. From
-// outside the function looks like one that is not deployed.
+// closedTo is why a closed function may not be called by name, as if it were not there; nil when it may.
 func (d *Guard) closedTo(name function.Name, r *http.Request) error {
 	yes, known := d.config.Callers.IsFunction(r)
 	switch {

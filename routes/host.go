@@ -13,8 +13,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// createHost compares hosts with an expression. Case does not matter; a port and a final dot
-// matter only where the condition has them.
+// createHost compares hosts in any case; a port and a final dot count only where the condition has them.
 func createHost(args []any) (expressionHost, error) {
 	if _, err := argument.Regexp(args[0]); err != nil {
 		return expressionHost{}, err
@@ -25,33 +24,25 @@ func createHost(args []any) (expressionHost, error) {
 	}
 	folded, err := argument.Regexp(eskip.Regexp(folding))
 	p := expressionHost{expression: folded}
-	if literal, whole := literalPrefix(argument.Text(args[0])); whole {
-		p.literal = grammar.Lower(literal)
+	if literal, whole := literalPrefix(argument.Text(args[0])); whole && literal != "" {
+		p.names = []string{grammar.Lower(literal)}
 	}
 	return p, err
 }
 
-// expressionHost compares hosts with an expression.
 type expressionHost struct {
 	expression *regexp.Regexp
-	// literal is the only host that can match; empty when there may be others.
-	literal string
+	// names is the only host that can match; nil when there may be others.
+	names []string
 }
 
 func (p expressionHost) Match(r *http.Request) bool {
 	name := hostName(r.Host)
-	if p.literal != "" && p.literal == name {
-		return true
-	}
-	return p.expression.MatchString(name) || len(name) != len(r.Host) && p.expression.MatchString(r.Host)
+	return slices.Contains(p.names, name) || p.expression.MatchString(name) ||
+		len(name) != len(r.Host) && p.expression.MatchString(r.Host)
 }
 
-func (p expressionHost) named() []string {
-	if p.literal == "" {
-		return nil
-	}
-	return []string{p.literal}
-}
+func (p expressionHost) named() []string { return p.names }
 
 func createHostAny(args []any) (listedHost, error) {
 	p := listedHost{names: argument.Texts(args), known: map[string]bool{}}
@@ -77,12 +68,10 @@ func (p listedHost) Match(r *http.Request) bool {
 
 func (p listedHost) named() []string { return p.names }
 
-// hosted is a condition that only a few hosts can meet. The table looks rules with
-// such a condition up by host instead of asking them all.
+// hosted is a condition that only a few hosts can meet. The table looks up its rules by host.
 type hosted interface {
 	Predicate
-	// named are the only hosts that meet it, perhaps with ports; nil means that there are
-	// others.
+	// named are the only hosts that meet it, perhaps with ports; nil: there are others.
 	named() []string
 }
 
@@ -104,8 +93,7 @@ func hostName(host string) string {
 	return grammar.Lower(strings.TrimSuffix(host, "."))
 }
 
-// literalPrefix is the text that everything an expression matches begins with;
-// whole says that it is all of it. Both are zero for an expression without ^.
+// literalPrefix is how every match of an expression begins, and whether that is all; zero without ^.
 func literalPrefix(pattern string) (prefix string, whole bool) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil || re.Op != syntax.OpConcat || re.Sub[0].Op != syntax.OpBeginText {

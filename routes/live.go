@@ -18,10 +18,9 @@ type Live struct {
 // Table returns the table in force; nil before the first Swap.
 func (l *Live) Table() *Table { return l.table.Load() }
 
-// Swap puts a table in force. The routes that were in force and are not in the new
-// one are retired: their filters are closed when the last request that was given
-// them by Acquire has released them. A table that has been replaced must not be put
-// in force again if its filters are FilterClosers.
+// Swap puts a table in force. Routes that were in force and are not in it are retired: their filters are
+// closed when the last request that was given them by Acquire has released them. A table that has been
+// replaced must not be put in force again if its filters are FilterClosers.
 func (l *Live) Swap(t *Table) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,12 +44,10 @@ func (t *Table) dropped(next *Table) []*Route {
 	return slices.DeleteFunc(t.Routes(), func(r *Route) bool { return !r.closes || kept[r] })
 }
 
-// Lookup finds the route for a request in the table in force. To run the
-// filters, Acquire the route.
+// Lookup finds the route for a request in the table in force. Acquire it to run its filters.
 func (l *Live) Lookup(r *http.Request) (*Route, Params) { return l.table.Load().Lookup(r) }
 
-// Lease is a route that one request was given. Its filters stay open until Release,
-// which is called exactly once.
+// Lease is one request's hold on a route: its filters stay open until Release, called exactly once.
 type Lease struct {
 	Route  *Route
 	Params Params
@@ -101,8 +98,7 @@ func (r *Route) release() {
 	}
 }
 
-// retire has the filters of a dropped route closed behind its last request. Only the first
-// retire counts.
+// retire has a dropped route's filters closed behind its last request. Only the first call counts.
 func (r *Route) retire() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,9 +11,8 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Loader keeps a Live table in step with its sources. Where two sources have a rule
-// of the same name, or with the same conditions, that of the earlier source is used
-// and the other one is reported. Set the fields before Run.
+// Loader keeps a Live table in step with its sources. Of rules with one name, or the same conditions, the
+// earlier source's is used and the other reported. Set the fields before Run.
 type Loader struct {
 	// Live is where the tables go; it must not be nil.
 	Live *Live
@@ -56,12 +55,10 @@ type SourceState struct {
 	Rules int
 	// LoadedAt is when they were loaded; zero means never.
 	LoadedAt time.Time
-	// Err is why the last attempt failed, and an older set is in use; nil means that
-	// all is well.
+	// Err is why the last attempt failed, so that an older set is in use; nil means that all is well.
 	Err error
 }
 
-// loaded is the result of one LoadAll.
 type loaded struct {
 	source int
 	rules  []eskip.Rule
@@ -160,7 +157,6 @@ func (l *Loader) watch(ctx context.Context, i int, source Source, results chan<-
 	}
 }
 
-// loadTimeout bounds one LoadAll.
 const loadTimeout = 10 * time.Second
 
 func (l *Loader) load(ctx context.Context, source Source) loaded {
@@ -207,8 +203,7 @@ func (m *merge) take(r loaded) {
 	}
 }
 
-// mend builds the table again once filters can be made that could not be made before, such as
-// those of a file that was not there yet.
+// mend builds the table anew once broken filters can be made, as when their file is there at last.
 func (m *merge) mend() {
 	broken := m.report.Table.broken()
 	if len(broken) > 0 && slices.ContainsFunc(broken, newBuilder(m.loader.Options).mends) {

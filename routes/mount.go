@@ -11,10 +11,9 @@ import (
 	"faas-docker/function"
 )
 
-// Mount is the route table before a server, with all that keeps it in step with its sources.
-// Of rules that clash, those of the API come before those of the file, and both before those
-// of the functions' annotations. Make it with NewMount; its methods are safe for concurrent
-// use.
+// Mount is the route table before a server, and what keeps it in step with its sources. Of rules that
+// clash, those of the API come first, then the file's, then those of annotations. Make it with NewMount;
+// its methods are safe for concurrent use.
 type Mount struct {
 	MountConfig
 	// Functions carries requests for /function/, and Previous does so to the revision before the
@@ -59,7 +58,7 @@ type MountConfig struct {
 
 // NewMount reads the rules that are in the store.
 func NewMount(c MountConfig) (*Mount, error) {
-	m := &Mount{MountConfig: c, deployed: &deployed{specs: c.Specs, bell: newBell()}, Guard: &Guard{config: c}}
+	m := &Mount{MountConfig: c, deployed: &deployed{specs: c.Specs, bell: make(bell, 1)}, Guard: &Guard{config: c}}
 	var err error
 	if m.API, err = NewAPIRules(c.Store, m.Options); err != nil {
 		return nil, err
@@ -74,15 +73,13 @@ func NewMount(c MountConfig) (*Mount, error) {
 	return m, nil
 }
 
-// FunctionsChanged has the rules and the guard follow the functions' annotations. It is
-// called before a deployment is answered.
+// FunctionsChanged has rules and guard follow the annotations. Call it before a deployment is answered.
 func (m *Mount) FunctionsChanged() {
 	m.Guard.Refresh()
 	m.deployed.bell.ring()
 }
 
-// Judge refuses specs whose annotations hold rules that can never work, or would take the
-// host of another function.
+// Judge refuses specs whose rules can never work, or would take another function's host.
 func (m *Mount) Judge(spec function.Spec) error {
 	if err := CheckSpec(spec, m.Options); err != nil {
 		return err
@@ -90,8 +87,7 @@ func (m *Mount) Judge(spec function.Spec) error {
 	return CheckTakeover(spec, m.Specs(), m.Options)
 }
 
-// Run keeps the table in step until ctx ends, which is the only thing that ends im. The
-// last table stays.
+// Run keeps the table in step until ctx ends, and only that ends it. The last table stays.
 func (m *Mount) Run(ctx context.Context) {
 	_ = m.Loader.Run(ctx)
 	m.Servers.Close()
@@ -127,8 +123,7 @@ func (m *Mount) Invoke(name function.Name) http.Handler {
 	return invocations(name, m.Functions)
 }
 
-// invocations gives requests the path of a function's invocations. They are copies: the
-// request itself remains the filters', which may keep it.
+// invocations makes copies with the path of a function's invocations: filters may keep the request.
 func invocations(name function.Name, carrier http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.RequestURI

@@ -10,9 +10,8 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// hostTier says how closely the annotations of a function name the hosts of a rule. Between
-// functions the host decides before the path: a function that has a path on every host does not
-// get it on a host that belongs to another function.
+// hostTier says how closely a function's annotations name a rule's hosts. Between functions the host
+// decides before the path: one with a path on every host does not get it on the host of another.
 type hostTier int
 
 const (
@@ -64,8 +63,7 @@ func (f *forest) find(q query, path string) *Route {
 	return f.pathless.find(q)
 }
 
-// find looks for the route of a request. One of a function's annotations gives way to that
-// of a function which names the host more closely.
+// find looks for a request's route. A function's gives way to one that names the host more closely.
 func (t *Table) find(q query, path string) *Route {
 	route := t.paths.find(q, path)
 	if route == nil || !route.Rule.Owned {
@@ -93,8 +91,7 @@ func tiers(routes []*Route, trimSlash bool) (byTier [tierAny]*forest) {
 	return byTier
 }
 
-// incumbentsFirst puts the rules of annotations that are in force before others: a function
-// keeps the host that it has.
+// incumbentsFirst puts annotations' rules in force before others: a function keeps its host.
 func incumbentsFirst(rules []eskip.Rule, previous map[string]*Route) []eskip.Rule {
 	if len(previous) == 0 {
 		return rules
@@ -114,9 +111,9 @@ func incumbentsFirst(rules []eskip.Rule, previous map[string]*Route) []eskip.Rul
 	return rules
 }
 
-// CheckTakeover says, as a function.ErrConflict, that a function's annotations would take a
-// host from one of the others. Taking a path on the host of another function, or some of
-// its requests by a further condition, is no takeover: it can only be meant.
+// CheckTakeover says, as a function.ErrConflict, that annotations would take another function's host.
+// Taking a path on it, or some of its requests by a further condition, is no takeover: that can only be
+// meant.
 func CheckTakeover(spec function.Spec, others []function.Spec, o Options) error {
 	if slices.ContainsFunc(others, func(before function.Spec) bool { return before.ID() == spec.ID() && asksTheSame(before, spec) }) {
 		return nil
@@ -143,8 +140,7 @@ func CheckTakeover(spec function.Spec, others []function.Spec, o Options) error 
 	return nil
 }
 
-// asksTheSame reports whether a function's annotations have the rules that they had before:
-// an update that leaves them as they are takes nothing.
+// asksTheSame reports whether the rules of the annotations stay: such an update takes nothing.
 func asksTheSame(before, after function.Spec) bool {
 	return slices.EqualFunc(fromSpec(before), fromSpec(after), eskip.Rule.Equal)
 }
@@ -181,8 +177,7 @@ func (r *Route) takes(other *Route) (host string, taken bool) {
 	return "", false
 }
 
-// coversPath reports whether a route's path has all that the other's has, and is not asked
-// after it.
+// coversPath reports whether a route has all of the other's path, and is not asked after it.
 func (r *Route) coversPath(other *Route) bool {
 	if r.path.anonymous() == other.path.anonymous() {
 		return r.Weight >= other.Weight
@@ -191,8 +186,7 @@ func (r *Route) coversPath(other *Route) bool {
 	return every && !other.path.present
 }
 
-// asksNoMore reports whether a route's conditions besides host, path and weight are among
-// the other's.
+// asksNoMore reports whether the other has all further conditions of a route.
 func (r *Route) asksNoMore(other *Route) bool {
 	theirs := other.furtherConditions()
 	return !slices.ContainsFunc(r.furtherConditions(), func(text string) bool { return !slices.Contains(theirs, text) })

@@ -1,9 +1,12 @@
 package routes
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"faas-docker/routes/argument"
@@ -23,11 +26,9 @@ const (
 // longestPath is the longest argument of Path, in bytes.
 const longestPath = 2048
 
-// pathPattern is the argument of Path or PathSubtree, cleaned. The zero value is
-// that of a rule with neither.
+// pathPattern is the argument of Path or PathSubtree, cleaned; zero for a rule with neither.
 type pathPattern struct {
-	// segments are the pieces between slashes. A :name keeps its colon; the last may
-	// be empty, behind a final slash.
+	// segments stand between slashes, :name with its colon; the last may be empty, behind a slash.
 	segments []string
 	// rest is the name of a *rest behind the segments, without its star; it is "*"
 	// where a PathSubtree or a bare * gives none, and empty where nothing follows.
@@ -36,7 +37,6 @@ type pathPattern struct {
 	subtree, present bool
 }
 
-// parsePattern reads the argument of Path, or of PathSubtree.
 func parsePattern(text string, subtree, trimSlash bool) (pathPattern, error) {
 	if strings.HasPrefix(text, "*") {
 		text, subtree = "/"+text, true // eskip's way to say every path
@@ -73,10 +73,7 @@ func (p *pathPattern) cutRest() {
 	last := p.segments[len(p.segments)-1]
 	if name, found := strings.CutPrefix(last, "*"); found {
 		p.segments = p.segments[:len(p.segments)-1]
-		p.rest = name
-		if name == "" || name == "*" {
-			p.rest = "*"
-		}
+		p.rest = cmp.Or(name, "*")
 	}
 }
 
@@ -101,8 +98,7 @@ func (p pathPattern) check(text string) error {
 
 func isWildcard(segment string) bool { return strings.HasPrefix(segment, ":") }
 
-// anonymous is the pattern without the names of its wildcards: two that are equal
-// match the same paths.
+// anonymous is the pattern without wildcards' names: where it is equal, so are the paths.
 func (p pathPattern) anonymous() string {
 	if !p.present {
 		return ""
@@ -129,7 +125,6 @@ func isReserved(path string) bool {
 	return false
 }
 
-// reserved refuses what lies beneath the provider's own paths.
 func reserved(path string) error {
 	if isReserved(path) {
 		return fmt.Errorf("%s: /function/, /system/, /healthz, /metrics belong to the provider and cannot be routed: choose another path", eskip.Quote(path))
@@ -155,9 +150,8 @@ func CleanPath(p string) string {
 	return cleaned
 }
 
-// withoutClimbs is a request as its rule has seen it where its path has /../: resolved. A backend
-// that did not resolve it, or did so in another way, would serve another path than the one that
-// the rule is for.
+// withoutClimbs resolves /../ in a request's path, as its rule has seen it. A backend that resolved it in
+// another way, or not, would serve another path.
 func withoutClimbs(r *http.Request) *http.Request {
 	if !strings.Contains(r.URL.Path+"/", "/../") {
 		return r
@@ -178,17 +172,83 @@ func trimmed(path string) string {
 
 // createPathRegexp makes the condition on the path that the tree does not answer.
 func createPathRegexp(args []any) (PredicateFunc, error) {
-	re, err := argument.Regexp(args[0])
+	re, err := matchable(args[0], pathText())
 	if err != nil {
 		return nil, err
 	}
-	if err := pathText().matching(argument.Text(args[0])); err != nil {
-		return nil, err
-	}
 	if prefix, whole := literalPrefix(argument.Text(args[0])); whole || strings.Count(prefix, "/") > 1 {
-		if err := reserved(prefix); err != nil {
-			return nil, err
+		err = reserved(prefix)
+	}
+	return func(r *http.Request) bool { return re.MatchString(CleanPath(r.URL.Path)) }, err
+}
+
+// Params are the values of a path's wildcards, in the order of the path.
+type Params []Param
+
+// Param is the value of one wildcard.
+type Param struct {
+	Name string
+	// Value has plus signs turned into spaces, as in a query.
+	Value string
+	// Path is the value as it stands in the path, for making another path of it.
+	Path string
+}
+
+// Get returns the value of a wildcard, empty if the path has none of that name.
+func (p Params) Get(name string) string {
+	param, _ := p.Find(name)
+	return param.Value
+}
+
+// Find returns the wildcard of a name, if the path has it.
+func (p Params) Find(name string) (Param, bool) {
+	for _, param := range p {
+		if param.Name == name {
+			return param, true
 		}
 	}
-	return func(r *http.Request) bool { return re.MatchString(CleanPath(r.URL.Path)) }, nil
+	return Param{}, false
+}
+
+// params reads the values of the wildcards off a path that matches. The raw path is
+// the same with its escapes, or empty; it tells a plus sign from an escaped one.
+func (p pathPattern) params(path, raw string) Params {
+	if p.rest == "" && !slices.ContainsFunc(p.segments, isWildcard) {
+		return nil
+	}
+	if strings.Count(raw, "/") != strings.Count(path, "/") {
+		raw = ""
+	}
+	params := make(Params, 0, len(p.segments)+1)
+	for _, name := range p.segments {
+		var segment, escaped string
+		segment, path = cutSegment(path)
+		escaped, raw = cutSegment(raw)
+		if isWildcard(name) {
+			params = append(params, Param{Name: name[1:], Path: segment, Value: unescaped(segment, escaped)})
+		}
+	}
+	if p.rest != "" {
+		if path == "" {
+			path, raw = "/", "" // the root of a subtree
+		}
+		params = append(params, Param{Name: p.rest, Path: path, Value: unescaped(path, raw)})
+	}
+	return params
+}
+
+func unescaped(plain, escaped string) string {
+	if value, err := url.QueryUnescape(escaped); err == nil && escaped != "" {
+		return value
+	}
+	return strings.ReplaceAll(plain, "+", " ")
+}
+
+// cutSegment splits "/a/b" into "a" and "/b".
+func cutSegment(path string) (segment, after string) {
+	if path == "" {
+		return "", ""
+	}
+	segment, _, _ = strings.Cut(path[1:], "/")
+	return segment, path[1+len(segment):]
 }

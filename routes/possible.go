@@ -44,8 +44,7 @@ func possibleMethods(_ *Route, calls map[string][]eskip.Call) error {
 	return nil
 }
 
-// possibleHosts looks for a host that all conditions on it let through, where one of them
-// names the only ones.
+// possibleHosts looks for a host that all conditions admit, where one names the only ones.
 func possibleHosts(r *Route, _ map[string][]eskip.Call) error {
 	naming := slices.IndexFunc(r.hostConditions, func(c hosted) bool { return c.named() != nil })
 	if naming < 0 || slices.ContainsFunc(r.hostConditions[naming].named(), r.admitsHost) {
@@ -58,7 +57,7 @@ func possibleClients(_ *Route, calls map[string][]eskip.Call) error {
 	all := slices.Concat(calls["ClientIP"], calls["Source"], calls["SourceFromLast"])
 	var sets [][]netip.Prefix
 	for i, call := range all {
-		set := prefixesOf(call)
+		set, _ := parsePrefixes(call.Args)
 		if len(set) > mostCompared || i == mostCompared {
 			return nil
 		}
@@ -72,35 +71,20 @@ func possibleClients(_ *Route, calls map[string][]eskip.Call) error {
 	return nil
 }
 
-// mostCompared is how many networks are compared with how many others. Longer lists are
-// not compared.
+// mostCompared is how many networks are compared with how many; longer lists are not.
 const mostCompared = 50
-
-func prefixesOf(call eskip.Call) []netip.Prefix {
-	var list []netip.Prefix
-	for _, text := range argument.Texts(call.Args) {
-		if prefix, err := parsePrefix(text); err == nil {
-			list = append(list, prefix)
-		}
-	}
-	return list
-}
 
 func possibleTimes(_ *Route, calls map[string][]eskip.Call) error {
 	var begin, end time.Time
-	note := func(at any, isBegin bool) {
-		switch t, _ := argument.Time(at); {
-		case isBegin && (begin.IsZero() || t.After(begin)):
+	for _, call := range append(calls["After"], calls["Between"]...) {
+		if t, _ := argument.Time(call.Args[0]); begin.IsZero() || t.After(begin) {
 			begin = t
-		case !isBegin && (end.IsZero() || t.Before(end)):
-			end = t
 		}
 	}
-	for _, call := range append(calls["After"], calls["Between"]...) {
-		note(call.Args[0], true)
-	}
 	for _, call := range append(calls["Before"], calls["Between"]...) {
-		note(call.Args[len(call.Args)-1], false)
+		if t, _ := argument.Time(call.Args[len(call.Args)-1]); end.IsZero() || t.Before(end) {
+			end = t
+		}
 	}
 	if !begin.IsZero() && !end.IsZero() && !begin.Before(end) {
 		return fmt.Errorf("one time ends at %s, and another begins at %s", end.Format(time.RFC3339), begin.Format(time.RFC3339))
@@ -124,8 +108,7 @@ func possiblePaths(r *Route, calls map[string][]eskip.Call) error {
 	return nil
 }
 
-// literal is what every path that matches begins with, and whether that is all of it but
-// for a final slash.
+// literal is how every match begins, and whether that is all but for a final slash.
 func (p pathPattern) literal() (begins string, complete bool) {
 	for _, segment := range p.segments {
 		if isWildcard(segment) {
@@ -138,8 +121,7 @@ func (p pathPattern) literal() (begins string, complete bool) {
 
 // textKind is a kind of text that an expression is compared with.
 type textKind struct {
-	// may says which characters occur; first is the only one that it can begin with, zero
-	// where that is not known.
+	// may says which characters occur; first is the only one to begin with, zero if not known.
 	may   func(rune) bool
 	first rune
 	what  string
@@ -188,8 +170,7 @@ type search struct {
 	seen    map[state]bool
 }
 
-// state is a place in the program: with nothing of the text read yet, or with its end
-// behind it.
+// state is a place in the program: with none of the text read yet, or its end behind it.
 type state struct {
 	pc         uint32
 	begin, end bool

@@ -11,8 +11,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Predicate is one condition. Match is called from many goroutines at once and
-// must not change the request.
+// Predicate is one condition. Match is safe for concurrent use and must not change the request.
 type Predicate interface {
 	Match(*http.Request) bool
 }
@@ -33,8 +32,7 @@ type PredicateSpec interface {
 	Create(args []any) (Predicate, error)
 }
 
-// condition is a condition as rules know it: its name, the shape of its arguments
-// (argument.Match), how it is written, and what makes it.
+// condition is one as rules know it; argument.Spec tells of the parameters.
 func condition[P Predicate](name, shape, usage string, create func(args []any) (P, error)) PredicateSpec {
 	return argument.Spec(name, shape, usage, func(args []any) (Predicate, error) { return create(args) })
 }

@@ -11,19 +11,16 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Route is a Rule made ready: it is in a Table, or was. Its exported fields are never
-// modified.
+// Route is a Rule made ready: it is in a Table, or was. Its exported fields are never modified.
 type Route struct {
 	Rule eskip.Rule
 	// Function is where the requests go; zero unless the backend is a function.
 	Function function.Name
-	// Previous is set when they go to the revision of it that the last update replaced,
-	// while that is kept.
+	// Previous is set when they go to its revision before the last update, while that is kept.
 	Previous bool
 	// URL is where the requests go; nil unless the backend is a URL.
 	URL *url.URL
-	// Weight is how strict the rule is: the number of its conditions, the path not
-	// counted, plus its Weight(n).
+	// Weight is how strict the rule is: its number of conditions but the path, plus its Weight(n).
 	Weight int
 
 	path pathPattern

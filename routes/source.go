@@ -20,10 +20,8 @@ type Source interface {
 	Changed() <-chan struct{}
 }
 
-// bell remembers one ring until it is listened to.
+// bell, of capacity one, remembers a ring until it is listened to.
 type bell chan struct{}
-
-func newBell() bell { return make(bell, 1) }
 
 func (b bell) ring() {
 	select {
@@ -32,8 +30,7 @@ func (b bell) ring() {
 	}
 }
 
-// deployed is the Source of the rules in the annotations of functions. It is rung when functions
-// have been deployed or deleted.
+// deployed is the Source of functions' annotations. It is rung when any is deployed or deleted.
 type deployed struct {
 	specs func() []function.Spec
 	bell  bell

@@ -16,14 +16,12 @@ import (
 
 // World is what conditions and filters ask about beside the request. The zero value is usable.
 type World struct {
-	// DefaultNamespace is that of a function named without one. Empty means
-	// function.DefaultNamespace.
+	// DefaultNamespace is that of a function named without; empty means function.DefaultNamespace.
 	DefaultNamespace string
 	// ClientIP returns the client's address. Nil means the other end of the connection; behind a
 	// proxy that would be the proxy.
 	ClientIP func(*http.Request) netip.Addr
-	// Random draws a number in [0, 1) and is called from many goroutines at once. Nil
-	// means math/rand/v2.
+	// Random draws from [0, 1), also concurrently. Nil means math/rand/v2.
 	Random func() float64
 	// Now is the time. Nil means time.Now.
 	Now func() time.Time
@@ -51,8 +49,7 @@ type Options struct {
 	IgnoreTrailingSlash bool
 	// Predicates add to the conditions of this package; of one name the last counts.
 	Predicates []PredicateSpec
-	// Filters are all that rules can have: filters.All returns those of this program. Of one
-	// name the last counts.
+	// Filters are all that rules can have, such as filters.All. Of one name the last counts.
 	Filters []FilterSpec
 	// RefuseURL says why a rule may not send requests to a URL, for example because its own
 	// requests would come back; nil refuses none.
@@ -62,8 +59,7 @@ type Options struct {
 	Previous *Table
 }
 
-// Table is a set of routes that never changes. A nil Table has no routes. Its methods
-// are safe for concurrent use.
+// Table is routes that never change; a nil one has none. Its methods are safe for concurrent use.
 type Table struct {
 	paths *forest
 	// byTier has the routes of functions that name hosts, the most closely first.
@@ -111,8 +107,7 @@ func (t *Table) Lookup(r *http.Request) (*Route, Params) {
 	return route, route.path.params(path, t.rawPath(r, path))
 }
 
-// rawPath is the path with its escapes where that is of use: it has some that the
-// plain path does not tell, and nothing was cleaned off.
+// rawPath is the path with its escapes, where it has some and nothing was cleaned off; else empty.
 func (t *Table) rawPath(r *http.Request, path string) string {
 	raw, plain := r.URL.RawPath, r.URL.Path
 	if t.trimSlash {
@@ -131,7 +126,6 @@ func (t *Table) Routes() []*Route { return slices.DeleteFunc(t.all(), (*Route).i
 // Len is how many Routes there are.
 func (t *Table) Len() int { return len(t.Routes()) }
 
-// broken lists the routes whose filters cannot be made.
 func (t *Table) broken() []*Route {
 	return slices.DeleteFunc(t.all(), func(r *Route) bool { return !r.isBroken() })
 }

@@ -6,8 +6,7 @@ import "net/http"
 type node struct {
 	literals map[string]*node
 	wildcard *node
-	// here are the routes whose path ends in this place, beyond those that any path
-	// further down belongs to.
+	// here are the routes whose path ends here, beyond those that any path further down belongs to.
 	here, beyond leaves
 }
 
@@ -24,14 +23,12 @@ type ranked struct {
 	rank  int
 }
 
-// query is one request on its way through the tree.
 type query struct {
 	request *http.Request
 	host    string
 }
 
-// add puts a route where its path leads. Routes come in the order in which they are
-// to be asked.
+// add puts a route where its path leads. Routes come in the order in which they are asked.
 func (n *node) add(r ranked, trimSlash bool) {
 	p := r.route.path
 	for _, segment := range p.segments {
@@ -64,8 +61,7 @@ func (n *node) child(segment string) *node {
 	return n.literals[segment]
 }
 
-// find looks for the first route that matches the rest of the path: empty at its
-// end, otherwise beginning with a slash.
+// find looks for the first match of the rest of the path: empty at its end, else with a slash.
 func (n *node) find(q query, path string) *Route {
 	if path == "" {
 		return n.here.find(q)

@@ -1,5 +1,4 @@
-// Package argument reads the arguments of conditions and filters. Its errors tell the
-// writer of a rule what is wanted.
+// Package argument reads the arguments of conditions and filters. Its errors are for a rule's writer.
 package argument
 
 import (
@@ -7,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"time"
 
@@ -15,10 +15,9 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// Match checks arguments against a shape: one letter per argument, s for a string, r
-// for a regular expression (or a string that holds one), n for a number, t for a
-// time (RFC 3339, or seconds since 1970). Behind a ? the rest may be left out; a
-// final + repeats the letter before it.
+// Match checks arguments against a shape: one letter per argument, s for a string, r for a regular
+// expression (or a string that holds one), n for a number, t for a time (RFC 3339, or seconds since 1970).
+// Behind a ? the rest may be left out; a final + repeats the letter before it.
 func Match(shape string, args []any) bool {
 	optional := false
 	for len(shape) > 0 {
@@ -42,17 +41,37 @@ func Match(shape string, args []any) bool {
 }
 
 func isArg(letter byte, arg any) bool {
-	_, number := arg.(float64)
-	_, expression := arg.(eskip.Regexp)
-	switch letter {
-	case 'n':
-		return number
-	case 's':
-		return !number && !expression
-	case 'r':
-		return !number
+	switch arg.(type) {
+	case float64:
+		return letter == 'n' || letter == 't'
+	case eskip.Regexp:
+		return letter == 'r'
 	}
-	return !expression
+	return letter != 'n'
+}
+
+// Maker makes conditions, or filters, of one name.
+type Maker[T any] struct {
+	name, shape, usage string
+	create             func(args []any) (T, error)
+}
+
+// Spec returns a Maker that checks arguments against a shape, as Match does, before it makes
+// something of them. The usage shows how it is written.
+func Spec[T any](name, shape, usage string, create func(args []any) (T, error)) Maker[T] {
+	return Maker[T]{name, shape, usage, create}
+}
+
+// Name is how rules call it.
+func (m Maker[T]) Name() string { return m.name }
+
+// Create makes one for arguments.
+func (m Maker[T]) Create(args []any) (T, error) {
+	if !Match(m.shape, args) {
+		var none T
+		return none, fmt.Errorf("want %s", m.usage)
+	}
+	return m.create(args)
 }
 
 // Regexp compiles an argument.
@@ -168,4 +187,41 @@ func IsHost(name string) bool {
 		}
 	}
 	return name != "" && !strings.HasPrefix(name, ".")
+}
+
+const (
+	longestExpression = 4096
+	// largestExpression is how many steps one may have when its repetitions are written
+	// out: a{10}{10} has a hundred. Each byte of a text costs at most so many.
+	largestExpression = 5000
+)
+
+// checkExpression refuses what would take much memory or time. The compiler tells errors of syntax.
+func checkExpression(pattern string) error {
+	if len(pattern) > longestExpression {
+		return fmt.Errorf("%s: a regular expression of %d bytes is too long: at most %d", eskip.Excerpt(eskip.PrintArg(eskip.Regexp(pattern))), len(pattern), longestExpression)
+	}
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	if steps(re) > largestExpression {
+		return fmt.Errorf("%s: its repetitions make more than %d steps: want a simpler expression", eskip.Excerpt(eskip.PrintArg(eskip.Regexp(pattern))), largestExpression)
+	}
+	return nil
+}
+
+// steps is an expression's length with repetitions written out, or above largestExpression.
+func steps(re *syntax.Regexp) int {
+	total := 1
+	if re.Op == syntax.OpLiteral {
+		total = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		total = min(total+steps(sub), largestExpression+1)
+	}
+	if re.Op == syntax.OpRepeat {
+		total *= max(re.Min, re.Max, 1)
+	}
+	return min(total, largestExpression+1)
 }

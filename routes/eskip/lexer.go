@@ -28,8 +28,7 @@ type token struct {
 	text       string
 	number     float64
 	start, end int
-	// at is where it starts, for people.
-	at place
+	at         place
 }
 
 func (t token) is(mark string) bool { return t.kind == tokenMark && t.text == mark }
@@ -80,7 +79,6 @@ func (l *lexer) scan(c byte) token {
 	return l.mark()
 }
 
-// skipBlank moves to the next byte that is neither space nor comment.
 func (l *lexer) skipBlank() {
 	for l.at < len(l.text) {
 		switch {
@@ -101,15 +99,13 @@ func (l *lexer) lineEnd() int {
 	return len(l.text)
 }
 
-// bad gives up the rest of the line, so that a quote that is never closed costs no
-// more than one rule.
+// bad gives up the rest of the line: a quote that is never closed costs no more than one rule.
 func (l *lexer) bad(reason string) token {
 	l.at = l.lineEnd()
 	return token{kind: tokenBad, text: reason}
 }
 
-// name reads a name. Dots and dashes are allowed within, because functions' names
-// have them, but a dash that begins an arrow is not one of them.
+// name reads a name. Dots and dashes are allowed, as functions have them, but not an arrow's dash.
 func (l *lexer) name() token {
 	start := l.at
 	for l.at < len(l.text) && IsNameByte(l.text[l.at]) && !strings.HasPrefix(l.text[l.at:], "->") {
@@ -135,8 +131,7 @@ func (l *lexer) number() token {
 	return token{kind: tokenNumber, number: value, text: text}
 }
 
-// inNumber reports whether the byte at hand goes on with the number; a sign does
-// only after an e.
+// inNumber reports whether the next byte is of the number; a sign is only after an e.
 func (l *lexer) inNumber() bool {
 	c, before := l.text[l.at], l.text[l.at-1]
 	switch c {
@@ -228,7 +223,6 @@ func (l *lexer) mark() token {
 	return l.unknown(rest)
 }
 
-// unknown passes over one character that begins nothing.
 func (l *lexer) unknown(rest string) token {
 	c, size := utf8.DecodeRuneInString(rest)
 	l.at += size

@@ -8,17 +8,15 @@ import (
 	"faas-docker/function"
 )
 
-// What one text may hold. The bounds are far beyond what people write, and keep what a
-// text costs in proportion to its length.
+// The most that one text may hold: far beyond what people write, and a bound on what it costs.
 const (
 	MostRules     = 10_000
 	mostCalls     = 100
 	MostArguments = 1000
 )
 
-// Parse reads rules. It returns all that could be read; the error, a
-// function.ErrInvalid, tells of those that could not, with line and column. One rule
-// alone may go without a name.
+// Parse reads rules, all that can be read. The error, a function.ErrInvalid, tells of the others by line
+// and column. One rule alone may go without a name.
 func Parse(text string) ([]Rule, error) {
 	var good []Rule
 	var failures []error
@@ -53,8 +51,7 @@ func ParseEach(text string) []Rule {
 	return namedUnlessAlone(rules)
 }
 
-// namedUnlessAlone breaks rules without a name that stand beside others: they
-// could not be told apart.
+// namedUnlessAlone breaks nameless rules beside others: they could not be told apart.
 func namedUnlessAlone(rules []Rule) []Rule {
 	for i, r := range rules {
 		if len(rules) > 1 && r.ID == "" && r.Err == nil {
@@ -89,8 +86,7 @@ func ParseOne(id, text string, fallback *Backend) Rule {
 type parser struct {
 	lexer       *lexer
 	token, then token
-	// id is the name of the rule at hand, for messages.
-	id string
+	id          string
 	// fallback is the backend of a rule that names none; nil means it must.
 	fallback *Backend
 }
@@ -111,7 +107,6 @@ func (p *parser) accept(mark string) bool {
 	return true
 }
 
-// expected is the error at the token at hand.
 func (p *parser) expected(what string) error {
 	if p.token.kind == tokenBad {
 		return p.wrong(p.token, p.token.text)
@@ -123,8 +118,7 @@ func (p *parser) wrong(at token, reason string) error {
 	return syntaxError(p.id, at.at, reason)
 }
 
-// recover moves to where the next rule begins: behind a semicolon, or at a name
-// with a colon, which nothing but the beginning of a rule has.
+// recover moves to the next rule: behind a semicolon, or to a name with a colon, which only begins one.
 func (p *parser) recover() {
 	for p.token.kind != tokenEnd && !p.accept(";") {
 		if p.token.kind == tokenName && p.then.is(":") {
@@ -153,8 +147,7 @@ func (p *parser) definition() (Rule, error) {
 	return r, err
 }
 
-// conditions reads what stands before the first arrow. * and Any() say nothing, and
-// are not kept.
+// conditions reads what stands before the first arrow. * and Any() say nothing, and are not kept.
 func (p *parser) conditions(r *Rule) error {
 	for {
 		if len(r.Predicates) == mostCalls {
@@ -175,7 +168,6 @@ func (p *parser) conditions(r *Rule) error {
 	}
 }
 
-// chain reads the filters and the backend.
 func (p *parser) chain(r *Rule) error {
 	for p.token.is("->") {
 		p.advance()

@@ -1,6 +1,7 @@
 package eskip
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,26 +25,22 @@ func (r Rule) String() string {
 	if r.Err != nil {
 		return "// " + strings.ReplaceAll(r.Err.Error()+"\n"+r.Text, "\n", "\n// ") + "\n"
 	}
-	parts := []string{r.conditions()}
+	text := r.conditions()
+	if r.ID != "" {
+		text = r.ID + ": " + text
+	}
 	for _, f := range r.Filters {
-		parts = append(parts, f.String())
+		text += "\n  -> " + f.String()
 	}
-	parts = append(parts, r.Backend.String())
-	if r.ID == "" {
-		return strings.Join(parts, "\n  -> ")
-	}
-	return r.ID + ": " + strings.Join(parts, "\n  -> ")
+	return text + "\n  -> " + r.Backend.String()
 }
 
 func (r Rule) conditions() string {
-	if len(r.Predicates) == 0 {
-		return "*"
+	var parts []string
+	for _, p := range r.Predicates {
+		parts = append(parts, p.String())
 	}
-	parts := make([]string, len(r.Predicates))
-	for i, p := range r.Predicates {
-		parts[i] = p.String()
-	}
-	return strings.Join(parts, " && ")
+	return cmp.Or(strings.Join(parts, " && "), "*")
 }
 
 // String writes the backend with its quotes.
@@ -79,8 +76,7 @@ func PrintArg(arg any) string {
 	return Quote(fmt.Sprint(arg))
 }
 
-// printRegexp writes /…/; an expression that has no such form is quoted, which
-// means the same to everything that takes one.
+// printRegexp writes /…/, or quotes what has no such form: to takers of expressions that is the same.
 func printRegexp(expression Regexp) string {
 	var b strings.Builder
 	b.WriteByte('/')

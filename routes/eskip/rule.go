@@ -13,8 +13,7 @@ import (
 type Rule struct {
 	// ID names the rule. Among all sources only one rule of a name is in force.
 	ID string
-	// Predicates are the conditions, all of which a request must meet; none means
-	// that every request does.
+	// Predicates are the conditions, all of which a request must meet; none means that every one does.
 	Predicates []Call
 	// Filters are applied to the request in this order, to the answer in reverse.
 	Filters []Call
@@ -62,7 +61,6 @@ type Backend struct {
 }
 
 const (
-	// functionScheme begins the backends that are functions.
 	functionScheme = "function:"
 	// previousMark ends those that are the revision before the present one.
 	previousMark = "@previous"
@@ -103,8 +101,7 @@ func (b Backend) IsPrevious() bool {
 	return b.Kind == BackendFunction && strings.HasSuffix(b.Text, previousMark)
 }
 
-// URL is the address of the server. A path would have no meaning: it is the
-// request's own that is asked for.
+// URL is the address of the server, without a path: the request's own is asked for.
 func (b Backend) URL() (*url.URL, error) {
 	u, err := url.Parse(b.Text)
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "h2c"}, u.Scheme) {

@@ -9,8 +9,7 @@ import (
 	"faas-docker/function"
 )
 
-// SyntaxError is a place where a text stopped being a rule, or is one that cannot
-// work.
+// SyntaxError is a place where a text stopped being a rule, or is one that cannot work.
 type SyntaxError struct {
 	// ID is the name of the rule, empty when it had none so far.
 	ID string
@@ -40,18 +39,15 @@ func (r Rule) Locate(err error) error { return r.locate(err, r.at) }
 func (r Rule) LocateCall(call Call, err error) error { return r.locate(err, call.at) }
 
 func (r Rule) locate(err error, at place) error {
-	var placed *SyntaxError
-	if at == (place{}) || err == nil || errors.As(err, &placed) {
+	if at == (place{}) || err == nil || errors.As(err, new(*SyntaxError)) {
 		return err
 	}
 	return syntaxError(r.ID, at, err.Error())
 }
 
-// place is a line and a column of a text, the column in characters. Both count from 1; the
-// zero value is none.
+// place is a line and a column in characters, both from 1; the zero value is none.
 type place struct{ line, column int }
 
-// behind is the place behind a text that begins at this one.
 func (p place) behind(text string) place {
 	if lines := strings.Count(text, "\n"); lines > 0 {
 		return place{p.line + lines, utf8.RuneCountInString(text[strings.LastIndexByte(text, '\n')+1:]) + 1}

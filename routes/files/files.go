@@ -1,5 +1,4 @@
-// Package files opens the files that rules name: regular ones of bounded size, below one
-// folder.
+// Package files opens the files that rules name: regular ones of bounded size, below one folder.
 package files
 
 import (
@@ -39,14 +38,9 @@ func (f Folder) Local(name string) (string, error) {
 	return local, nil
 }
 
-// Open opens a file. Only regular ones are opened: reading a pipe could last for ever, and
-// a device may have no end.
+// Open opens a regular file. To read a pipe could last for ever, and a device may have no end.
 func (f Folder) Open(name string) (*os.File, os.FileInfo, error) {
-	local, err := f.Local(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	root, err := os.OpenRoot(string(f))
+	root, local, err := f.root(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,16 +54,20 @@ func (f Folder) Open(name string) (*os.File, os.FileInfo, error) {
 
 // Root opens a folder within it.
 func (f Folder) Root(name string) (*os.Root, error) {
-	local, err := f.Local(name)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(string(f))
+	root, local, err := f.root(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	return root.OpenRoot(local)
+}
+
+// root opens the folder, which the caller closes, for a name, and returns that as Local does.
+func (f Folder) root(name string) (root *os.Root, local string, err error) {
+	if local, err = f.Local(name); err == nil {
+		root, err = os.OpenRoot(string(f))
+	}
+	return root, local, err
 }
 
 // OpenRegular opens a file if it is regular. It is looked at first, because opening a

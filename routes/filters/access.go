@@ -25,7 +25,6 @@ func challenge(c *routes.Context, scheme, text string) {
 	c.Refuse(http.StatusUnauthorized, text).Header.Set("WWW-Authenticate", scheme)
 }
 
-// basicAuth asks for a user and a password of an htpasswd file.
 type basicAuth struct {
 	routes.RequestOnly
 	realm   string
@@ -43,8 +42,7 @@ func (o Options) newBasicAuth(args []any) (basicAuth, error) {
 	return f, err
 }
 
-// parseHtpasswd reads lines of user:hash. Only bcrypt's hashes are taken: the others
-// are no protection.
+// parseHtpasswd reads lines of user:hash. Only bcrypt's hashes are taken: others protect nothing.
 func parseHtpasswd(content []byte) (map[string]string, error) {
 	users := map[string]string{}
 	for number, line := range usefulLines(content) {
@@ -80,8 +78,7 @@ func (f basicAuth) Request(c *routes.Context) {
 	hash, exists := users[user]
 	check := f.known.match
 	if !exists {
-		// Names cannot be told from others by the time it takes, nor passwords: nothing is
-		// remembered of it.
+		// The time taken must not tell names, nor passwords: nothing is remembered of it.
 		hash, check = anyOf(users), f.known.check
 	}
 	right, err := false, error(nil)
@@ -103,19 +100,16 @@ func anyOf(users map[string]string) string {
 	return ""
 }
 
-// knownPasswords remembers which passwords were right, because bcrypt takes a
-// thousand times as long as the rest of a request.
+// knownPasswords remembers right ones: bcrypt takes a thousand times as long as the rest of a call.
 type knownPasswords struct {
 	salt [16]byte
 	// mu protects right, whose keys are digests of hash and password.
 	mu    sync.RWMutex
 	right map[[sha256.Size]byte]bool
-	// turns bound the passwords that all filters check at a time, so that guessing does not
-	// take the processors away from others.
+	// turns bound the checks of all filters together: guessing must not take the processors.
 	turns *turns
 }
 
-// mostKnown bounds how many passwords are remembered.
 const mostKnown = 1000
 
 func newKnownPasswords(t *turns) *knownPasswords {
@@ -124,8 +118,8 @@ func newKnownPasswords(t *turns) *knownPasswords {
 	return k
 }
 
-// match reports whether a password is that of a hash. It is an error when too many are being
-// checked for that client, or for all, and when ctx ends before it was this one's turn.
+// match reports whether a password is that of a hash. The error says that too many are being checked for
+// that client, or for all, or that ctx ended before its turn.
 func (k *knownPasswords) match(ctx context.Context, client, hash, password string) (bool, error) {
 	digest := sha256.Sum256(fmt.Appendf(k.salt[:len(k.salt):len(k.salt)], "%s %s", hash, password))
 	k.mu.RLock()
@@ -155,8 +149,7 @@ func (k *knownPasswords) check(ctx context.Context, client, hash, password strin
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil, nil
 }
 
-// keySet holds the digests of keys, which can be looked up without telling by the time
-// it takes how much of one was right.
+// keySet holds digests of keys: the time of a look-up does not tell how much of one was right.
 type keySet map[[sha256.Size]byte]bool
 
 func parseKeys(content []byte) (keySet, error) {

@@ -13,8 +13,7 @@ import (
 // wantedClaim is a claim that a token must have, or that must be among those it has.
 type wantedClaim struct{ name, value string }
 
-// isMet looks a claim up by its whole name, or, where the token has none of that name, step
-// by step between its dots: realm_access.roles.
+// isMet looks a claim up by its whole name, else step by step between its dots: realm_access.roles.
 func (w wantedClaim) isMet(claims jwt.MapClaims) bool {
 	value, exists := claims[w.name]
 	name := w.name
@@ -30,8 +29,7 @@ func (w wantedClaim) isMet(claims jwt.MapClaims) bool {
 		value, exists = inner[rest]
 		within, name = inner, rest
 	}
-	// These are lists that are written as one text (RFC 8693, 4.2). No other text is taken
-	// apart: "not admin" has to be no admin.
+	// One text can be a list here (RFC 8693, 4.2). No other is taken apart: "not admin" is no admin.
 	return w.matches(value, slices.Contains([]string{"scope", "scp", "scopes"}, name))
 }
 
@@ -39,36 +37,26 @@ func (w wantedClaim) isMet(claims jwt.MapClaims) bool {
 func (w wantedClaim) matches(value any, isScope bool) bool {
 	switch v := value.(type) {
 	case string:
-		return v == w.value || isScope && hasWords(strings.Fields(v), w.value)
+		words := strings.Fields(v)
+		return v == w.value || isScope && w.allAmong(func(word string) bool { return slices.Contains(words, word) })
 	case bool:
 		return strconv.FormatBool(v) == w.value
 	case json.Number:
 		return sameNumber(v.String(), w.value)
 	case []any:
-		return slices.ContainsFunc(v, func(one any) bool { return w.matches(one, false) }) || isScope && hasWords(textsAmong(v), w.value)
+		return slices.ContainsFunc(v, func(one any) bool { return w.matches(one, false) }) ||
+			isScope && w.allAmong(func(word string) bool { return slices.Contains(v, any(word)) })
 	}
 	return false
 }
 
-// hasWords reports whether each of the words of a text is there, at least one.
-func hasWords(there []string, text string) bool {
-	wanted := strings.Fields(text)
-	lacks := func(word string) bool { return !slices.Contains(there, word) }
-	return len(wanted) > 0 && !slices.ContainsFunc(wanted, lacks)
+// allAmong reports whether each of the words that are wanted is there, at least one.
+func (w wantedClaim) allAmong(has func(word string) bool) bool {
+	wanted := strings.Fields(w.value)
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(word string) bool { return !has(word) })
 }
 
-func textsAmong(list []any) []string {
-	var texts []string
-	for _, one := range list {
-		if text, ok := one.(string); ok {
-			texts = append(texts, text)
-		}
-	}
-	return texts
-}
-
-// sameNumber compares numbers digit by digit, or where they are written in two ways, as in
-// 1e3 and 1000, by value, if that is exact.
+// sameNumber compares numbers by digits, or as in 1e3 and 1000 by value, if that is exact.
 func sameNumber(a, b string) bool {
 	const exact = 1 << 53
 	if a == b {

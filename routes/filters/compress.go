@@ -18,15 +18,13 @@ import (
 	"faas-docker/routes/argument"
 )
 
-// leastCompressed is the length of the shortest answer that is worth compressing, in
-// bytes, where the length is known.
+// leastCompressed is the least length, in bytes, of an answer worth compressing, where it is known.
 const leastCompressed = 512
 
 // compress compresses answers as the client accepts it. What is compressed already, is
 // a part, or must not be transformed is left alone; a flush passes through.
 type compress struct {
-	// types are the media types that are compressed; a final slash stands for all
-	// below it.
+	// types are the media types that are compressed; a final slash stands for all below.
 	types    []string
 	encoders map[string]*sync.Pool
 }
@@ -77,7 +75,6 @@ func (f compress) apply(c *routes.Context) {
 	})
 }
 
-// fits reports whether an answer may be compressed.
 func (f compress) fits(request *http.Request, r *routes.Response) bool {
 	switch {
 	case request.Method == http.MethodHead, r.Status == http.StatusSwitchingProtocols,
@@ -95,8 +92,7 @@ func (f compress) fits(request *http.Request, r *routes.Response) bool {
 	})
 }
 
-// preferred is the coding that the client likes best, of those that we have; empty means
-// none. Of equals zstd is the better one.
+// preferred is the coding of ours that the client likes best, of equals zstd; empty means none.
 func preferred(header []string) string {
 	best, bestQuality := "", 0.0
 	weights := qualities(header)
@@ -126,7 +122,6 @@ func qualities(header []string) map[string]float64 {
 	return weights
 }
 
-// encoder is what gzip and zstd have in common.
 type encoder interface {
 	io.WriteCloser
 	Flush() error
@@ -147,8 +142,7 @@ func newEncoders() map[string]*sync.Pool {
 	}
 }
 
-// lentEncoder goes back when it is closed. One whose answer breaks off is not closed: an
-// end would make the answer look whole.
+// lentEncoder goes back when closed. A broken answer's is not closed: an end would make it look whole.
 type lentEncoder struct {
 	encoder
 	pool *sync.Pool

@@ -14,8 +14,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// newResponseCookie binds a client, which has sent another value or none, to a value: a
-// client stays with the canary that it has seen.
+// newResponseCookie binds clients to a value: they stay with the canary that they have seen.
 func (o Options) newResponseCookie(args []any) (routes.ResponseFunc, error) {
 	cookie := http.Cookie{Name: argument.Text(args[0]), Value: argument.Text(args[1]), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if len(args) > 2 {
@@ -83,7 +82,6 @@ func newRequestCookie(args []any) (routes.RequestFunc, error) {
 	}, valid(cookie)
 }
 
-// cookiesBut are the cookies of a request but those of one name.
 func cookiesBut(name string, r *http.Request) (kept []string) {
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
@@ -106,7 +104,6 @@ func newDropRequestCookie(args []any) (routes.RequestFunc, error) {
 	}, nil
 }
 
-// nameOf is the name of a cookie as it is sent.
 func nameOf(pair string) string {
 	name, _, _ := strings.Cut(pair, "=")
 	return grammar.Trim(name)

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,17 +65,13 @@ func (f *cors) Request(c *routes.Context) {
 	if f.allows(h.Get("Origin")) {
 		answer.Set("Access-Control-Allow-Methods", f.methods)
 		setUnlessEmpty(answer, "Access-Control-Max-Age", f.maxAge)
-		wanted := f.headers
-		if wanted == "" {
-			wanted = h.Get("Access-Control-Request-Headers")
-		}
-		setUnlessEmpty(answer, "Access-Control-Allow-Headers", wanted)
+		headers := cmp.Or(f.headers, h.Get("Access-Control-Request-Headers"))
+		setUnlessEmpty(answer, "Access-Control-Allow-Headers", headers)
 	}
 	c.Serve(&routes.Response{Status: http.StatusNoContent, Header: answer})
 }
 
-// Response says who may read the answer. The function's own fields are replaced: two
-// answers are none to a browser.
+// Response says who may read the answer. The function's fields go: two answers are none to a browser.
 func (f *cors) Response(c *routes.Context) {
 	h, origin := c.Response.Header, c.Request.Header.Get("Origin")
 	h.Add("Vary", "Origin")

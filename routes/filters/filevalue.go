@@ -16,21 +16,18 @@ const fileCheck = time.Second
 // longestFile is the size of the largest file that a filter reads, in bytes.
 const longestFile = 1 << 20
 
-// fileGrace is for how long the last value of a file counts that cannot be read any more: an
-// editor may be writing it.
+// fileGrace is how long the last value of an unreadable file counts: an editor may be writing it.
 const fileGrace = 10 * time.Second
 
-// fileValue is the content of a file, parsed. It is read again when the file has changed. For a
-// file that has gone, or says nothing sensible any more, the last value counts for fileGrace, and
-// then the zero value, which lets nobody in: who takes a file of keys away means it.
+// fileValue is a file's content, parsed, and read again when the file has changed. Of one that is gone or
+// says nothing sensible the last value counts for fileGrace, then the zero value, which lets nobody in.
 type fileValue[T any] struct {
 	folder files.Folder
 	path   string
 	parse  func(content []byte) (T, error)
 	failed func(error)
 	value  atomic.Pointer[T]
-	// mu protects the fields below. looked is when the file was looked at last, and stamp what
-	// it was when it was read.
+	// mu protects the fields below: when the file was looked at last, and what it was when it was read.
 	mu     sync.Mutex
 	looked time.Time
 	stamp  fileStamp
@@ -38,7 +35,6 @@ type fileValue[T any] struct {
 	failing time.Time
 }
 
-// fileStamp tells one content of a file from another.
 type fileStamp struct {
 	changed time.Time
 	size    int64
@@ -53,7 +49,6 @@ func newFileValue[T any](o Options, filter string, path any, parse func([]byte) 
 	return f, f.read()
 }
 
-// get returns what the file says.
 func (f *fileValue[T]) get() T {
 	if f.mu.TryLock() { // while one looks, the others take what was there last
 		defer f.mu.Unlock()

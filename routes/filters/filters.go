@@ -1,7 +1,6 @@
-// Package filters has the filters that rules can have. Each is a routes.FilterSpec in the
-// list that All returns. To add one: write its constructor, which returns what is done to
-// requests or to answers, add a row to one of the lists below, and describe it in
-// docs/routes.md with an example, which a test runs.
+// Package filters has the filters that rules can have; All lists them. To add one: write its constructor,
+// which returns what is done to requests or to answers, add a row to one of the lists below, and describe
+// it in docs/routes.md with an example, which a test runs.
 package filters
 
 import (
@@ -40,13 +39,11 @@ func All(o Options) []routes.FilterSpec {
 	return slices.Concat(forRequests(), forAnswers(o), instead(o), bounds(o), trials(o), policyFilters())
 }
 
-// spec is a filter as rules know it: its name, the shape of its arguments (argument.Match),
-// how it is written, and what makes it.
+// spec is a filter as rules know it; argument.Spec tells of the parameters.
 func spec[F routes.Filter](name, shape, usage string, create func(args []any) (F, error)) routes.FilterSpec {
 	return argument.Spec(name, shape, usage, func(args []any) (routes.Filter, error) { return create(args) })
 }
 
-// forRequests change the request.
 func forRequests() []routes.FilterSpec {
 	return []routes.FilterSpec{
 		spec("setRequestHeader", "ss", `setRequestHeader("X-Item", "${item}")`, newSetRequestHeader),
@@ -68,7 +65,6 @@ func forRequests() []routes.FilterSpec {
 	}
 }
 
-// forAnswers change the answer.
 func forAnswers(o Options) []routes.FilterSpec {
 	return []routes.FilterSpec{
 		spec("setResponseHeader", "ss", `setResponseHeader("Cache-Control", "no-store")`, newResponseHeader(http.Header.Set)),
@@ -84,7 +80,6 @@ func forAnswers(o Options) []routes.FilterSpec {
 	}
 }
 
-// instead answer in the backend's place.
 func instead(o Options) []routes.FilterSpec {
 	return []routes.FilterSpec{
 		spec("healthcheck", "", `healthcheck()`, newHealthcheck),
@@ -127,7 +122,6 @@ func trials(o Options) []routes.FilterSpec {
 	}
 }
 
-// withDefaults fills in what is not set.
 func (o Options) withDefaults() Options {
 	o.World = o.World.WithDefaults()
 	if o.Arrival == nil {

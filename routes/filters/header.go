@@ -11,7 +11,6 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// field reads the name of a field and its value.
 func field(args []any) (key string, value template, err error) {
 	if key, err = argument.Header(args[0]); err == nil {
 		value, err = parseTemplate(args[1])
@@ -19,7 +18,6 @@ func field(args []any) (key string, value template, err error) {
 	return key, value, err
 }
 
-// keys reads the names of two fields.
 func keys(args []any) (from, to string, err error) {
 	if from, err = argument.Header(args[0]); err == nil {
 		to, err = argument.Header(args[1])
@@ -101,8 +99,7 @@ func newDropResponseHeader(args []any) (routes.ResponseFunc, error) {
 	return func(c *routes.Context) { c.Response.Header.Del(key) }, err
 }
 
-// newCopyRequestHeader gives a field the value of another. Without that one it is taken off:
-// the client's word must not pass for it.
+// newCopyRequestHeader copies a field. Without one to copy the other goes: it is the client's word.
 func newCopyRequestHeader(args []any) (routes.RequestFunc, error) {
 	from, to, err := keys(args)
 	return func(c *routes.Context) {
@@ -124,7 +121,6 @@ func newCopyResponseHeader(args []any) (routes.ResponseFunc, error) {
 	}, err
 }
 
-// fieldReplacement replaces what an expression matches in the value of a field.
 type fieldReplacement struct {
 	key string
 	replacement
@@ -139,8 +135,7 @@ func newFieldReplacement(args []any) (fieldReplacement, error) {
 	return fieldReplacement{key, r}, err
 }
 
-// apply is the first of the values with the replacements; false where there is none, and when
-// the request was refused for what came out.
+// apply makes the replacements in the first value; false without one, and where that was refused.
 func (r fieldReplacement) apply(c *routes.Context, values []string) (string, bool) {
 	if len(values) == 0 {
 		return "", false
@@ -149,7 +144,6 @@ func (r fieldReplacement) apply(c *routes.Context, values []string) (string, boo
 	return value, isShort(c, len(value)) && isLine(c, value)
 }
 
-// newModRequestHeader changes the value of a field that is there.
 func newModRequestHeader(args []any) (routes.RequestFunc, error) {
 	r, err := newFieldReplacement(args)
 	return func(c *routes.Context) {
@@ -175,8 +169,7 @@ func newModResponseHeader(args []any) (routes.ResponseFunc, error) {
 	}, err
 }
 
-// newPreserveHost chooses the host that a server sees which is no function: the client's, or
-// that of its own URL.
+// newPreserveHost chooses the host that a server sees: the client's, or that of its own URL.
 func newPreserveHost(args []any) (routes.RequestFunc, error) {
 	text := argument.Text(args[0])
 	if text != "true" && text != "false" {

@@ -22,13 +22,11 @@ import (
 const (
 	// clockSkew is how far the clocks of issuers may be from ours.
 	clockSkew = 30 * time.Second
-	// leastSecret is the length of the shortest secret that is taken, in bytes: that
-	// of the digest (RFC 7518, 3.2).
+	// leastSecret is the shortest secret's length in bytes: that of the digest (RFC 7518, 3.2).
 	leastSecret = 32
 )
 
-// jwtCheck asks for a bearer token that is signed with a key of a file, by the one
-// algorithm that the rule names, and has not expired.
+// jwtCheck asks for a bearer token that is in time, signed by the rule's algorithm and a file's key.
 type jwtCheck struct {
 	parser *jwt.Parser
 	keys   *fileValue[jwt.VerificationKeySet]
@@ -41,18 +39,15 @@ func (o Options) newJWT(args []any) (routes.RequestFunc, error) {
 	if algorithm == "none" || jwt.GetSigningMethod(algorithm) == nil {
 		return nil, fmt.Errorf("%s is not an algorithm: want one of RS256, PS256, ES256 (or 384, 512), EdDSA, HS256", eskip.Quote(algorithm))
 	}
-	f := jwtCheck{}
-	options := []jwt.ParserOption{jwt.WithValidMethods([]string{algorithm}), jwt.WithExpirationRequired(), jwt.WithLeeway(clockSkew), jwt.WithJSONNumber()}
+	f := jwtCheck{parser: jwt.NewParser(jwt.WithValidMethods([]string{algorithm}), jwt.WithExpirationRequired(),
+		jwt.WithLeeway(clockSkew), jwt.WithJSONNumber())}
 	for _, text := range argument.Texts(args[2:]) {
 		claim, value, found := strings.Cut(text, "=")
-		switch {
-		case !found || claim == "":
+		if !found || claim == "" {
 			return nil, fmt.Errorf("%s: want a claim and its value, such as aud=shop", eskip.Quote(text))
-		default:
-			f.claims = append(f.claims, wantedClaim{claim, value})
 		}
+		f.claims = append(f.claims, wantedClaim{claim, value})
 	}
-	f.parser = jwt.NewParser(options...)
 	var err error
 	f.keys, err = newFileValue(o, "jwt", args[1], func(content []byte) (jwt.VerificationKeySet, error) {
 		return parseVerificationKeys(algorithm, content)
@@ -144,7 +139,6 @@ func publicKey(block *pem.Block) (any, error) {
 	return nil, fmt.Errorf("a PEM block %q: want a PUBLIC KEY or a CERTIFICATE", block.Type)
 }
 
-// suits reports whether a key is of the kind that an algorithm needs.
 func suits(algorithm string, key any) bool {
 	switch key.(type) {
 	case *rsa.PublicKey:

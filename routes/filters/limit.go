@@ -105,8 +105,7 @@ func networkOf(address netip.Addr) string {
 // mostClients bounds how many clients are remembered: twice as many at most.
 const mostClients = 10000
 
-// limiters are those of the clients that were seen last: the younger half, and the
-// older, which is forgotten when the younger is full.
+// limiters are those of the last clients: when the younger half is full, the older is forgotten.
 type limiters struct {
 	create         func() *rate.Limiter
 	mu             sync.Mutex

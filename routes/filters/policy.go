@@ -10,9 +10,8 @@ import (
 	"faas-docker/routes/argument"
 )
 
-// policyFilters ask for policies around the call of the route's function. They have
-// the names of the policies, and their arguments the words of the annotations:
-// retry("attempts=3", "on=connect,503").
+// policyFilters ask for policies around the call of the route's function, by the policies' names, with the
+// words of the annotations: retry("attempts=3", "on=connect,503").
 func policyFilters() []routes.FilterSpec {
 	var specs []routes.FilterSpec
 	for _, name := range function.PolicyNames() {
@@ -35,11 +34,9 @@ func askFor(policy, text string) (routes.RequestFunc, error) {
 	}, err
 }
 
-// breakerRest is how long a breaker stays open where the rule does not say.
 const breakerRest = 10 * time.Second
 
-// newConsecutiveBreaker reads failures, rest and trials. Skipper has a fourth argument,
-// which says how long an unused breaker is remembered.
+// newConsecutiveBreaker reads failures, rest and trials; not skipper's fourth, about unused breakers.
 func newConsecutiveBreaker(args []any) (routes.RequestFunc, error) {
 	failures, err := argument.Count(args[0])
 	rest, trials := breakerRest, 1

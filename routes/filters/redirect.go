@@ -12,8 +12,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// redirectTo sends the client elsewhere. What the location does not say, scheme, host,
-// path and query, is that of the request.
+// redirectTo sends the client elsewhere. The location takes from the request what it does not say.
 type redirectTo struct {
 	code     int
 	location template
@@ -35,7 +34,6 @@ func (o Options) newRedirectTo(args []any) (routes.RequestFunc, error) {
 	return redirectTo{code: code, location: t, arrival: o.Arrival}.apply, err
 }
 
-// parseLocation reads a URL, or a part of one.
 func parseLocation(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -120,15 +118,14 @@ func escapedQuery(query string) string {
 	return b.String()
 }
 
-// localPrefix reports whether the host stays that of the request: the location was written as
-// a path, as a scheme without a host, or begins with what the client says. It returns the
-// scheme with its colon, empty where there is none.
+// localPrefix reports whether the host stays that of the request: the location is a path, a scheme without
+// a host, or begins with the client's words. It returns the scheme with its colon, if there is one.
 func (f redirectTo) localPrefix() (scheme string, local bool) {
 	first := f.location[0].text
 	path := first
 	if name, rest, found := strings.Cut(first, ":"); found && !strings.ContainsAny(name, "/?#") {
 		scheme, path = name+":", rest
 	}
-	isFilledNext := len(f.location) > 1
-	return scheme, path == "" && isFilledNext || strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//")
+	startsFilled := path == "" && len(f.location) > 1
+	return scheme, startsFilled || strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//")
 }

@@ -13,8 +13,7 @@ import (
 	"faas-docker/routes/files"
 )
 
-// static answers with the files of a folder, which lies below that for the files of rules:
-// keys beside it are not served.
+// static serves a folder below that for the files of rules: keys beside it are not served.
 type static struct {
 	prefix string
 	folder files.Folder

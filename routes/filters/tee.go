@@ -20,18 +20,15 @@ import (
 )
 
 const (
-	// mostShadows is how many copies of one route are under way at a time; further
-	// requests are not copied.
+	// mostShadows is how many copies of a route are under way; further requests are not copied.
 	mostShadows = 64
 	// longestShadow is the body of the largest request that is copied, in bytes.
 	longestShadow = 1 << 20
-	// shadowTime bounds a copy.
-	shadowTime = time.Minute
+	shadowTime    = time.Minute
 )
 
-// tee sends a copy of the requests to a second function, and throws its answers away.
-// The caller never waits for it: the copy begins when the request's body has been read,
-// and when too many are under way there is none. Of gRPC only unary calls are copied.
+// tee sends a copy of the requests to a second function. The caller never waits for it: it begins when the
+// request's body has been read, if not too many are under way. Of gRPC only unary calls are copied.
 type tee struct {
 	routes.RequestOnly
 	name   string
@@ -78,7 +75,10 @@ func (f *tee) Request(c *routes.Context) {
 		f.logger.Debug("request not copied: too many copies are under way", "function", f.name)
 		return
 	}
-	s := &shadow{tee: f, request: f.copyOf(c)}
+	copied := c.Request.Clone(f.running)
+	copied.RequestURI, copied.Body = c.Target(), http.NoBody
+	setField(copied.Header, "X-Shadow-Of", c.Route.Rule.ID)
+	s := &shadow{tee: f, request: copied}
 	c.Finally(func(routes.Outcome) { s.giveUp() })
 	if c.Request.Body == nil || c.Request.Body == http.NoBody || c.Request.ContentLength == 0 {
 		s.read(nil, io.EOF)
@@ -87,17 +87,7 @@ func (f *tee) Request(c *routes.Context) {
 	c.Request.Body = copiedBody{c.Request.Body, s}
 }
 
-// copyOf is the request as it is now, without its body.
-func (f *tee) copyOf(c *routes.Context) *http.Request {
-	r := c.Request.Clone(f.running)
-	r.RequestURI = c.Target()
-	r.Body = http.NoBody
-	setField(r.Header, "X-Shadow-Of", c.Route.Rule.ID)
-	return r
-}
-
-// shadow is a copy that is being made. It is used by the readers of the body and by the
-// goroutine that awaits the answer.
+// shadow is a copy in the making, for the readers of the body and the goroutine that sends it.
 type shadow struct {
 	tee     *tee
 	request *http.Request
@@ -128,7 +118,6 @@ func (s *shadow) read(p []byte, err error) {
 	}
 }
 
-// giveUp lets go of a copy that has not been sent.
 func (s *shadow) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +132,6 @@ func (s *shadow) end() {
 	<-s.tee.slots
 }
 
-// send carries the copy. Its outcome is only logged.
 func (s *shadow) send() {
 	defer func() { <-s.tee.slots }()
 	ctx, cancel := context.WithTimeout(s.tee.running, shadowTime)
@@ -163,7 +151,6 @@ func (s *shadow) send() {
 	s.tee.logger.Debug("request copied", "function", s.tee.name, "status", w.status)
 }
 
-// copiedBody is a body that a shadow sees, too.
 type copiedBody struct {
 	io.ReadCloser
 	shadow *shadow
@@ -190,8 +177,7 @@ func (d *discarded) EnableFullDuplex() error          { return nil }
 func (d *discarded) SetReadDeadline(time.Time) error  { return nil }
 func (d *discarded) SetWriteDeadline(time.Time) error { return nil }
 
-// isOneMessage reports whether a body is that of a unary gRPC call: a flag, a length and
-// so many bytes.
+// isOneMessage reports whether a body is a unary gRPC call's: a flag, a length and so many bytes.
 func isOneMessage(body []byte) bool {
 	return len(body) >= 5 && uint64(binary.BigEndian.Uint32(body[1:5])) == uint64(len(body)-5)
 }

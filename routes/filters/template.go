@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"faas-docker/routes"
@@ -11,8 +12,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// template is a text with ${…} in it: the name of a wildcard, or something of the
-// request. What a request does not have is empty.
+// template is a text with ${…}: a wildcard, or something of the request, empty where it has none.
 type template []templatePart
 
 // templatePart is a piece of text, or the name of what stands in its place.
@@ -24,7 +24,6 @@ type templatePart struct {
 // ofRequest begins the names of the request's own values.
 const ofRequest = "request."
 
-// mostPlaceholders is how many ${…} a template may have.
 const mostPlaceholders = 32
 
 // parseTemplate reads a template, and refuses names of the request that do not exist.
@@ -53,25 +52,20 @@ func checkPlaceholder(name string) error {
 		return nil
 	}
 	kind, key, _ := strings.Cut(field, ".")
-	switch kind {
-	case "method", "host", "path", "rawQuery":
-		if key == "" {
-			return nil
-		}
-	case "header", "query", "cookie":
-		if key != "" {
-			return nil
-		}
+	kinds := []string{"header", "query", "cookie"}
+	if key == "" {
+		kinds = []string{"method", "host", "path", "rawQuery"}
+	}
+	if slices.Contains(kinds, kind) {
+		return nil
 	}
 	return fmt.Errorf("${%s} is unknown: want the name of a wildcard, or request.method, .host, .path, .rawQuery, .header.<name>, .query.<name> or .cookie.<name>", eskip.Excerpt(name))
 }
 
-// longestValue bounds what a filter makes of a request, in bytes. Filters that repeat what
-// they are given could grow it without end.
+// longestValue bounds what a filter makes of a request, in bytes: by repetition it could be any.
 const longestValue = 64 << 10
 
-// fill makes a value of the template. It is false where the path lacks a wildcard, and
-// where the value is too long: the request has been refused then.
+// fill makes a value; false without a wildcard of it, and where it is too long, which is refused.
 func (t template) fill(c *routes.Context) (string, bool) {
 	return t.with(c, func(p routes.Param) string { return p.Value })
 }
@@ -87,8 +81,7 @@ func (t template) fillPath(c *routes.Context) (string, bool) {
 	return t.with(c, func(p routes.Param) string { return p.Path })
 }
 
-// fillURL makes a URL of the template: what stands for a path is escaped, and a wildcard
-// that the path lacks is empty.
+// fillURL makes a URL: what stands for a path is escaped, and a missing wildcard is empty.
 func (t template) fillURL(c *routes.Context) string {
 	var b strings.Builder
 	for _, part := range t {

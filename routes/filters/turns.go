@@ -9,16 +9,13 @@ import (
 const (
 	// mostWaiting bounds how many wait for a turn; further ones are refused.
 	mostWaiting = 128
-	// mostWaitingOfOne bounds how many of these are of one client, so that a client that guesses
-	// leaves places to the others.
+	// mostWaitingOfOne bounds those of one client: one that guesses leaves places to the others.
 	mostWaitingOfOne = mostWaiting / 2
 )
 
-// errNoTurn says that too many wait already.
 var errNoTurn = errors.New("too many are waiting")
 
-// turns bound work that takes the processor for long, and the line for it. They are safe
-// for concurrent use.
+// turns bound work that takes the processor for long, and its line. Safe for concurrent use.
 type turns struct {
 	slots chan struct{}
 
@@ -32,8 +29,7 @@ func newTurns(atATime int) *turns {
 	return &turns{slots: make(chan struct{}, atATime), of: map[string]int{}}
 }
 
-// take waits for a turn, which the caller has to give back. It is an error when too many
-// wait already, or when ctx ends before.
+// take waits for a turn, to be given back; an error when too many wait, or ctx ends before.
 func (t *turns) take(ctx context.Context, client string) error {
 	if !t.enter(client) {
 		return errNoTurn
@@ -47,7 +43,6 @@ func (t *turns) take(ctx context.Context, client string) error {
 	}
 }
 
-// give ends a turn.
 func (t *turns) give() { <-t.slots }
 
 func (t *turns) enter(client string) bool {

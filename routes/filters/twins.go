@@ -2,13 +2,11 @@ package filters
 
 import "net/http"
 
-// setField gives a request one value of a field.
 func setField(h http.Header, key, value string) {
 	dropField(h, key)
 	h[key] = []string{value}
 }
 
-// addField gives a request a further value of a field.
 func addField(h http.Header, key, value string) {
 	dropTwins(h, key)
 	h[key] = append(h[key], value)

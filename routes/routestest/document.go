@@ -58,8 +58,7 @@ type Exchange struct {
 	Speaks bool
 }
 
-// Exchanges reads a block of lines that begin with > for what is sent, with < for what
-// comes back and with @ for the time.
+// Exchanges reads lines that begin with > for what is sent, < for what comes back, @ for the time.
 func Exchanges(text string) ([]Exchange, error) {
 	var r reader
 	for line := range strings.Lines(text) {

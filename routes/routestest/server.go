@@ -38,8 +38,7 @@ func Serve(t *testing.T, rule string, o routes.Options, backend http.HandlerFunc
 	return server
 }
 
-// Ask sends a GET for shop.example.org with a field X-In, a cookie c and the coding gzip, and
-// returns the answer and its body.
+// Ask GETs from shop.example.org, with X-In, a cookie c and gzip, and returns the answer and its body.
 func Ask(t *testing.T, server *httptest.Server, target string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+target, nil)

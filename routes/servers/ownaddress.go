@@ -19,7 +19,6 @@ import (
 // dialTimeout bounds a connection to a server, as net/http's own transport does.
 const dialTimeout = 30 * time.Second
 
-// errOwnAddress says that a server is the provider itself.
 var errOwnAddress = errors.New("it is the provider's own address")
 
 // OwnAddress is where the provider listens. The zero value is nowhere.
@@ -30,8 +29,7 @@ type OwnAddress struct {
 	Interfaces func() []netip.Addr
 }
 
-// contains reports whether a connection to an address would come in here. One to no
-// address in particular goes to loopback.
+// contains reports whether a connection to an address, to loopback where that is none, comes in here.
 func (o OwnAddress) contains(target netip.AddrPort) bool {
 	own, address := o.Listener.Addr().Unmap(), target.Addr().Unmap().WithZone("")
 	switch {
@@ -47,24 +45,22 @@ func (o OwnAddress) contains(target netip.AddrPort) bool {
 	return slices.ContainsFunc(o.Interfaces(), func(a netip.Addr) bool { return a.Unmap() == address })
 }
 
-// Refuse is why a rule may not send requests to a URL; nil where it may, and for names,
-// which are looked up at each call.
+// Refuse is why a rule may not use a URL; nil where it may, and for names: each call looks them up.
 func (o OwnAddress) Refuse(u *url.URL) error {
 	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	if err != nil {
 		port = map[string]uint64{"http": 80, "h2c": 80, "https": 443}[u.Scheme]
 	}
 	name := strings.TrimSuffix(grammar.Lower(u.Hostname()), ".")
-	addresses := []netip.Addr{}
+	var addresses []netip.Addr
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		addresses = append(addresses, netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback())
 	} else if address, err := netip.ParseAddr(name); err == nil {
 		addresses = append(addresses, address)
 	}
-	for _, address := range addresses {
-		if o.contains(netip.AddrPortFrom(address, uint16(port))) {
-			return errOwnAddress
-		}
+	isOwn := func(a netip.Addr) bool { return o.contains(netip.AddrPortFrom(a, uint16(port))) }
+	if slices.ContainsFunc(addresses, isOwn) {
+		return errOwnAddress
 	}
 	return nil
 }

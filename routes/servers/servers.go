@@ -41,8 +41,7 @@ type Proxy struct {
 	logger   hclog.Logger
 }
 
-// New returns a Proxy for other servers than own, which believes what
-// trusted proxies say of their clients.
+// New returns a Proxy for servers other than own. It believes trusted proxies about their clients.
 func New(trusted grammar.Proxies, own OwnAddress, logger hclog.Logger) *Proxy {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
@@ -104,8 +103,7 @@ func showSwitch(w http.ResponseWriter, answer *http.Response) error {
 
 // fail answers in the place of a server that did not, or was not asked.
 func (s *Proxy) fail(w http.ResponseWriter, r *http.Request, target *url.URL, err error) {
-	var open *function.Failure
-	if errors.As(err, &open) {
+	if open, ok := errors.AsType[*function.Failure](err); ok {
 		w.Header().Set("X-Circuit-Open", "true")
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(open.RetryAfter.Seconds()))))
 		refuse(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%s: %s", target, open.Text))
@@ -115,10 +113,13 @@ func (s *Proxy) fail(w http.ResponseWriter, r *http.Request, target *url.URL, er
 		refuse(w, r, http.StatusLoopDetected, fmt.Sprintf("this request would come back again and again: a route sends it to %s, which is the provider itself", target))
 		return
 	}
-	var broken brokenBody
-	if errors.As(err, &broken) {
-		status, text := broken.answer()
-		refuse(w, r, status, text)
+	if errors.As(err, new(brokenBody)) {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			text := fmt.Sprintf("the request's body is larger than %d bytes", tooLarge.Limit)
+			refuse(w, r, http.StatusRequestEntityTooLarge, text)
+			return
+		}
+		refuse(w, r, http.StatusBadRequest, "the request's body cannot be read to its end")
 		return
 	}
 	s.logger.Warn("server of a route did not answer", "url", target, "err", err)
@@ -146,8 +147,7 @@ func (c serverTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return got.(serverAnswer).Response, nil
 }
 
-// carrier speaks the protocol that the server does: HTTP/2 if the URL says so, or for gRPC,
-// which knows no other.
+// carrier speaks HTTP/2 if the URL says so, or for gRPC, which knows no other protocol.
 func (c serverTransport) carrier(r *http.Request) *http.Transport {
 	if c.target.Scheme == "h2c" || c.target.Scheme == "http" && grammar.IsGRPC(r) {
 		return c.h2c
@@ -155,8 +155,7 @@ func (c serverTransport) carrier(r *http.Request) *http.Transport {
 	return c.transport
 }
 
-// send carries a request that no breaker stops. That its body breaks off is no failure of the
-// server.
+// send carries a request that no breaker stops. A body that breaks off is no failure of the server.
 func (c serverTransport) send(_ context.Context, request *policy.Request) (policy.Answer, error) {
 	got, err := c.carry(request.HTTP)
 	switch {
@@ -202,15 +201,6 @@ type brokenBody struct{ error }
 
 func (b brokenBody) Unwrap() error { return b.error }
 
-// answer is what the client hears of it, if it is still there.
-func (b brokenBody) answer() (status int, text string) {
-	var tooLarge *http.MaxBytesError
-	if errors.As(b.error, &tooLarge) {
-		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the request's body is larger than %d bytes", tooLarge.Limit)
-	}
-	return http.StatusBadRequest, "the request's body cannot be read to its end"
-}
-
 // serverAnswer is an answer as policies see it.
 type serverAnswer struct{ *http.Response }
 
@@ -230,9 +220,8 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	answer.ServeHTTP(w, r)
 }
 
-// rewrite makes the request for the server: as functions see theirs, it has the
-// client's host, and what only a trusted proxy may say of the client. The query stays as
-// it was sent.
+// rewrite makes the server's request: like a function's it has the client's host, and what only a trusted
+// proxy may say of the client. The query stays as it was sent.
 func (s *Proxy) rewrite(r *httputil.ProxyRequest, target *url.URL) {
 	r.Out.URL.Opaque = "" // it would be sent in place of the path
 	r.Out.URL.RawQuery, r.Out.URL.ForceQuery = r.In.URL.RawQuery, r.In.URL.ForceQuery

@@ -49,3 +49,17 @@ func (o Options) inject(fault function.FaultPolicy) routes.RequestFunc {
 		}
 	}
 }
+
+func newIdle([]any) (routes.RequestFunc, error) { return func(*routes.Context) {}, nil }
+
+// newAccessLog writes a line about each ended request, without the query, which may hold secrets.
+func (o Options) newAccessLog([]any) (routes.RequestFunc, error) {
+	return func(c *routes.Context) {
+		began, r := time.Now(), c.Original()
+		c.Finally(func(end routes.Outcome) {
+			o.Logger.Info("request", "route", c.Route.Rule.ID, "method", r.Method, "host", r.Host, "path", r.URL.EscapedPath(),
+				"status", end.Status, "bytes", end.Bytes, "broken", end.Broken, "took", time.Since(began).Round(time.Microsecond),
+				"client", o.ClientIP(r), "agent", r.UserAgent(), "call_id", c.Writer.Header().Get("X-Call-Id"))
+		})
+	}, nil
+}

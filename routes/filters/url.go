@@ -3,6 +3,7 @@ package filters
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"faas-docker/grammar"
@@ -11,8 +12,69 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// newSetQuery gives the query a parameter, in place of those that have its name. With one
-// argument that replaces the query.
+func newSetPath(args []any) (routes.RequestFunc, error) {
+	t, err := parseTemplate(args[0])
+	return func(c *routes.Context) {
+		if path, ok := t.fillPath(c); ok {
+			c.Request.URL.Path, c.Request.URL.RawPath = rooted(path), ""
+		}
+	}, err
+}
+
+// newModPath replaces what an expression matches in the path, as it was sent; $1 is its first group.
+func newModPath(args []any) (routes.RequestFunc, error) {
+	r, err := newReplacement(args)
+	return func(c *routes.Context) {
+		u := c.Request.URL
+		path, raw := r.replaced(u.Path), r.replaced(u.RawPath)
+		if !isShort(c, max(len(path), len(raw))) {
+			return
+		}
+		if u.Path = rooted(path); u.RawPath != "" {
+			// Where the two no longer say the same, the escapes are given up by EscapedPath.
+			u.RawPath = rooted(raw)
+		}
+	}, err
+}
+
+type replacement struct {
+	expression *regexp.Regexp
+	text       string
+}
+
+const longestReplacement = 2048
+
+func newReplacement(args []any) (replacement, error) {
+	re, err := argument.Regexp(args[0])
+	r := replacement{expression: re, text: argument.Text(args[1])}
+	if err == nil && len(r.text) > longestReplacement {
+		err = fmt.Errorf("a replacement of %d bytes is too long: at most %d", len(r.text), longestReplacement)
+	}
+	return r, err
+}
+
+// replaced is a text with the replacements, or the beginning of one that is too long.
+func (r replacement) replaced(text string) string {
+	var b []byte
+	end := 0
+	for _, match := range r.expression.FindAllStringSubmatchIndex(text, -1) {
+		b = append(b, text[end:match[0]]...)
+		if b = r.expression.ExpandString(b, r.text, text, match); len(b) > longestValue {
+			return string(b)
+		}
+		end = match[1]
+	}
+	return string(append(b, text[end:]...))
+}
+
+func rooted(path string) string {
+	if strings.HasPrefix(path, "/") {
+		return path
+	}
+	return "/" + path
+}
+
+// newSetQuery sets a parameter in place of those of its name, or with one argument the whole query.
 func newSetQuery(args []any) (routes.RequestFunc, error) {
 	first, err := parseTemplate(args[0])
 	if err != nil {
@@ -35,7 +97,7 @@ func newSetQuery(args []any) (routes.RequestFunc, error) {
 			setParameter(c, name, value)
 			return
 		}
-		dropParameter(c, name)
+		c.Request.URL.RawQuery = withoutParameter(c.Request.URL.RawQuery, name)
 	}, err
 }
 
@@ -47,7 +109,7 @@ func newDropQuery(args []any) (routes.RequestFunc, error) {
 	template, err := parseTemplate(args[0])
 	return func(c *routes.Context) {
 		if name, ok := template.fill(c); ok {
-			dropParameter(c, name)
+			c.Request.URL.RawQuery = withoutParameter(c.Request.URL.RawQuery, name)
 		}
 	}, err
 }
@@ -93,12 +155,7 @@ func setParameter(c *routes.Context, name, value string) {
 	}
 }
 
-func dropParameter(c *routes.Context, name string) {
-	c.Request.URL.RawQuery = withoutParameter(c.Request.URL.RawQuery, name)
-}
-
-// withoutParameter leaves the other parameters in their order and as they were
-// written.
+// withoutParameter leaves the others in their order and as they were written.
 func withoutParameter(query, name string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {

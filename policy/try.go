@@ -3,7 +3,10 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"time"
 
 	"faas-docker/function"
 	"faas-docker/function/clock"
@@ -34,4 +37,29 @@ func Inject(ctx context.Context, p function.FaultPolicy, random func() float64) 
 		return &Refusal{Status: p.Abort, Err: ErrInjected, Text: "was not called: the policy fault asks for this failure"}
 	}
 	return nil
+}
+
+var errTryOver = errors.New("the time of the try is over")
+
+// tryTimeout bounds each try until the head of its answer has arrived.
+type tryTimeout struct{ limit time.Duration }
+
+// Do ends the try when its time is over before an answer. The rest of the answer may take any time.
+func (p tryTimeout) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
+	try, cancel := context.WithCancelCause(ctx)
+	// An answer ends with its try: only the end of the call may end that.
+	request.OnEnd(func(End) { cancel(nil) })
+	timer := time.AfterFunc(p.limit, func() { cancel(errTryOver) })
+	answer, err := next(try, request)
+	if timer.Stop() {
+		return answer, err
+	}
+	if answer != nil {
+		answer.Drop()
+	}
+	if context.Cause(try) != errTryOver {
+		return nil, context.Cause(try)
+	}
+	return nil, &Refusal{Status: http.StatusGatewayTimeout, Err: ErrLate,
+		Text: fmt.Sprintf("did not begin to answer within %s, the time of each try (policy tryTimeout)", p.limit)}
 }
