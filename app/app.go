@@ -181,7 +181,7 @@ func (a *App) mountRoutes() (err error) {
 		File:    a.config.routesFile,
 		Specs:   a.specs,
 		Callers: a.networks.peers,
-		Servers: servers.New(a.config.trustedProxies, own, logger),
+		Servers: servers.New(a.config.trustedProxies, own, a.config.upstreamTimeout, logger),
 		Logger:  logger,
 	})
 	return err

@@ -70,7 +70,7 @@ func (s *wiring) begin(rules string, policies function.Policies) *wiring {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	routing := &routes.Mount{Functions: h, Previous: h, MountConfig: routes.MountConfig{Servers: servers.New(nil, servers.OwnAddress{}, hclog.NewNullLogger())}}
+	routing := &routes.Mount{Functions: h, Previous: h, MountConfig: routes.MountConfig{Servers: servers.New(nil, servers.OwnAddress{}, serverTimeout, hclog.NewNullLogger())}}
 	t.Cleanup(routing.Servers.Close)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -44,6 +44,21 @@ func TestServers_ABodyThatBreaksOffOpensNoBreaker(t *testing.T) {
 	}
 }
 
+// A server that accepts and stays silent is given up, and a breaker counts it.
+func TestServers_ASilentServerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(end) })
+	address := routed(t, nil, `* -> consecutiveBreaker(2, "1m") -> "`+server.URL+`"`)
+	for _, want := range []string{"504 ", "504 ", "503 "} {
+		if got := postText(t, "http://"+address, "hello"); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want a %s", got, want)
+		}
+	}
+}
+
 // sendBroken sends a chunked body and ends its side.
 func sendBroken(t *testing.T, address, body string) (status int, text string) {
 	t.Helper()

@@ -34,6 +34,9 @@ import (
 	"faas-docker/routes"
 )
 
+// serverTimeout is how long the servers of these tests have to begin their answers.
+const serverTimeout = 2 * time.Second
+
 // routed serves rules whose backends are servers, as the program does, on a port of its own.
 func routed(t *testing.T, trusted []netip.Prefix, text string) string {
 	t.Helper()
@@ -45,7 +48,7 @@ func routed(t *testing.T, trusted []netip.Prefix, text string) string {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	rt := &routes.Mount{MountConfig: routes.MountConfig{Servers: servers.New(trusted, servers.OwnAddress{}, hclog.NewNullLogger())}}
+	rt := &routes.Mount{MountConfig: routes.MountConfig{Servers: servers.New(trusted, servers.OwnAddress{}, serverTimeout, hclog.NewNullLogger())}}
 	rt.Live.Swap(table)
 	return serveHere(t, rt.Before(http.NotFoundHandler()))
 }

@@ -33,6 +33,9 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.begun = true
 	response := a.filter(status)
+	if status == http.StatusNotModified && response.Status != status {
+		describeNoBody(response.Header)
+	}
 	a.wrap(response, response.Status != status)
 	a.context.outcome.Status = response.Status
 	a.ResponseWriter.WriteHeader(response.Status)
@@ -67,6 +70,17 @@ func (w counting) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	*w.total += int64(n)
 	return n, err
+}
+
+// describeNoBody is for a 304 that became another answer, without a body. The fields that described
+// the body that the client has may be spelled in small letters, which keeps them past net/http.
+func describeNoBody(header http.Header) {
+	delete(header, "content-length")
+	if kind, spelled := header["content-type"]; spelled {
+		delete(header, "content-type")
+		header["Content-Type"] = kind
+	}
+	header.Del("Content-Length")
 }
 
 // wrap sets where the body goes: nowhere, if a filter has made the answer one without.
@@ -127,13 +141,14 @@ func (a *answer) finish() {
 // Hijack hands the connection over. A caller that switches protocols has set the answer's header, and sends
 // it as the filters have changed it. They do not see the rest.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
 	if !a.begun {
 		a.filter(http.StatusSwitchingProtocols)
 	}
-	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
-	if err == nil {
-		a.begun = true
-		a.context.outcome.Status = http.StatusSwitchingProtocols
-	}
-	return conn, buffered, err
+	a.begun = true
+	a.context.outcome.Status = http.StatusSwitchingProtocols
+	return conn, buffered, nil
 }

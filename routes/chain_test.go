@@ -6,12 +6,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"faas-docker/grammar"
 	"faas-docker/routes"
 	"faas-docker/routes/routestest"
 )
@@ -255,4 +257,26 @@ func serve(table *routes.Table, backend http.HandlerFunc) {
 	}
 	route, params := table.Lookup(get("/"))
 	route.Serve(httptest.NewRecorder(), get("/"), params, backend)
+}
+
+// A rule may make a 304 another answer: the fields that it has of the body that the client knows
+// describe no body then.
+func TestAnswer_ANotModifiedThatBecomesAnotherStatusHasNoLength(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{200, 201, 404, 503} {
+		server := routestest.Serve(t, fmt.Sprintf(`* -> status(%d) -> "function:f"`, code), builtin(), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["content-length"], w.Header()["content-type"] = []string{"500"}, []string{"text/css"}
+			w.WriteHeader(http.StatusNotModified)
+		})
+		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		raw, err := io.ReadAll(conn)
+		_ = conn.Close()
+		if text := grammar.Lower(string(raw)); err != nil || strings.Count(text, "content-length") != 1 || !strings.Contains(text, "content-length: 0\r\n") || !strings.Contains(text, "content-type: text/css\r\n") {
+			t.Errorf("%d: %v, got %q", code, err, raw)
+		}
+	}
 }

@@ -70,7 +70,7 @@ func TestOwnAddress_IsNotDialledByAnyName(t *testing.T) {
 	defer server.Close()
 	address := server.Listener.Addr()
 	for _, own := range []OwnAddress{{Listener: address.(*net.TCPAddr).AddrPort()}, {}} {
-		s := New(nil, own, hclog.NewNullLogger())
+		s := New(nil, own, 0, hclog.NewNullLogger())
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
 		s.To(&url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", strconv.Itoa(address.(*net.TCPAddr).Port))}).ServeHTTP(w, r)
 		s.transport.CloseIdleConnections()

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -41,13 +43,15 @@ type Proxy struct {
 	logger   hclog.Logger
 }
 
-// New returns a Proxy for servers other than own. It believes trusted proxies about their clients.
-func New(trusted grammar.Proxies, own OwnAddress, logger hclog.Logger) *Proxy {
+// New returns a Proxy for servers other than own. It believes trusted proxies about their clients. A
+// server has timeout to begin its answer; zero means for ever.
+func New(trusted grammar.Proxies, own OwnAddress, timeout time.Duration, logger hclog.Logger) *Proxy {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	transport.DialContext = own.dial
 	transport.MaxIdleConnsPerHost = 64
 	transport.DisableCompression = true
+	transport.ResponseHeaderTimeout = timeout
 	h2c := transport.Clone()
 	h2c.Protocols = new(http.Protocols)
 	h2c.Protocols.SetUnencryptedHTTP2(true)
@@ -123,6 +127,10 @@ func (s *Proxy) fail(w http.ResponseWriter, r *http.Request, target *url.URL, er
 		return
 	}
 	s.logger.Warn("server of a route did not answer", "url", target, "err", err)
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		refuse(w, r, http.StatusGatewayTimeout, fmt.Sprintf("%s, where a route sends this request, has not begun to answer in time: the variable upstream_timeout sets how long it may take", target))
+		return
+	}
 	refuse(w, r, http.StatusBadGateway, fmt.Sprintf("%s, where a route sends this request, cannot be reached: the provider's log says more", target))
 }
 
