@@ -85,7 +85,6 @@ type Keeper struct {
 	engine  Engine
 	network string // also the label of our containers
 	logger  hclog.Logger
-	image   image
 	*pool
 }
 
@@ -96,7 +95,6 @@ func New(docker *client.Client, engine Engine, network string, most int, logger 
 		engine:  engine,
 		network: network,
 		logger:  logger,
-		image:   image{docker: docker, engine: engine, logger: logger},
 		pool:    newPool(most),
 	}
 }
@@ -138,7 +136,7 @@ func (k *Keeper) isAlive(ctx context.Context, h Holder) bool {
 func (k *Keeper) Add(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	ref, err := k.image.ref(ctx)
+	ref, err := k.image(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/client"
-	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
 )
@@ -75,22 +72,14 @@ func pack(files ...file) ([]byte, error) {
 }
 
 func hexDigest(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(content))
 }
 
-// image is what holders are made of: a program that sleeps, and no other file.
-type image struct {
-	docker *client.Client
-	engine Engine
-	logger hclog.Logger
-}
-
-// ref returns the image's reference. It is loaded when the engine does not have it, as at
-// first, or after "docker image prune --all". An architecture that we have no program for
-// is errNoProgram.
-func (i image) ref(ctx context.Context) (string, error) {
-	arch, err := i.engine.Architecture(ctx)
+// image returns the reference of what holders are made of: a program that sleeps, and no
+// other file. It is loaded when the engine does not have it, as at first, or after "docker
+// image prune --all". An architecture that we have no program for is errNoProgram.
+func (k *Keeper) image(ctx context.Context) (string, error) {
+	arch, err := k.engine.Architecture(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -102,13 +91,13 @@ func (i image) ref(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("pack the image of holders: %w", err)
 	}
-	_, err = i.docker.ImageInspect(ctx, ref)
+	_, err = k.docker.ImageInspect(ctx, ref)
 	if !errdefs.IsNotFound(err) {
-		return ref, i.engine.Explain("inspect the image of holders", err)
+		return ref, k.engine.Explain("inspect the image of holders", err)
 	}
-	if err := i.engine.LoadImage(ctx, bytes.NewReader(packed)); err != nil {
+	if err := k.engine.LoadImage(ctx, bytes.NewReader(packed)); err != nil {
 		return "", fmt.Errorf("load the image of holders: %w", err)
 	}
-	i.logger.Info("image of holders loaded", "image", ref)
+	k.logger.Info("image of holders loaded", "image", ref)
 	return ref, nil
 }
