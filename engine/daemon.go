@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,9 +41,7 @@ type daemon struct {
 // isHere reports whether the engine runs on this machine.
 func (d *daemon) isHere() bool { return strings.HasPrefix(d.docker.DaemonHost(), "unix://") }
 
-// time returns the engine's clock. The engine answers a subscription a
-// little before it has subscribed us; asking for events since a moment before
-// makes it replay the ones in between. An engine that stays silent fails.
+// time returns the engine's clock. An engine that stays silent fails.
 func (d *daemon) time(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeTimeout)
 	defer cancel()
@@ -61,6 +58,8 @@ func (d *daemon) time(ctx context.Context) (string, error) {
 func (d *daemon) events(ctx context.Context, selected filters.Args, subscribed func(), heard func(events.Message)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// The engine answers a subscription a little before it has subscribed us: asked for events
+	// since a moment before, it replays the ones in between.
 	since, err := d.time(ctx)
 	if err != nil {
 		return err
@@ -111,5 +110,5 @@ func (d *daemon) log(err error) func(message string, args ...any) {
 func randomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(raw)
+	return fmt.Sprintf("%x", raw)
 }

@@ -130,29 +130,18 @@ func (f *follower) follow(ctx context.Context, replica function.Replica, from po
 	r := newLineReader(log, replica.Instance, from)
 	line, err := r.next()
 	for ; err == nil; line, err = r.next() {
-		if !f.send(ctx, line) {
+		select {
+		case f.lines <- line:
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	if !errors.Is(err, io.EOF) {
 		f.reader.logger.Debug("log cut off", "replica", replica.Instance, "err", err)
 	}
-	f.release(replica, r.position())
-	return nil
-}
-
-func (f *follower) send(ctx context.Context, line function.LogLine) bool {
-	select {
-	case f.lines <- line:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (f *follower) release(replica function.Replica, read position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.active, replica.ID)
-	f.read[replica.ID] = read
+	f.read[replica.ID] = r.position()
+	return nil
 }

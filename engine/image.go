@@ -202,8 +202,12 @@ func (i *Images) pullImage(ref string, named reference.Named) (function.Image, e
 	defer cancel()
 	started := time.Now()
 	auth := i.credentials(named)
-	if err := i.transferImage(ctx, named, auth); err != nil {
-		return function.Image{}, i.explainPull(ref, named, auth, err)
+	err := i.transferImage(ctx, named, auth)
+	switch {
+	case client.IsErrConnectionFailed(err):
+		return function.Image{}, i.explainUnreachable(err)
+	case err != nil:
+		return function.Image{}, classifyPull(ref, reference.Domain(named), auth, err)
 	}
 	pulled, err := i.localImage(ctx, named)
 	if err != nil {

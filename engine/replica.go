@@ -100,7 +100,7 @@ func (l *Lifecycle) create(ctx context.Context, f function.Function, h holders.H
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	config, hostConfig := containerConfig(f, host{network: l.network, cpus: m.cpus, logDriver: m.logDriver, holder: h})
+	config, hostConfig := containerConfig(f, host{network: l.network, cpus: m.NCPU, logDriver: m.LoggingDriver, holder: h})
 	instance = f.ID().String() + "." + randomHex(3)
 	_, err = l.docker.ContainerCreate(ctx, config, hostConfig, nil, nil, instance)
 	switch {
