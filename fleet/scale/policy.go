@@ -106,9 +106,10 @@ func Parse(spec function.Spec) (Policy, error) {
 		DownWindow:   r.duration(span{key: LabelDownWindow, least: time.Second, most: maxDownWindow, orZero: true}),
 		Zero:         r.zero(),
 		Freeze:       Rest{After: r.duration(span{key: LabelFreezeDuration, least: 10 * time.Millisecond, most: longest, orZero: true})},
-		ReclaimAfter: r.reclaim(),
+		ReclaimAfter: r.switchable(defaultReclaim, span{key: LabelReclaim, least: time.Second, most: longest}),
 		Standby:      r.count(LabelStandby, 0, MaxReplicas, 0),
-		Learn:        r.learn(),
+		// Calls are seen once a second: it is not told apart finer than that.
+		Learn: r.switchable(defaultLearn, span{key: LabelLearn, least: time.Second, most: time.Minute}),
 	}
 	if p.Max+p.Standby > MaxReplicas {
 		_, field, _ := r.Find(LabelStandby)
@@ -166,15 +167,6 @@ func (r *reader) zero() Rest {
 		return Rest{}
 	}
 	return Rest{After: after}
-}
-
-func (r *reader) reclaim() time.Duration {
-	return r.switchable(defaultReclaim, span{key: LabelReclaim, least: time.Second, most: longest})
-}
-
-// learn is not finer than calls are seen, once a second.
-func (r *reader) learn() time.Duration {
-	return r.switchable(defaultLearn, span{key: LabelLearn, least: time.Second, most: time.Minute})
 }
 
 // switchable reads a setting that is a duration, or says true or false.
