@@ -260,22 +260,18 @@ func (f *Fleet) DeleteNamespace(ctx context.Context, namespace string) error {
 	return f.Store.DeleteNamespace(namespace)
 }
 
-// refreshLater has Run give the replicas of a function their secrets anew.
-func (f *Fleet) refreshLater(name function.Name) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.refreshed != nil {
-		f.refreshed[name] = true
-	}
-}
-
 // SecretChanged gives the new value of a secret to the functions that use it:
 // running replicas find it in their file within moments, without a restart.
 func (f *Fleet) SecretChanged(_ context.Context, namespace, secret string) error {
 	for _, deployed := range f.Store.Functions(namespace) {
-		if deployed.Reads(secret) && !f.tell(deployed.ID(), (*worker).refreshSecrets) {
-			f.refreshLater(deployed.ID())
+		if !deployed.Reads(secret) || f.tell(deployed.ID(), (*worker).refreshSecrets) {
+			continue
 		}
+		f.mu.Lock()
+		if f.refreshed != nil { // Run does it
+			f.refreshed[deployed.ID()] = true
+		}
+		f.mu.Unlock()
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (r *refusal) Unwrap() error { return r.err }
 func (p probe) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	conn, err := dial(ctx, p.address)
+	conn, err := dial(ctx, p.address, p.Timeout)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func (p probe) ask(ctx context.Context) error {
 	return nil
 }
 
-func dial(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address.String())
+func dial(ctx context.Context, address netip.AddrPort, patience time.Duration) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address.String())
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, &refusal{address.Port(), err}
 	}
@@ -77,6 +77,15 @@ func dial(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
 		return nil, fmt.Errorf("connect to port %d: %w", address.Port(), err)
 	}
 	return conn, nil
+}
+
+// isOpen reports whether a port can be connected to.
+func isOpen(ctx context.Context, address netip.AddrPort, patience time.Duration) bool {
+	conn, err := dial(ctx, address, patience)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 // interrupt ends what is done with a connection when ctx ends, until the function that

@@ -35,10 +35,7 @@ func (f *Fleet) judgeReclaim(ctx context.Context, spec function.Spec, policy sca
 
 // limitOf is a function's memory limit in bytes; zero means none.
 func limitOf(spec function.Spec) int64 {
-	if spec.Limits == nil {
-		return 0
-	}
-	limit, _ := function.ParseMemory(spec.Limits.Memory)
+	limit, _ := spec.Limits.Amounts()
 	return limit
 }
 

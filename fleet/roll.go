@@ -96,7 +96,7 @@ func (v view) stopping() int {
 
 // isQuiet reports whether nothing is under way that would bring a replica, or room for one.
 func (v view) isQuiet(current []resolver.Member) bool {
-	return v.making == 0 && !slices.ContainsFunc(v.members, isEnding) && able(current) == len(current)
+	return v.making == 0 && !slices.ContainsFunc(v.members, resolver.Member.IsEnding) && able(current) == len(current)
 }
 
 func (p *plan) stopSome(old []resolver.Member, count int) {
@@ -127,13 +127,6 @@ func (f *Fleet) canRoll(name function.Name, next function.Function) bool {
 	return f.ledger.lack(scale.Reservation(next.Spec), name, func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }) == ""
 }
 
-// canReplace reports whether there is room for the first replica of a spec once all else of
-// the function has gone, what is in the making too, but for the last that serves; without
-// that one where it is stopped first.
-func (f *Fleet) canReplace(spec function.Spec, old []string) bool {
-	return f.ledger.lack(scale.Reservation(spec), spec.ID(), func(r scale.Reserved) bool { return r.ID != old[0] || spec.StopsFirst() }) == ""
-}
-
 // standing lists the replicas of other revisions that take calls; the first of them has
 // been there longest.
 func (f *Fleet) standing(name function.Name, revision uint64) (ids []string) {
@@ -149,7 +142,10 @@ func (f *Fleet) standing(name function.Name, revision uint64) (ids []string) {
 // successor beside it, whatever else is given up.
 func (f *Fleet) judgeRoom(spec function.Spec) error {
 	old := f.standing(spec.ID(), 0)
-	if len(old) == 0 || f.canReplace(spec, old) {
+	// All else of the function may go, what is in the making too, but for the last replica that
+	// serves; that one, too, where it is stopped first.
+	goes := func(r scale.Reserved) bool { return r.ID != old[0] || spec.StopsFirst() }
+	if len(old) == 0 || f.ledger.lack(scale.Reservation(spec), spec.ID(), goes) == "" {
 		return nil
 	}
 	lack := f.ledger.lack(scale.Reservation(spec), function.Name{}, nil)

@@ -167,7 +167,7 @@ func (w *worker) look() plan {
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
 	w.followChecks(v)
-	w.fleet.reserve(w.name, w.claims(v))
+	w.fleet.ringAll(w.fleet.ledger.write(w.name, w.claims(v)))
 	p := decide(v)
 	p.ending = p.ends(v)
 	p.again = scale.Earlier(p.again, again)
