@@ -28,8 +28,8 @@ type pool struct {
 	line line
 }
 
-// locked lets act work on the pool. The other methods, but for claim, claimPrevious and
-// release, require mu.
+// locked lets act work on the pool. The other methods, but for those that claim and release,
+// require mu.
 func (p *pool) locked(act func(*pool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,9 +43,7 @@ func (p *pool) claim() (Lease, *waiter, error) {
 	if !p.declared {
 		return Lease{}, nil, function.UnknownFunction(p.name)
 	}
-	if m := p.current.leastBusy(p.policy.MaxInFlight); m != nil {
-		lease := p.lend(m)
-		lease.rings = p.alarmed()
+	if lease, lent := p.lendReady(); lent {
 		return lease, nil, nil
 	}
 	if m := p.current.lastFrozen(); m != nil {
@@ -68,6 +66,10 @@ func (p *pool) claimReady() (lease Lease, lent bool) {
 	if !p.declared {
 		return Lease{}, false
 	}
+	return p.lendReady()
+}
+
+func (p *pool) lendReady() (lease Lease, lent bool) {
 	m := p.current.leastBusy(p.policy.MaxInFlight)
 	if m == nil {
 		return Lease{}, false

@@ -117,14 +117,9 @@ func (r *Resolver) Declare(name function.Name, policy function.CallPolicy) {
 }
 
 // Policy returns what a function was declared with; zero for an unknown one.
-func (r *Resolver) Policy(name function.Name) function.CallPolicy {
-	p := r.pool(name)
-	if p == nil {
-		return function.CallPolicy{}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.policy
+func (r *Resolver) Policy(name function.Name) (policy function.CallPolicy) {
+	r.with(name, func(p *pool) { policy = p.policy })
+	return policy
 }
 
 // Alarm has Changed called, once, when a function has more invocations in flight
