@@ -46,10 +46,7 @@ func (d *daemon) time(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeTimeout)
 	defer cancel()
 	info, err := d.docker.Info(ctx)
-	if err != nil {
-		return "", d.explain("ask for the engine's time", err)
-	}
-	return info.SystemTime, nil
+	return info.SystemTime, d.explain("ask for the engine's time", err)
 }
 
 // events calls heard for each event that is selected, and subscribed once before all that:

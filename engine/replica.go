@@ -210,11 +210,8 @@ func (l *Lifecycle) Leave(ctx context.Context, replica function.Replica, left bo
 		name += leftMark
 	}
 	err := l.docker.ContainerRename(ctx, replica.ID, name)
-	if meaningOf(err) == nameUnchanged {
+	if meaningOf(err) == nameUnchanged || errdefs.IsNotFound(err) {
 		return nil
 	}
-	if err = l.explain(fmt.Sprintf("rename replica %q", replica.Instance), err); errors.Is(err, function.ErrNotFound) {
-		return nil
-	}
-	return err
+	return l.explain(fmt.Sprintf("rename replica %q", replica.Instance), err)
 }
