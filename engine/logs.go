@@ -47,14 +47,9 @@ func (l *LogReader) loggedReplicas(ctx context.Context, name function.Name, q fu
 		return nil, err
 	}
 	return slices.DeleteFunc(replicas, func(r function.Replica) bool {
-		return r.State == function.Created || !selects(q, r)
+		// An instance is a container's name, or the beginning of its ID.
+		return r.State == function.Created || q.Instance != r.Instance && !strings.HasPrefix(r.ID, q.Instance)
 	}), nil
-}
-
-// selects reports whether q wants the lines of r: an instance is a container's
-// name, or the beginning of its ID.
-func selects(q function.LogQuery, r function.Replica) bool {
-	return q.Instance == "" || q.Instance == r.Instance || strings.HasPrefix(r.ID, q.Instance)
 }
 
 // emitPast emits the lines that were written so far, and returns each container's

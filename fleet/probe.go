@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,12 +95,7 @@ func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-func (p probe) path() string {
-	if p.Path == "" {
-		return defaultHealthPath
-	}
-	return p.Path
-}
+func (p probe) path() string { return cmp.Or(p.Path, defaultHealthPath) }
 
 func (p probe) get(conn net.Conn) (status int, err error) {
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept: */*\r\nConnection: close\r\n\r\n", p.path(), p.Host, userAgent)

@@ -69,10 +69,8 @@ func (q *startQueue) take(ctx context.Context, name function.Name, needed bool) 
 	select {
 	case <-turn.granted:
 	case <-ctx.Done():
-		q.leave(turn)
-		return nil, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil { // both at a time
+	if err := ctx.Err(); err != nil { // both may be at a time
 		q.leave(turn)
 		return nil, err
 	}

@@ -39,13 +39,6 @@ func limitOf(spec function.Spec) int64 {
 	return limit
 }
 
-// reclaims reports whether the frozen replicas of a revision may have had their
-// memory reclaimed.
-func (w *worker) reclaims(revision uint64) bool {
-	policy, err := scale.Parse(w.deployment(revision).Spec)
-	return err == nil && policy.ReclaimAfter > 0
-}
-
 // reclaim puts most of a frozen replica's memory on the host's swap, if that is
 // wise now; else it is looked at again after as long a time.
 func (w *worker) reclaim(ctx context.Context, m resolver.Member) {
@@ -85,10 +78,11 @@ func (f *Fleet) reclaim(ctx context.Context, id string, limit int64) (freed int6
 // revive thaws a replica, after it got its memory back if it may have been without.
 // One that another provider process has frozen may have been.
 func (w *worker) revive(m resolver.Member) func(context.Context, string) error {
-	if m.Memory == replica.MemoryIntact || !w.reclaims(m.Revision) {
+	spec := w.deployment(m.Revision).Spec
+	policy, err := scale.Parse(spec)
+	if m.Memory == replica.MemoryIntact || err != nil || policy.ReclaimAfter <= 0 {
 		return w.fleet.Engine.Unpause
 	}
-	spec := w.deployment(m.Revision).Spec
 	return func(ctx context.Context, id string) error {
 		if err := w.fleet.Engine.Restore(ctx, id, spec); err != nil {
 			return err

@@ -217,9 +217,9 @@ func (w *worker) failed(ctx context.Context, revision uint64, err error) {
 func (w *worker) isWanted(revision uint64) bool {
 	wanted, err := w.fleet.Store.Function(w.name)
 	if err != nil {
-		return !errors.Is(err, function.ErrNotFound) && w.inService(revision)
+		return !errors.Is(err, function.ErrNotFound) && inService(w.last, revision)
 	}
-	return isInService(wanted, revision)
+	return inService(wanted, revision)
 }
 
 // probe waits until the replica answers and puts it into rotation.
