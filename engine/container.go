@@ -33,8 +33,7 @@ const secretsPath = "/var/openfaas/secrets"
 type host struct {
 	// network is the name of the network that functions live on.
 	network string
-	// cpus is how many the engine has.
-	cpus int
+	cpus    int
 	// logDriver is what the engine uses for containers that name none.
 	logDriver string
 	// holder is whose network namespace the container joins. The zero Holder

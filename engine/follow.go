@@ -86,7 +86,6 @@ func (f *follower) run(ctx context.Context, group *errgroup.Group, emit func(fun
 	}
 }
 
-// watch follows containers as they appear.
 func (f *follower) watch(ctx context.Context, group *errgroup.Group) error {
 	for {
 		select {
@@ -119,7 +118,6 @@ func (f *follower) claim(replica function.Replica) (from position, wanted bool) 
 	return from, true
 }
 
-// follow reads one container until it stops.
 func (f *follower) follow(ctx context.Context, replica function.Replica, from position) error {
 	part := logRange{since: from.since(f.query.Since), follow: true}
 	log, err := f.reader.openLog(ctx, replica, part)

@@ -202,7 +202,11 @@ func (i *Images) pullImage(ref string, named reference.Named) (function.Image, e
 	defer cancel()
 	started := time.Now()
 	auth := i.credentials(named)
-	err := i.transferImage(ctx, named, auth)
+	progress, err := i.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: auth.encoded})
+	if err == nil {
+		defer func() { _ = progress.Close() }()
+		err = drainPull(progress)
+	}
 	switch {
 	case client.IsErrConnectionFailed(err):
 		return function.Image{}, i.explainUnreachable(err)
@@ -225,15 +229,6 @@ func (i *Images) load(ctx context.Context, archive io.Reader) error {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	return drainPull(io.LimitReader(answer.Body, 1<<20))
-}
-
-func (i *Images) transferImage(ctx context.Context, named reference.Named, auth credentials) error {
-	progress, err := i.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: auth.encoded})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = progress.Close() }()
-	return drainPull(progress)
 }
 
 // drainPull reads the progress of a pull to its end. Most of what goes wrong is

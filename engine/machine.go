@@ -117,7 +117,7 @@ func checkConstraints(constraints []string, facts map[string]string) error {
 		if err != nil {
 			return function.Invalid(field, "%q: want key=value, key==value or key!=value", text)
 		}
-		if c = asFact(c); c.Allows(facts) || meetsRole(c) {
+		if c = asFact(c); c.Allows(facts) || c.Key == "node.role" && slices.Contains(roles(), c.Value) {
 			continue
 		}
 		has, known := facts[c.Key]
@@ -133,10 +133,6 @@ func checkConstraints(constraints []string, facts map[string]string) error {
 // roles are what a machine is in a Swarm of which it is all: a rule that wants either, or
 // does not want either, is written for the other machines of a larger one.
 func roles() []string { return []string{"manager", "worker"} }
-
-func meetsRole(c function.Constraint) bool {
-	return c.Key == "node.role" && slices.Contains(roles(), c.Value)
-}
 
 // asFact spells a rule about the machine itself as the machine's facts are spelled. Swarm
 // takes it in any case; what users have named themselves is theirs.

@@ -9,7 +9,6 @@ import (
 	"faas-docker/function"
 )
 
-// advise completes the advice.
 func (t pullTrouble) advise(registry string, auth credentials) string {
 	advice := t.advice
 	if !strings.Contains(advice, "%c") {

@@ -212,7 +212,6 @@ func pick(members []resolver.Member, ids []string) []resolver.Member {
 	return list
 }
 
-// which returns those of the replicas of which something is true.
 func which(members []resolver.Member, is func(resolver.Member) bool) (list []resolver.Member) {
 	for _, m := range members {
 		if is(m) {

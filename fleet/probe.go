@@ -47,7 +47,6 @@ func (r *refusal) Error() string { return fmt.Sprintf("nothing listens on port %
 
 func (r *refusal) Unwrap() error { return r.err }
 
-// ask asks the replica once.
 func (p probe) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
@@ -80,7 +79,6 @@ func dial(ctx context.Context, address netip.AddrPort, patience time.Duration) (
 	return conn, nil
 }
 
-// isOpen reports whether a port can be connected to.
 func isOpen(ctx context.Context, address netip.AddrPort, patience time.Duration) bool {
 	conn, err := dial(ctx, address, patience)
 	if err == nil {
@@ -110,7 +108,6 @@ func (p probe) get(conn net.Conn) (status int, err error) {
 // does not end.
 const maxAnswer = 64 << 10
 
-// readAnswer reads the head of an answer.
 func readAnswer(conn net.Conn) (status int, header http.Header, err error) {
 	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswer)), nil)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"faas-docker/resolver"
 )
 
-// reclaimTimeout bounds the writing of a replica's memory to swap.
 const reclaimTimeout = 30 * time.Second
 
 // judgeReclaim refuses a spec whose frozen replicas shall give their memory back

@@ -89,7 +89,6 @@ func (w *worker) isPaused() bool {
 	return w.last.StopsFirst() && w.last.Previous.Serving() && w.backoff(w.last.Revision).failures > 0
 }
 
-// stopping counts the replicas of other revisions that are on their way out.
 func (v view) stopping() int {
 	return len(which(v.members, func(m resolver.Member) bool { return m.IsEnding() && m.Revision != v.want.Revision }))
 }

@@ -53,7 +53,6 @@ func (w *worker) operate(ctx context.Context, id string, op replica.Operation, a
 	return true
 }
 
-// tell gives an event to a replica.
 func (w *worker) tell(id string, e replica.Event) { w.fleet.Resolver.Tell(w.name, id, e) }
 
 // prepare puts the image and the secrets of the wanted revision in place.

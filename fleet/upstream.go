@@ -24,8 +24,7 @@ const (
 	heldBody = 1 << 20
 	// wholePatience bounds a request that the process gets to see.
 	wholePatience = time.Second
-	// dialPatience bounds the attempt to connect.
-	dialPatience = time.Second
+	dialPatience  = time.Second
 	// upstreamPath shows in the watchdog's log, and says there why.
 	upstreamPath = "/_/faas-docker-asks-whether-this-process-listens"
 )
@@ -96,7 +95,6 @@ func endQuestion(conn net.Conn) {
 	_, _, _ = readAnswer(conn)
 }
 
-// silent says that the process does not listen.
 func (u upstream) silent() error {
 	if u.Unknown {
 		return errors.New("the process behind its watchdog does not listen")

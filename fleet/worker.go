@@ -42,8 +42,7 @@ type worker struct {
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
 	pinch    pinch
-	// way is how long there is a way back.
-	way way
+	way      way
 	// forgetful is set while the store does not take what is to be remembered of the
 	// revisions.
 	forgetful bool
@@ -133,7 +132,6 @@ func (w *worker) lookAgain(at time.Time) {
 	}
 }
 
-// look gathers what is known and decides.
 func (w *worker) look() plan {
 	load := w.fleet.Resolver.Load(w.name)
 	v := view{
@@ -408,7 +406,6 @@ func inService(f function.Function, revision uint64) bool {
 	return revision == f.Revision || f.Previous.Serving() && revision == f.Previous.Revision
 }
 
-// epitaph says how a replica ended.
 func epitaph(replica function.Replica, pm function.PostMortem) string {
 	how := fmt.Sprintf("exited with code %d", pm.ExitCode)
 	if pm.OutOfMemory {

@@ -88,7 +88,6 @@ func (p *pool) alarmed() bool {
 	return true
 }
 
-// busy says that the line is as long as it may be.
 func (p *pool) busy() error {
 	return &function.Failure{
 		Kind:       function.ErrBusy,
@@ -105,7 +104,6 @@ func (p *pool) lend(m *member) Lease {
 	return Lease{pool: p, member: m, replica: m.replica, rings: effects.Has(replica.Ring), waking: m.record.Phase == replica.Thawing, proven: m.proven.Load()}
 }
 
-// release gives a member back.
 func (p *pool) release(m *member) replica.Effects {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +161,6 @@ func (p *pool) serveLine() {
 	}
 }
 
-// remove makes a replica unknown.
 func (p *pool) remove(id string) told {
 	m := p.find(id)
 	if m == nil {

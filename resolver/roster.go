@@ -129,7 +129,6 @@ func move(m *member, from, to *[]*member, was, is bool) {
 	}
 }
 
-// snapshot is what is known of the members, oldest first.
 func (r *roster) snapshot() []Member {
 	members := make([]Member, len(r.members))
 	for i, m := range r.members {

@@ -61,7 +61,6 @@ func (r *rotation) leastBusy(most int) *member {
 	return best
 }
 
-// isFull reports whether a member has as many invocations as it may.
 func (m *member) isFull(most int) bool { return most > 0 && m.record.InFlight >= most }
 
 func lessBusy(a, b *member) *member {

@@ -40,9 +40,7 @@ const (
 	// namespace can finish its calls.
 	holderStopTimeout = 2
 
-	// createTimeout bounds the making of a holder.
-	createTimeout = time.Minute
-	// discardTimeout bounds the removal of one that is not used.
+	createTimeout  = time.Minute
 	discardTimeout = time.Minute
 )
 
@@ -174,7 +172,6 @@ func (k *Keeper) start(ctx context.Context, h Holder, image string) (Holder, err
 	return h, nil
 }
 
-// holderConfig returns what Docker is asked to create for a holder.
 func holderConfig(image, network string) (*container.Config, *container.HostConfig) {
 	pids, stopTimeout := int64(holderPids), holderStopTimeout
 	config := &container.Config{

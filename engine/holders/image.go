@@ -49,7 +49,6 @@ func archive(arch string, program []byte) (ref string, packed []byte, err error)
 	return ref, packed, err
 }
 
-// file is one in an archive.
 type file struct {
 	name    string
 	mode    int64

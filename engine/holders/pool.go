@@ -108,7 +108,6 @@ func (p *pool) Use(h Holder, replica string) {
 	p.used[replica] = h
 }
 
-// release gives up a holder that is not used.
 func (p *pool) release(h Holder) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +144,6 @@ func (p *pool) left(id string, gone bool) {
 	}
 }
 
-// joinedBy returns the holder that a replica of this process joined.
 func (p *pool) joinedBy(replica string) (h Holder, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -205,7 +205,6 @@ func (p Policy) Carries(replicas int) int {
 	return max(1, int(p.Target*float64(max(1, replicas))))
 }
 
-// replicasFor returns how many replicas a load needs.
 func replicasFor(load, each float64) int {
 	// Sums of fractions must not start a replica for the rounding alone.
 	const rounding = 1e-9

@@ -119,7 +119,6 @@ func (v WarmthView) sort() (running, frozen []Warm) {
 	return running, frozen
 }
 
-// awake returns how many replicas must run now.
 func (v WarmthView) awake() int {
 	if v.Policy.Freeze.After <= 0 {
 		return v.Want
