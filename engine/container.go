@@ -83,10 +83,8 @@ func containerConfig(f function.Function, h host) (*container.Config, *container
 // environment lists each variable once, sorted. What the provider sets wins,
 // because which of two equal names counts depends on the function's language.
 func environment(spec function.Spec) []string {
-	variables := maps.Clone(spec.EnvVars)
-	if variables == nil {
-		variables = map[string]string{}
-	}
+	variables := map[string]string{}
+	maps.Copy(variables, spec.EnvVars)
 	if spec.EnvProcess != "" {
 		variables["fprocess"] = spec.EnvProcess
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -68,10 +69,7 @@ func (d *daemon) events(ctx context.Context, selected filters.Args, subscribed f
 		case message := <-messages:
 			heard(message)
 		case err := <-broken:
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return d.explain("read events", err)
+			return cmp.Or(ctx.Err(), d.explain("read events", err))
 		}
 	}
 }

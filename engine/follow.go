@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,13 +41,8 @@ func (l *LogReader) followLogs(ctx context.Context, name function.Name, q functi
 	group, running := errgroup.WithContext(running)
 	err := f.run(running, group, emit)
 	cancel()
-	if broken := group.Wait(); err == nil {
-		err = broken
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
+	broken := group.Wait()
+	return cmp.Or(ctx.Err(), err, broken)
 }
 
 // run emits until ctx ends or emit fails. It subscribes before it lists, so that

@@ -190,10 +190,7 @@ func (i *Images) pulledImage(ctx context.Context, ref string, named reference.Na
 	case <-ctx.Done():
 		return function.Image{}, ctx.Err()
 	case pulled := <-result:
-		if pulled.Err != nil {
-			return function.Image{}, pulled.Err
-		}
-		return pulled.Val.(function.Image), nil
+		return pulled.Val.(function.Image), pulled.Err
 	}
 }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,9 +116,7 @@ func (f *Fleet) refreshPrevious(ctx context.Context, wanted function.Function) {
 // setImage writes down which image a revision means, unless that is known or another
 // revision is wanted by now.
 func (f *Fleet) setImage(wanted function.Function, image function.Image) (function.Function, error) {
-	if image.Config == nil {
-		image.Config = wanted.ImageConfig
-	}
+	image.Config = cmp.Or(image.Config, wanted.ImageConfig)
 	if wanted.ImageID == image.ID && wanted.ImageDigest == image.Digest && (wanted.ImageConfig != nil || image.Config == nil) {
 		return wanted, nil
 	}
