@@ -107,23 +107,19 @@ func (w *worker) tryRoll(f function.Function) bool {
 	if w.pinch.rolling == w.last.Revision {
 		return true
 	}
-	if f.Revision != w.last.Revision || f.StopsFirst() || !w.fleet.canRoll(w.name, f) {
+	if f.Revision != w.last.Revision || f.StopsFirst() {
+		return false
+	}
+	// There has to be room for the next replica once all old ones but the last have gone.
+	old := w.fleet.standing(w.name, f.Revision)
+	goes := func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }
+	if len(old) == 0 || w.fleet.ledger.lack(scale.Reservation(f.Spec), w.name, goes) != "" {
 		return false
 	}
 	w.pinch.rolling = f.Revision
 	w.note("the host has no room for two revisions at a time: replicas are replaced one by one")
 	w.post(nil)
 	return true
-}
-
-// canRoll reports whether there is room for the next replica of a revision once all old ones
-// but the last have gone.
-func (f *Fleet) canRoll(name function.Name, next function.Function) bool {
-	old := f.standing(name, next.Revision)
-	if len(old) == 0 {
-		return false
-	}
-	return f.ledger.lack(scale.Reservation(next.Spec), name, func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }) == ""
 }
 
 // standing lists the replicas of other revisions that take calls; the first of them has

@@ -192,15 +192,6 @@ func (w *worker) startFailed(ctx context.Context, f function.Function, err error
 	w.failed(ctx, f.Revision, err)
 }
 
-// lived is how long a replica answered before it had to be given up; zero if it
-// never did.
-func (w *worker) lived(m resolver.Member) time.Duration {
-	if !m.Answered {
-		return 0
-	}
-	return w.age(m.ID)
-}
-
 // failed records and explains a task's failure; one that only says that the program
 // stops is none, nor is one of a revision that is no longer wanted.
 func (w *worker) failed(ctx context.Context, revision uint64, err error) {
@@ -265,7 +256,10 @@ func (w *worker) probe(ctx context.Context, m resolver.Member) {
 // read: nothing is left of it later.
 func (w *worker) giveUp(ctx context.Context, m resolver.Member, what string) {
 	reason := fmt.Sprintf("replica %s %s", m.Instance, what)
-	lived, patience := w.lived(m), time.Duration(0)
+	var lived, patience time.Duration
+	if m.Answered {
+		lived = w.age(m.ID)
+	}
 	if lived > 0 {
 		patience = servedPatience
 	}

@@ -191,8 +191,7 @@ func (p *WarmthPlan) freeze(v WarmthView, running []Warm, awake int) {
 		}
 	}
 	count := len(running)
-	for i := count - 1; i >= 0; i-- {
-		w := running[i]
+	for _, w := range slices.Backward(running) {
 		// Those that do not answer yet cannot stand in for one that does.
 		if ready <= awake {
 			return
