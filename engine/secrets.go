@@ -138,7 +138,9 @@ func (s *Secrets) SecretsOf(ctx context.Context, id string) (map[string][]byte, 
 	if err != nil {
 		return nil, s.explain(fmt.Sprintf("inspect replica %q", id), err)
 	}
-	isSecrets := func(m container.MountPoint) bool { return m.Destination == secretsPath && m.Type == mount.TypeVolume }
+	isSecrets := func(m container.MountPoint) bool {
+		return m.Destination == secretsPath && m.Type == mount.TypeVolume
+	}
 	if !slices.ContainsFunc(found.Mounts, isSecrets) {
 		return map[string][]byte{}, nil
 	}

@@ -35,8 +35,8 @@ type Resolver struct {
 func New() *Resolver {
 	return &Resolver{
 		Hooks: Hooks{
-			Changed: func(function.Name) {}, CloseIdle: func(function.Replica) {}, Severed: func(function.Replica) {},
-			ThawFailed: func(function.Replica, bool) {}, Back: func(time.Time) {},
+			Changed: func(function.Name) {}, Back: func(time.Time) {}, CloseIdle: func(function.Replica) {},
+			Severed: func(function.Replica) {}, ThawFailed: func(function.Replica, bool) {},
 		},
 		registry: registry{pools: map[function.Name]*pool{}},
 		synced:   make(chan struct{}),

@@ -87,7 +87,9 @@ func (k *Keeper) watch(ctx context.Context) {
 }
 
 func (k *Keeper) readEvents(ctx context.Context) error {
-	selected := filters.NewArgs(k.ours(), filters.Arg("type", "container"), filters.Arg("event", "die"), filters.Arg("event", "destroy"))
+	selected := filters.NewArgs(
+		k.ours(), filters.Arg("type", "container"), filters.Arg("event", "die"), filters.Arg("event", "destroy"),
+	)
 	return k.engine.Events(ctx, selected, func() {
 		k.pool.doubted.Ring() // by whatever went unnoticed before
 		k.pool.answered.Ring()
