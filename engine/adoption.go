@@ -29,7 +29,13 @@ func (c *Containers) Functions(ctx context.Context) ([]function.Function, error)
 			c.logger.Warn("container not adopted: its labels cannot be read", "replica", summary.ID, "err", err)
 			continue
 		}
-		found[f.ID()] = found[f.ID()].with(f, left)
+		candidate := found[f.ID()]
+		if left {
+			candidate.left = merge(candidate.left, f)
+		} else {
+			candidate.serving = merge(candidate.serving, f)
+		}
+		found[f.ID()] = candidate
 	}
 	functions := make([]function.Function, 0, len(found))
 	for _, candidate := range found {
@@ -44,15 +50,6 @@ func (c *Containers) Functions(ctx context.Context) ([]function.Function, error)
 // candidates are the newest revision of a function that serves, or is to, and the
 // newest that a rollback has left. Either may be missing: its Revision is zero.
 type candidates struct{ serving, left function.Function }
-
-func (c candidates) with(f function.Function, left bool) candidates {
-	if left {
-		c.left = merge(c.left, f)
-	} else {
-		c.serving = merge(c.serving, f)
-	}
-	return c
-}
 
 func (c candidates) function() function.Function {
 	switch {
@@ -102,10 +99,7 @@ func merge(known, f function.Function) function.Function {
 	if known.Revision == 0 && known.Name == "" {
 		return f
 	}
-	earliest := known.CreatedAt
-	if f.CreatedAt.Before(earliest) {
-		earliest = f.CreatedAt
-	}
+	earliest := slices.MinFunc([]time.Time{known.CreatedAt, f.CreatedAt}, time.Time.Compare)
 	switch {
 	case f.Revision > known.Revision:
 		known = f

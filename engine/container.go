@@ -33,8 +33,7 @@ const secretsPath = "/var/openfaas/secrets"
 type host struct {
 	// network is the name of the network that functions live on.
 	network string
-	// cpus is how many the engine has.
-	cpus int
+	cpus    int
 	// logDriver is what the engine uses for containers that name none.
 	logDriver string
 	// holder is whose network namespace the container joins. The zero Holder
@@ -60,10 +59,12 @@ func containerConfig(f function.Function, h host) (*container.Config, *container
 		ReadonlyRootfs: f.ReadOnlyRootFilesystem,
 		Resources:      resources(f.Spec, h.cpus),
 		LogConfig:      logConfig(h.logDriver),
-		Mounts:         mounts(f, h.network),
 		// Replicas that stop are replaced, not restarted: Docker's own back-off
 		// would compete with ours.
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+	}
+	if len(f.Secrets) > 0 {
+		hostConfig.Mounts = []mount.Mount{secretsMount(f, h.network, true)}
 	}
 	if f.ReadOnlyRootFilesystem {
 		// Watchdogs keep a lock file in /tmp. Docker would add noexec; runtimes that
@@ -82,10 +83,8 @@ func containerConfig(f function.Function, h host) (*container.Config, *container
 // environment lists each variable once, sorted. What the provider sets wins,
 // because which of two equal names counts depends on the function's language.
 func environment(spec function.Spec) []string {
-	variables := maps.Clone(spec.EnvVars)
-	if variables == nil {
-		variables = map[string]string{}
-	}
+	variables := map[string]string{}
+	maps.Copy(variables, spec.EnvVars)
 	if spec.EnvProcess != "" {
 		variables["fprocess"] = spec.EnvProcess
 	}
@@ -96,13 +95,6 @@ func environment(spec function.Spec) []string {
 		list = append(list, name+"="+variables[name])
 	}
 	return list
-}
-
-func mounts(f function.Function, network string) []mount.Mount {
-	if len(f.Secrets) == 0 {
-		return nil
-	}
-	return []mount.Mount{secretsMount(f, network, true)}
 }
 
 func secretsMount(f function.Function, network string, readOnly bool) mount.Mount {
@@ -153,7 +145,8 @@ func resources(spec function.Spec, cpus int) container.Resources {
 // gpus asks the engine's device drivers for what the limits say, or where they
 // say nothing the requests: a GPU is never shared, so the two mean the same.
 func gpus(spec function.Spec) []container.DeviceRequest {
-	limits, requests := amountsOf(spec.Limits), amountsOf(spec.Requests)
+	nothing := &function.Resources{}
+	limits, requests := cmp.Or(spec.Limits, nothing), cmp.Or(spec.Requests, nothing)
 	var wanted []container.DeviceRequest
 	for _, vendor := range []struct{ driver, count string }{
 		{"nvidia", cmp.Or(limits.NvidiaGPU, requests.NvidiaGPU)},
@@ -164,11 +157,4 @@ func gpus(spec function.Spec) []container.DeviceRequest {
 		}
 	}
 	return wanted
-}
-
-func amountsOf(r *function.Resources) function.Resources {
-	if r == nil {
-		return function.Resources{}
-	}
-	return *r
 }

@@ -56,10 +56,7 @@ func credentialsWithin(limit time.Duration, dir string, image reference.Named) c
 }
 
 func configPath(dir string) string {
-	if dir == "" {
-		dir = config.Dir()
-	}
-	return filepath.Join(dir, config.ConfigFileName)
+	return filepath.Join(cmp.Or(dir, config.Dir()), config.ConfigFileName)
 }
 
 func readCredentials(dir string, image reference.Named) credentials {

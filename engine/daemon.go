@@ -1,9 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,17 +42,12 @@ type daemon struct {
 // isHere reports whether the engine runs on this machine.
 func (d *daemon) isHere() bool { return strings.HasPrefix(d.docker.DaemonHost(), "unix://") }
 
-// time returns the engine's clock. The engine answers a subscription a
-// little before it has subscribed us; asking for events since a moment before
-// makes it replay the ones in between. An engine that stays silent fails.
+// time returns the engine's clock. An engine that stays silent fails.
 func (d *daemon) time(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeTimeout)
 	defer cancel()
 	info, err := d.docker.Info(ctx)
-	if err != nil {
-		return "", d.explain("ask for the engine's time", err)
-	}
-	return info.SystemTime, nil
+	return info.SystemTime, d.explain("ask for the engine's time", err)
 }
 
 // events calls heard for each event that is selected, and subscribed once before all that:
@@ -61,6 +56,8 @@ func (d *daemon) time(ctx context.Context) (string, error) {
 func (d *daemon) events(ctx context.Context, selected filters.Args, subscribed func(), heard func(events.Message)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// The engine answers a subscription a little before it has subscribed us: asked for events
+	// since a moment before, it replays the ones in between.
 	since, err := d.time(ctx)
 	if err != nil {
 		return err
@@ -72,10 +69,7 @@ func (d *daemon) events(ctx context.Context, selected filters.Args, subscribed f
 		case message := <-messages:
 			heard(message)
 		case err := <-broken:
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return d.explain("read events", err)
+			return cmp.Or(ctx.Err(), d.explain("read events", err))
 		}
 	}
 }
@@ -111,5 +105,5 @@ func (d *daemon) log(err error) func(message string, args ...any) {
 func randomHex(bytes int) string {
 	raw := make([]byte, bytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(raw)
+	return fmt.Sprintf("%x", raw)
 }

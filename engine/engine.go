@@ -75,10 +75,7 @@ func New(cfg Config) (*Engine, error) {
 }
 
 func newEngine(cfg Config, docker *client.Client) *Engine {
-	d := &daemon{docker: docker, network: cfg.Network, logger: cfg.Logger}
-	if d.logger == nil {
-		d.logger = hclog.NewNullLogger()
-	}
+	d := &daemon{docker: docker, network: cfg.Network, logger: cmp.Or(cfg.Logger, hclog.NewNullLogger())}
 	lifetime, end := context.WithCancel(context.Background())
 	e := &Engine{
 		daemon:   d,

@@ -33,3 +33,9 @@ func (e *Engine) ReadyHolder(ctx context.Context) (string, error) {
 
 // ReadyHolders says how many holders are ready.
 func (e *Engine) ReadyHolders() int { return len(e.Holders.Ready()) }
+
+// Facts returns what constraints are judged by.
+func (e *Engine) Facts(ctx context.Context) (map[string]string, error) {
+	info, err := e.Machine.inspect(ctx)
+	return factsOf(info), err
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,13 +41,8 @@ func (l *LogReader) followLogs(ctx context.Context, name function.Name, q functi
 	group, running := errgroup.WithContext(running)
 	err := f.run(running, group, emit)
 	cancel()
-	if broken := group.Wait(); err == nil {
-		err = broken
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
+	broken := group.Wait()
+	return cmp.Or(ctx.Err(), err, broken)
 }
 
 // run emits until ctx ends or emit fails. It subscribes before it lists, so that
@@ -86,7 +82,6 @@ func (f *follower) run(ctx context.Context, group *errgroup.Group, emit func(fun
 	}
 }
 
-// watch follows containers as they appear.
 func (f *follower) watch(ctx context.Context, group *errgroup.Group) error {
 	for {
 		select {
@@ -119,7 +114,6 @@ func (f *follower) claim(replica function.Replica) (from position, wanted bool) 
 	return from, true
 }
 
-// follow reads one container until it stops.
 func (f *follower) follow(ctx context.Context, replica function.Replica, from position) error {
 	part := logRange{since: from.since(f.query.Since), follow: true}
 	log, err := f.reader.openLog(ctx, replica, part)
@@ -130,29 +124,18 @@ func (f *follower) follow(ctx context.Context, replica function.Replica, from po
 	r := newLineReader(log, replica.Instance, from)
 	line, err := r.next()
 	for ; err == nil; line, err = r.next() {
-		if !f.send(ctx, line) {
+		select {
+		case f.lines <- line:
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	if !errors.Is(err, io.EOF) {
 		f.reader.logger.Debug("log cut off", "replica", replica.Instance, "err", err)
 	}
-	f.release(replica, r.position())
-	return nil
-}
-
-func (f *follower) send(ctx context.Context, line function.LogLine) bool {
-	select {
-	case f.lines <- line:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (f *follower) release(replica function.Replica, read position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.active, replica.ID)
-	f.read[replica.ID] = read
+	f.read[replica.ID] = r.position()
+	return nil
 }

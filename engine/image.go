@@ -190,10 +190,7 @@ func (i *Images) pulledImage(ctx context.Context, ref string, named reference.Na
 	case <-ctx.Done():
 		return function.Image{}, ctx.Err()
 	case pulled := <-result:
-		if pulled.Err != nil {
-			return function.Image{}, pulled.Err
-		}
-		return pulled.Val.(function.Image), nil
+		return pulled.Val.(function.Image), pulled.Err
 	}
 }
 
@@ -202,8 +199,16 @@ func (i *Images) pullImage(ref string, named reference.Named) (function.Image, e
 	defer cancel()
 	started := time.Now()
 	auth := i.credentials(named)
-	if err := i.transferImage(ctx, named, auth); err != nil {
-		return function.Image{}, i.explainPull(ref, named, auth, err)
+	progress, err := i.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: auth.encoded})
+	if err == nil {
+		defer func() { _ = progress.Close() }()
+		err = drainPull(progress)
+	}
+	switch {
+	case client.IsErrConnectionFailed(err):
+		return function.Image{}, i.explainUnreachable(err)
+	case err != nil:
+		return function.Image{}, classifyPull(ref, reference.Domain(named), auth, err)
 	}
 	pulled, err := i.localImage(ctx, named)
 	if err != nil {
@@ -221,15 +226,6 @@ func (i *Images) load(ctx context.Context, archive io.Reader) error {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	return drainPull(io.LimitReader(answer.Body, 1<<20))
-}
-
-func (i *Images) transferImage(ctx context.Context, named reference.Named, auth credentials) error {
-	progress, err := i.docker.ImagePull(ctx, named.String(), image.PullOptions{RegistryAuth: auth.encoded})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = progress.Close() }()
-	return drainPull(progress)
 }
 
 // drainPull reads the progress of a pull to its end. Most of what goes wrong is

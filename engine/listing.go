@@ -41,10 +41,7 @@ func (c *Containers) Replicas(ctx context.Context, name function.Name) ([]functi
 
 func (c *Containers) list(ctx context.Context, name function.Name) ([]container.Summary, error) {
 	listed, err := c.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(c.network, function.RoleFunction, name)})
-	if err != nil {
-		return nil, c.explain("list replicas", err)
-	}
-	return listed, nil
+	return listed, c.explain("list replicas", err)
 }
 
 func decodeReplica(c container.Summary, networkName string) (function.Replica, error) {

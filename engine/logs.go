@@ -47,14 +47,9 @@ func (l *LogReader) loggedReplicas(ctx context.Context, name function.Name, q fu
 		return nil, err
 	}
 	return slices.DeleteFunc(replicas, func(r function.Replica) bool {
-		return r.State == function.Created || !selects(q, r)
+		// An instance is a container's name, or the beginning of its ID.
+		return r.State == function.Created || q.Instance != r.Instance && !strings.HasPrefix(r.ID, q.Instance)
 	}), nil
-}
-
-// selects reports whether q wants the lines of r: an instance is a container's
-// name, or the beginning of its ID.
-func selects(q function.LogQuery, r function.Replica) bool {
-	return q.Instance == "" || q.Instance == r.Instance || strings.HasPrefix(r.ID, q.Instance)
 }
 
 // emitPast emits the lines that were written so far, and returns each container's
@@ -87,24 +82,20 @@ func (l *LogReader) emitTail(ctx context.Context, replicas []function.Replica, q
 	return positions, nil
 }
 
-// readPast reads the q.Tail newest lines of a replica, or all. The engine counts
+// readPast reads the q.Tail newest lines of a replica. The engine counts
 // parts of lines, so its answer may begin within a line and hold fewer of
 // them: then more is asked for.
 func (l *LogReader) readPast(ctx context.Context, replica function.Replica, q function.LogQuery) ([]function.LogLine, position, error) {
 	for window := q.Tail + 1; ; window *= 20 {
-		if q.Tail <= 0 || window > 1e6 {
+		if window > 1e6 {
 			window = 0
 		}
 		lines, r, err := l.readWindow(ctx, replica, q, window)
 		if err != nil {
 			return nil, nil, err
 		}
-		whole := window == 0 || r.count < window
-		if whole || len(lines) > q.Tail {
-			if q.Tail > 0 {
-				lines = lines[max(0, len(lines)-q.Tail):]
-			}
-			return lines, r.position(), nil
+		if whole := window == 0 || r.count < window; whole || len(lines) > q.Tail {
+			return lines[max(0, len(lines)-q.Tail):], r.position(), nil
 		}
 	}
 }
@@ -217,17 +208,14 @@ func (l *LogReader) openLog(ctx context.Context, replica function.Replica, part 
 		options.Since = fmt.Sprintf("%d.%09d", part.since.Unix(), part.since.Nanosecond())
 	}
 	log, err := l.docker.ContainerLogs(ctx, replica.ID, options)
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+	switch {
+	case errdefs.IsNotFound(err), errdefs.IsConflict(err):
 		// It was removed since it was listed, or is being so: nothing is left to read.
 		return io.NopCloser(strings.NewReader("")), nil
-	}
-	if errdefs.IsNotImplemented(err) {
+	case errdefs.IsNotImplemented(err):
 		return nil, function.Unavailable(err, "Docker keeps no logs that can be read: set log-driver to json-file, local or journald in daemon.json")
 	}
-	if err != nil {
-		return nil, l.explain(fmt.Sprintf("open log of %q", replica.Instance), err)
-	}
-	return log, nil
+	return log, l.explain(fmt.Sprintf("open log of %q", replica.Instance), err)
 }
 
 func sortLines(lines []function.LogLine) {

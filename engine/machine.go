@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,38 +17,19 @@ import (
 // changes only with a new daemon.json and a restart.
 const machineAge = time.Minute
 
-// machineInfo is what /info says, as far as we need it.
-type machineInfo struct {
-	cpus      int
-	memory    int64 // bytes
-	logDriver string
-	facts     map[string]string
-}
-
 // Machine is the engine's machine. What it is told is remembered for a minute.
 type Machine struct {
 	*daemon
 
 	mu    sync.Mutex // protects the fields below, and is not held across I/O
-	known machineInfo
+	known system.Info
 	asked time.Time
-}
-
-// Facts returns what constraints are judged by: the engine's labels and the
-// machine's name, system and architecture. The caller owns the map. It is at
-// most a minute old.
-func (m *Machine) Facts(ctx context.Context) (map[string]string, error) {
-	info, err := m.inspect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return maps.Clone(info.facts), nil
 }
 
 // Capacity returns how many processors and how much memory the engine has.
 func (m *Machine) Capacity(ctx context.Context) (cpus int, memoryBytes int64, err error) {
 	info, err := m.inspect(ctx)
-	return info.cpus, info.memory, err
+	return info.NCPU, info.MemTotal, err
 }
 
 // Processors returns what the processors of the engine's machine have done; nothing for
@@ -63,7 +43,7 @@ func (m *Machine) Processors() function.Processors {
 
 func (m *Machine) architecture(ctx context.Context) (string, error) {
 	info, err := m.inspect(ctx)
-	return info.facts["node.platform.arch"], err
+	return canonicalArch(info.Architecture), err
 }
 
 // Check reports, as an ErrInvalid that names the field, what only the engine can
@@ -83,28 +63,28 @@ func (m *Machine) Check(ctx context.Context, spec function.Spec) error {
 	if err != nil {
 		return err
 	}
-	return checkConstraints(spec.Constraints, info.facts)
+	return checkConstraints(spec.Constraints, factsOf(info))
 }
 
-func (m *Machine) inspect(ctx context.Context) (machineInfo, error) {
+func (m *Machine) inspect(ctx context.Context) (system.Info, error) {
 	m.mu.Lock()
 	known, asked := m.known, m.asked
 	m.mu.Unlock()
-	if !asked.IsZero() && time.Since(asked) < machineAge {
+	if time.Since(asked) < machineAge {
 		return known, nil
 	}
-	info, err := m.docker.Info(ctx)
+	known, err := m.docker.Info(ctx)
 	if err != nil {
-		return machineInfo{}, m.explain("ask for the engine's capacity", err)
+		return system.Info{}, m.explain("ask for the engine's capacity", err)
 	}
-	known = machineInfo{cpus: info.NCPU, memory: info.MemTotal, logDriver: info.LoggingDriver, facts: factsOf(info)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.known, m.asked = known, time.Now()
 	return known, nil
 }
 
-// factsOf lists each fact under the names that Swarm and Kubernetes give it.
+// factsOf lists what constraints are judged by: the engine's labels and the machine's name,
+// system and architecture, each under the names that Swarm and Kubernetes give it.
 func factsOf(info system.Info) map[string]string {
 	arch := canonicalArch(info.Architecture)
 	facts := map[string]string{
@@ -137,7 +117,7 @@ func checkConstraints(constraints []string, facts map[string]string) error {
 		if err != nil {
 			return function.Invalid(field, "%q: want key=value, key==value or key!=value", text)
 		}
-		if c = asFact(c); c.Allows(facts) || meetsRole(c) {
+		if c = asFact(c); c.Allows(facts) || c.Key == "node.role" && slices.Contains(roles(), c.Value) {
 			continue
 		}
 		has, known := facts[c.Key]
@@ -145,7 +125,7 @@ func checkConstraints(constraints []string, facts map[string]string) error {
 			return function.Invalid(field, "%q: on this machine %s is %q", text, c.Key, has)
 		}
 		return function.Invalid(field, "%q: this machine has no label %q: labels are set in Docker's daemon.json, as in {\"labels\": [\"%s=%s\"]}",
-			text, c.Key, labelOf(c.Key), c.Value)
+			text, c.Key, strings.TrimPrefix(strings.TrimPrefix(c.Key, "node.labels."), "engine.labels."), c.Value)
 	}
 	return nil
 }
@@ -153,10 +133,6 @@ func checkConstraints(constraints []string, facts map[string]string) error {
 // roles are what a machine is in a Swarm of which it is all: a rule that wants either, or
 // does not want either, is written for the other machines of a larger one.
 func roles() []string { return []string{"manager", "worker"} }
-
-func meetsRole(c function.Constraint) bool {
-	return c.Key == "node.role" && slices.Contains(roles(), c.Value)
-}
 
 // asFact spells a rule about the machine itself as the machine's facts are spelled. Swarm
 // takes it in any case; what users have named themselves is theirs.
@@ -175,11 +151,6 @@ func asFact(c function.Constraint) function.Constraint {
 		c.Value = canonicalArch(c.Value)
 	}
 	return c
-}
-
-// labelOf is the engine label behind a constraint's key.
-func labelOf(key string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(key, "node.labels."), "engine.labels.")
 }
 
 // canonicalArch spells an architecture as Go and image indexes do; the kernel,

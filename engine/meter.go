@@ -16,8 +16,7 @@ const (
 	// meterFresh is how old a measurement may be that is given out at once.
 	meterFresh = 5 * time.Second
 	// meterLinger is for how long after it was asked for a measurement is kept fresh.
-	meterLinger = time.Minute
-	// meterTimeout bounds one measurement.
+	meterLinger  = time.Minute
 	meterTimeout = 10 * time.Second
 )
 

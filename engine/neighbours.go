@@ -62,7 +62,6 @@ func (n *Networks) inspectOwn(ctx context.Context, id string) (*container.Inspec
 	return &self, n.explain("inspect the provider's own container", err)
 }
 
-// gatewaysOf returns the gateways of a container's networks.
 func gatewaysOf(self *container.InspectResponse) []netip.Addr {
 	var gateways []netip.Addr
 	for _, joined := range self.NetworkSettings.Networks {

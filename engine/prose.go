@@ -99,12 +99,3 @@ func pullTroubles() []pullTrouble {
 			"want [registry/]name[:tag]"},
 	}
 }
-
-func containsAny(text string, signs []string) bool {
-	for _, sign := range signs {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
-}

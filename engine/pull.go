@@ -1,16 +1,14 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
-	"github.com/docker/docker/client"
 
 	"faas-docker/function"
 )
 
-// advise completes the advice.
 func (t pullTrouble) advise(registry string, auth credentials) string {
 	advice := t.advice
 	if !strings.Contains(advice, "%c") {
@@ -19,22 +17,15 @@ func (t pullTrouble) advise(registry string, auth credentials) string {
 	return strings.NewReplacer("%r", registry, "%c", auth.remark(true)).Replace(advice)
 }
 
-// explainPull says what a failed pull means for the person who named the image.
-func (i *Images) explainPull(ref string, named reference.Named, auth credentials, err error) error {
-	if client.IsErrConnectionFailed(err) {
-		return i.explainUnreachable(err)
-	}
-	return classifyPull(ref, reference.Domain(named), auth, err)
-}
-
 // classifyPull tells lasting trouble, an ErrInvalid, from what may pass, an
 // ErrUnavailable. What is not known may pass, except where the engine says that
 // there is no such thing.
 func classifyPull(ref, registry string, auth credentials, err error) error {
 	text := dockerText(err)
 	lower := strings.ToLower(text)
+	betrays := func(sign string) bool { return strings.Contains(lower, sign) }
 	for _, trouble := range pullTroubles() {
-		if !containsAny(lower, trouble.signs) {
+		if !slices.ContainsFunc(trouble.signs, betrays) {
 			continue
 		}
 		advice := trouble.advise(registry, auth)

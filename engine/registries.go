@@ -25,7 +25,7 @@ type registries struct {
 // Docker's own, unless the registry does not answer in time, or did not lately.
 func (r *registries) digestOf(ctx context.Context, docker *client.Client, named reference.Named, auth string) (string, error) {
 	host := reference.Domain(named)
-	if r.isSilent(host) {
+	if until, known := r.silent.Load(host); known && time.Now().Before(until.(time.Time)) {
 		return "", fmt.Errorf("%s has not answered lately: i/o timeout", host)
 	}
 	limited, cancel := context.WithTimeout(ctx, r.timeout)
@@ -36,9 +36,4 @@ func (r *registries) digestOf(ctx context.Context, docker *client.Client, named 
 		return "", fmt.Errorf("%s has not answered within %s: i/o timeout", host, r.timeout)
 	}
 	return found.Descriptor.Digest.String(), err
-}
-
-func (r *registries) isSilent(host string) bool {
-	until, known := r.silent.Load(host)
-	return known && time.Now().Before(until.(time.Time))
 }

@@ -100,7 +100,7 @@ func (l *Lifecycle) create(ctx context.Context, f function.Function, h holders.H
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	config, hostConfig := containerConfig(f, host{network: l.network, cpus: m.cpus, logDriver: m.logDriver, holder: h})
+	config, hostConfig := containerConfig(f, host{network: l.network, cpus: m.NCPU, logDriver: m.LoggingDriver, holder: h})
 	instance = f.ID().String() + "." + randomHex(3)
 	_, err = l.docker.ContainerCreate(ctx, config, hostConfig, nil, nil, instance)
 	switch {
@@ -210,11 +210,8 @@ func (l *Lifecycle) Leave(ctx context.Context, replica function.Replica, left bo
 		name += leftMark
 	}
 	err := l.docker.ContainerRename(ctx, replica.ID, name)
-	if meaningOf(err) == nameUnchanged {
+	if meaningOf(err) == nameUnchanged || errdefs.IsNotFound(err) {
 		return nil
 	}
-	if err = l.explain(fmt.Sprintf("rename replica %q", replica.Instance), err); errors.Is(err, function.ErrNotFound) {
-		return nil
-	}
-	return err
+	return l.explain(fmt.Sprintf("rename replica %q", replica.Instance), err)
 }

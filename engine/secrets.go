@@ -145,7 +145,10 @@ func (s *Secrets) SecretsOf(ctx context.Context, id string) (map[string][]byte, 
 	if err != nil {
 		return nil, s.explain(fmt.Sprintf("inspect replica %q", id), err)
 	}
-	if !mountsSecrets(found.Mounts) {
+	isSecrets := func(m container.MountPoint) bool {
+		return m.Destination == secretsPath && m.Type == mount.TypeVolume
+	}
+	if !slices.ContainsFunc(found.Mounts, isSecrets) {
 		return map[string][]byte{}, nil
 	}
 	packed, _, err := s.docker.CopyFromContainer(ctx, id, secretsPath)
@@ -158,12 +161,6 @@ func (s *Secrets) SecretsOf(ctx context.Context, id string) (map[string][]byte, 
 		return nil, fmt.Errorf("read secrets of replica %q: %w", id, err)
 	}
 	return values, nil
-}
-
-func mountsSecrets(mounts []container.MountPoint) bool {
-	return slices.ContainsFunc(mounts, func(m container.MountPoint) bool {
-		return m.Destination == secretsPath && m.Type == mount.TypeVolume
-	})
 }
 
 // RemoveSecrets removes the secrets of a function's revisions, except of those

@@ -53,14 +53,8 @@ func (f *Fleet) survey() {
 				page = append(page, scale.Reserved{ID: m.ID, Resources: scale.Reservation(deployed.Spec)})
 			}
 		}
-		f.reserve(name, page)
+		f.ringAll(f.ledger.write(name, page))
 	}
-}
-
-// reserve writes down what a function has of the host, and rings those that may
-// have room now.
-func (f *Fleet) reserve(name function.Name, page []scale.Reserved) {
-	f.ringAll(f.ledger.write(name, page))
 }
 
 func (f *Fleet) ringAll(names []function.Name) {

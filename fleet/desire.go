@@ -91,26 +91,20 @@ func (f *Fleet) deployed(deployed function.Function, image function.Image, err e
 	f.Logger.Info("function deployed", "function", name, "revision", deployed.Revision, "image", deployed.Image, "replicas", deployed.Replicas)
 	f.diary.explain(name, "")
 	f.noteImage(name, "revision deployed from image "+deployed.Image, image)
-	f.noteForeign(deployed.Spec)
-	f.noteMetadata(deployed.Spec)
+	f.noteSpec(deployed.Spec)
 	f.publish(name)
 	f.Ring(name)
 	return image.ID != "", nil
 }
 
-// noteForeign says that a function scales otherwise than its user asked for.
-func (f *Fleet) noteForeign(spec function.Spec) {
-	policy, err := scale.Parse(spec)
-	if err != nil || policy.Foreign == "" {
-		return
+// noteSpec says that a function scales otherwise than its user asked for, and names
+// annotations and labels that are most likely misspelt, and settings that an annotation and a
+// label give differently.
+func (f *Fleet) noteSpec(spec function.Spec) {
+	if policy, err := scale.Parse(spec); err == nil && policy.Foreign != "" {
+		f.Logger.Warn("scaling type unknown: calls in flight decide", "function", spec.ID(), "type", policy.Foreign)
+		f.diary.note(spec.ID(), fmt.Sprintf("scaling type %q is not known here: the calls in flight decide, as with %s=capacity; rps and cpu are known, too", policy.Foreign, scale.LabelType))
 	}
-	f.Logger.Warn("scaling type unknown: calls in flight decide", "function", spec.ID(), "type", policy.Foreign)
-	f.diary.note(spec.ID(), fmt.Sprintf("scaling type %q is not known here: the calls in flight decide, as with %s=capacity; rps and cpu are known, too", policy.Foreign, scale.LabelType))
-}
-
-// noteMetadata names annotations and labels that are most likely misspelt, and settings
-// that an annotation and a label give differently.
-func (f *Fleet) noteMetadata(spec function.Spec) {
 	for _, unknown := range spec.Metadata().UnknownKeys() {
 		f.Logger.Warn("annotation or label unknown", "function", spec.ID(), "key", unknown.Key, "nearest", unknown.Nearest)
 		f.diary.note(spec.ID(), unknown.String())
@@ -260,22 +254,19 @@ func (f *Fleet) DeleteNamespace(ctx context.Context, namespace string) error {
 	return f.Store.DeleteNamespace(namespace)
 }
 
-// refreshLater has Run give the replicas of a function their secrets anew.
-func (f *Fleet) refreshLater(name function.Name) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.refreshed != nil {
-		f.refreshed[name] = true
-	}
-}
-
 // SecretChanged gives the new value of a secret to the functions that use it:
 // running replicas find it in their file within moments, without a restart.
 func (f *Fleet) SecretChanged(_ context.Context, namespace, secret string) error {
 	for _, deployed := range f.Store.Functions(namespace) {
-		if deployed.Reads(secret) && !f.tell(deployed.ID(), (*worker).refreshSecrets) {
-			f.refreshLater(deployed.ID())
+		if !deployed.Reads(secret) {
+			continue
 		}
+		f.mu.Lock()
+		if f.refreshed != nil { // Run does it
+			f.refreshed[deployed.ID()] = true
+		}
+		f.mu.Unlock()
+		f.tell(deployed.ID(), (*worker).refreshSecrets)
 	}
 	return nil
 }

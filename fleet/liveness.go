@@ -96,25 +96,20 @@ func (p *plan) watch(v view) {
 // check asks a running replica what is due.
 func (w *worker) check(ctx context.Context, m resolver.Member) {
 	for _, asked := range w.of(m.ID).pulses.due(time.Now()) {
-		w.ask(ctx, m, asked)
-	}
-}
-
-func (w *worker) ask(ctx context.Context, m resolver.Member, asked *pulse) {
-	asked.asking = true
-	check := asked.check
-	w.task(func() func(*worker) {
-		err := w.fleet.Ask(ctx, m.Replica, check)
-		return func(w *worker) {
-			asked.asking, asked.due = false, time.Now().Add(check.Period)
-			known := w.of(m.ID).pulses
-			if ctx.Err() != nil || asked != known.health && asked != known.ready {
-				// It was frozen or stopped meanwhile: that it is silent means nothing.
-				return
+		asked.asking = true
+		check := asked.check
+		w.task(func() func(*worker) {
+			err := w.fleet.Ask(ctx, m.Replica, check)
+			return func(w *worker) {
+				asked.asking, asked.due = false, time.Now().Add(check.Period)
+				// The silence of one that was frozen or stopped meanwhile means nothing.
+				known := w.of(m.ID).pulses
+				if ctx.Err() == nil && (asked == known.health || asked == known.ready) {
+					w.judge(ctx, m, asked, err)
+				}
 			}
-			w.judge(ctx, m, asked, err)
-		}
-	})
+		})
+	}
 }
 
 // judge replaces a replica that has failed its health check too often in a row, and

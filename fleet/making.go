@@ -32,7 +32,6 @@ func (m *making) begin(release func()) {
 // makings are the containers of one function in the making. They belong to its worker.
 type makings []*making
 
-// of counts those of a revision.
 func (l makings) of(revision uint64) int {
 	count := 0
 	for _, m := range l {

@@ -38,8 +38,7 @@ type note struct {
 	ending, tempering attempts
 	// endProbe ends the probe that it is under; nil when there is none.
 	endProbe context.CancelFunc
-	// pulses are the checks that it is under.
-	pulses pulses
+	pulses   pulses
 	// denied is set when it was told that its watchdog answers for a process that may not
 	// listen.
 	denied bool

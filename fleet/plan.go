@@ -139,13 +139,13 @@ func decide(v view) plan {
 	p.reclaim = pick(current, warmth.Reclaim)
 	p.thaw = append(p.thaw, pick(current, warmth.Thaw)...)
 	p.adoptFrozen = append(stalled(current, warmth.Thaw), stalled(v.serving(others), nil)...)
-	p.unkeep = which(current, isKept)
+	p.unkeep = which(current, resolver.Member.IsKept)
 	p.retire = append(p.retire, pick(current, warmth.Remove)...)
 	p.again = scale.Earlier(p.again, warmth.Again)
 	p.watch(v)
 	able := able(current)
 	if !v.serves(able, others) {
-		p.unkeep = append(p.unkeep, which(v.serving(others), isKept)...)
+		p.unkeep = append(p.unkeep, which(v.serving(others), resolver.Member.IsKept)...)
 		p.relieve(v, able, others)
 		p.roll(v, current, others)
 		p.sustainPrevious(v, able, others)
@@ -180,7 +180,7 @@ func (v view) serves(able int, others []resolver.Member) bool {
 	if v.isRollback(others) {
 		return able >= min(1, v.want.Replicas)
 	}
-	return able >= v.want.Replicas || v.isRolling() && able > 0 && len(which(others, isKept)) == len(others)
+	return able >= v.want.Replicas || v.isRolling() && able > 0 && len(which(others, resolver.Member.IsKept)) == len(others)
 }
 
 func (v view) isRollback(others []resolver.Member) bool {
@@ -212,7 +212,6 @@ func pick(members []resolver.Member, ids []string) []resolver.Member {
 	return list
 }
 
-// which returns those of the replicas of which something is true.
 func which(members []resolver.Member, is func(resolver.Member) bool) (list []resolver.Member) {
 	for _, m := range members {
 		if is(m) {
@@ -221,10 +220,6 @@ func which(members []resolver.Member, is func(resolver.Member) bool) (list []res
 	}
 	return list
 }
-
-func isKept(m resolver.Member) bool { return m.IsKept() }
-
-func isEnding(m resolver.Member) bool { return m.IsEnding() }
 
 // waits reports whether something is not to be done before a moment that has not come yet, and
 // has the worker look again then.
@@ -285,7 +280,7 @@ func (p *plan) end(v view, m resolver.Member) {
 
 // ends reports whether a replica is on its way out, or is to go by this plan.
 func (p *plan) ends(v view) bool {
-	return len(p.retire)+len(p.stop)+len(p.remove) > 0 || slices.ContainsFunc(v.members, isEnding)
+	return len(p.retire)+len(p.stop)+len(p.remove) > 0 || slices.ContainsFunc(v.members, resolver.Member.IsEnding)
 }
 
 // fill starts what is missing, after the image and the secrets are in place, and

@@ -51,7 +51,7 @@ func openPorts(ctx context.Context, address netip.AddrPort, named []int) []int {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
-			open[i] = isOpen(ctx, netip.AddrPortFrom(address.Addr(), uint16(port)))
+			open[i] = isOpen(ctx, netip.AddrPortFrom(address.Addr(), uint16(port)), portTimeout)
 		})
 	}
 	group.Wait()
@@ -62,17 +62,6 @@ func openPorts(ctx context.Context, address netip.AddrPort, named []int) []int {
 		}
 	}
 	return found
-}
-
-func isOpen(ctx context.Context, address netip.AddrPort) bool {
-	ctx, cancel := context.WithTimeout(ctx, portTimeout)
-	defer cancel()
-	conn, err := dial(ctx, address)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
 }
 
 // commonPorts are those that frameworks and tutorials use.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,10 @@ func (r *refusal) Error() string { return fmt.Sprintf("nothing listens on port %
 
 func (r *refusal) Unwrap() error { return r.err }
 
-// ask asks the replica once.
 func (p probe) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	conn, err := dial(ctx, p.address)
+	conn, err := dial(ctx, p.address, p.Timeout)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func (p probe) ask(ctx context.Context) error {
 	return nil
 }
 
-func dial(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address.String())
+func dial(ctx context.Context, address netip.AddrPort, patience time.Duration) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address.String())
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, &refusal{address.Port(), err}
 	}
@@ -79,18 +79,21 @@ func dial(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
 	return conn, nil
 }
 
+func isOpen(ctx context.Context, address netip.AddrPort, patience time.Duration) bool {
+	conn, err := dial(ctx, address, patience)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
 // interrupt ends what is done with a connection when ctx ends, until the function that
 // it returns is called.
 func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-func (p probe) path() string {
-	if p.Path == "" {
-		return defaultHealthPath
-	}
-	return p.Path
-}
+func (p probe) path() string { return cmp.Or(p.Path, defaultHealthPath) }
 
 func (p probe) get(conn net.Conn) (status int, err error) {
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nAccept: */*\r\nConnection: close\r\n\r\n", p.path(), p.Host, userAgent)
@@ -105,7 +108,6 @@ func (p probe) get(conn net.Conn) (status int, err error) {
 // does not end.
 const maxAnswer = 64 << 10
 
-// readAnswer reads the head of an answer.
 func readAnswer(conn net.Conn) (status int, header http.Header, err error) {
 	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswer)), nil)
 	if err != nil {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -69,10 +70,8 @@ func (q *startQueue) take(ctx context.Context, name function.Name, needed bool) 
 	select {
 	case <-turn.granted:
 	case <-ctx.Done():
-		q.leave(turn)
-		return nil, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil { // both at a time
+	if err := ctx.Err(); err != nil { // both may be at a time
 		q.leave(turn)
 		return nil, err
 	}
@@ -133,10 +132,7 @@ func (q *startQueue) next() int {
 }
 
 func (q *startQueue) precedes(a, b *startTurn) bool {
-	if a.needed != b.needed {
-		return a.needed
-	}
-	return q.held[a.name] < q.held[b.name]
+	return cmp.Or(scale.TrueFirst(a.needed, b.needed), cmp.Compare(q.held[a.name], q.held[b.name])) < 0
 }
 
 // may reports whether a start may have one of the free slots. The last one of each kind is

@@ -99,7 +99,6 @@ func isOver(ctx context.Context) bool {
 	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
-// attempt asks the replica, and then for the process behind its watchdog.
 func (w *waiting) attempt(ctx context.Context) error {
 	if err := (probe{w.replica.Address, w.ready.Probe}).ask(ctx); err != nil {
 		return err

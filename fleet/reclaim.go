@@ -11,7 +11,6 @@ import (
 	"faas-docker/resolver"
 )
 
-// reclaimTimeout bounds the writing of a replica's memory to swap.
 const reclaimTimeout = 30 * time.Second
 
 // judgeReclaim refuses a spec whose frozen replicas shall give their memory back
@@ -35,18 +34,8 @@ func (f *Fleet) judgeReclaim(ctx context.Context, spec function.Spec, policy sca
 
 // limitOf is a function's memory limit in bytes; zero means none.
 func limitOf(spec function.Spec) int64 {
-	if spec.Limits == nil {
-		return 0
-	}
-	limit, _ := function.ParseMemory(spec.Limits.Memory)
+	limit, _ := spec.Limits.Amounts()
 	return limit
-}
-
-// reclaims reports whether the frozen replicas of a revision may have had their
-// memory reclaimed.
-func (w *worker) reclaims(revision uint64) bool {
-	policy, err := scale.Parse(w.deployment(revision).Spec)
-	return err == nil && policy.ReclaimAfter > 0
 }
 
 // reclaim puts most of a frozen replica's memory on the host's swap, if that is
@@ -88,10 +77,11 @@ func (f *Fleet) reclaim(ctx context.Context, id string, limit int64) (freed int6
 // revive thaws a replica, after it got its memory back if it may have been without.
 // One that another provider process has frozen may have been.
 func (w *worker) revive(m resolver.Member) func(context.Context, string) error {
-	if m.Memory == replica.MemoryIntact || !w.reclaims(m.Revision) {
+	spec := w.deployment(m.Revision).Spec
+	policy, err := scale.Parse(spec)
+	if m.Memory == replica.MemoryIntact || err != nil || policy.ReclaimAfter <= 0 {
 		return w.fleet.Engine.Unpause
 	}
-	spec := w.deployment(m.Revision).Spec
 	return func(ctx context.Context, id string) error {
 		if err := w.fleet.Engine.Restore(ctx, id, spec); err != nil {
 			return err

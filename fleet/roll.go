@@ -89,14 +89,13 @@ func (w *worker) isPaused() bool {
 	return w.last.StopsFirst() && w.last.Previous.Serving() && w.backoff(w.last.Revision).failures > 0
 }
 
-// stopping counts the replicas of other revisions that are on their way out.
 func (v view) stopping() int {
 	return len(which(v.members, func(m resolver.Member) bool { return m.IsEnding() && m.Revision != v.want.Revision }))
 }
 
 // isQuiet reports whether nothing is under way that would bring a replica, or room for one.
 func (v view) isQuiet(current []resolver.Member) bool {
-	return v.making == 0 && !slices.ContainsFunc(v.members, isEnding) && able(current) == len(current)
+	return v.making == 0 && !slices.ContainsFunc(v.members, resolver.Member.IsEnding) && able(current) == len(current)
 }
 
 func (p *plan) stopSome(old []resolver.Member, count int) {
@@ -108,30 +107,19 @@ func (w *worker) tryRoll(f function.Function) bool {
 	if w.pinch.rolling == w.last.Revision {
 		return true
 	}
-	if f.Revision != w.last.Revision || f.StopsFirst() || !w.fleet.canRoll(w.name, f) {
+	if f.Revision != w.last.Revision || f.StopsFirst() {
+		return false
+	}
+	// There has to be room for the next replica once all old ones but the last have gone.
+	old := w.fleet.standing(w.name, f.Revision)
+	goes := func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }
+	if len(old) == 0 || w.fleet.ledger.lack(scale.Reservation(f.Spec), w.name, goes) != "" {
 		return false
 	}
 	w.pinch.rolling = f.Revision
 	w.note("the host has no room for two revisions at a time: replicas are replaced one by one")
 	w.post(nil)
 	return true
-}
-
-// canRoll reports whether there is room for the next replica of a revision once all old ones
-// but the last have gone.
-func (f *Fleet) canRoll(name function.Name, next function.Function) bool {
-	old := f.standing(name, next.Revision)
-	if len(old) == 0 {
-		return false
-	}
-	return f.ledger.lack(scale.Reservation(next.Spec), name, func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }) == ""
-}
-
-// canReplace reports whether there is room for the first replica of a spec once all else of
-// the function has gone, what is in the making too, but for the last that serves; without
-// that one where it is stopped first.
-func (f *Fleet) canReplace(spec function.Spec, old []string) bool {
-	return f.ledger.lack(scale.Reservation(spec), spec.ID(), func(r scale.Reserved) bool { return r.ID != old[0] || spec.StopsFirst() }) == ""
 }
 
 // standing lists the replicas of other revisions that take calls; the first of them has
@@ -149,7 +137,10 @@ func (f *Fleet) standing(name function.Name, revision uint64) (ids []string) {
 // successor beside it, whatever else is given up.
 func (f *Fleet) judgeRoom(spec function.Spec) error {
 	old := f.standing(spec.ID(), 0)
-	if len(old) == 0 || f.canReplace(spec, old) {
+	// All else of the function may go, what is in the making too, but for the last replica that
+	// serves; that one, too, where it is stopped first.
+	goes := func(r scale.Reserved) bool { return r.ID != old[0] || spec.StopsFirst() }
+	if len(old) == 0 || f.ledger.lack(scale.Reservation(spec), spec.ID(), goes) == "" {
 		return nil
 	}
 	lack := f.ledger.lack(scale.Reservation(spec), function.Name{}, nil)

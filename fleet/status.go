@@ -33,20 +33,15 @@ func (f *Fleet) status(deployed function.Function) function.Status {
 	if deployed.Previous != nil {
 		status.Kept = f.kept(deployed.ID(), deployed.Previous.Revision)
 	}
-	updating := deployed.Previous.Serving() && f.Awaited(deployed.ID()) != ""
-	if status.Reason == "" && (status.Available() < deployed.Replicas || updating) {
-		status.Reason = f.starting(deployed)
+	awaited := f.Awaited(deployed.ID())
+	switch updating := deployed.Previous.Serving() && awaited != ""; {
+	case status.Reason != "", status.Available() >= deployed.Replicas && !updating:
+	case deployed.ImageID == "":
+		status.Reason = fmt.Sprintf("image %q is being fetched", deployed.Image)
+	case awaited != "":
+		status.Reason = "starting: " + awaited
+	default:
+		status.Reason = "starting"
 	}
 	return status
-}
-
-// starting says what is waited for.
-func (f *Fleet) starting(deployed function.Function) string {
-	if deployed.ImageID == "" {
-		return fmt.Sprintf("image %q is being fetched", deployed.Image)
-	}
-	if awaited := f.Awaited(deployed.ID()); awaited != "" {
-		return "starting: " + awaited
-	}
-	return "starting"
 }

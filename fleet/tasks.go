@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,6 @@ func (w *worker) operate(ctx context.Context, id string, op replica.Operation, a
 	return true
 }
 
-// tell gives an event to a replica.
 func (w *worker) tell(id string, e replica.Event) { w.fleet.Resolver.Tell(w.name, id, e) }
 
 // prepare puts the image and the secrets of the wanted revision in place.
@@ -116,9 +116,7 @@ func (f *Fleet) refreshPrevious(ctx context.Context, wanted function.Function) {
 // setImage writes down which image a revision means, unless that is known or another
 // revision is wanted by now.
 func (f *Fleet) setImage(wanted function.Function, image function.Image) (function.Function, error) {
-	if image.Config == nil {
-		image.Config = wanted.ImageConfig
-	}
+	image.Config = cmp.Or(image.Config, wanted.ImageConfig)
 	if wanted.ImageID == image.ID && wanted.ImageDigest == image.Digest && (wanted.ImageConfig != nil || image.Config == nil) {
 		return wanted, nil
 	}
@@ -194,15 +192,6 @@ func (w *worker) startFailed(ctx context.Context, f function.Function, err error
 	w.failed(ctx, f.Revision, err)
 }
 
-// lived is how long a replica answered before it had to be given up; zero if it
-// never did.
-func (w *worker) lived(m resolver.Member) time.Duration {
-	if !m.Answered {
-		return 0
-	}
-	return w.age(m.ID)
-}
-
 // failed records and explains a task's failure; one that only says that the program
 // stops is none, nor is one of a revision that is no longer wanted.
 func (w *worker) failed(ctx context.Context, revision uint64, err error) {
@@ -217,9 +206,9 @@ func (w *worker) failed(ctx context.Context, revision uint64, err error) {
 func (w *worker) isWanted(revision uint64) bool {
 	wanted, err := w.fleet.Store.Function(w.name)
 	if err != nil {
-		return !errors.Is(err, function.ErrNotFound) && w.inService(revision)
+		return !errors.Is(err, function.ErrNotFound) && inService(w.last, revision)
 	}
-	return isInService(wanted, revision)
+	return inService(wanted, revision)
 }
 
 // probe waits until the replica answers and puts it into rotation.
@@ -267,7 +256,10 @@ func (w *worker) probe(ctx context.Context, m resolver.Member) {
 // read: nothing is left of it later.
 func (w *worker) giveUp(ctx context.Context, m resolver.Member, what string) {
 	reason := fmt.Sprintf("replica %s %s", m.Instance, what)
-	lived, patience := w.lived(m), time.Duration(0)
+	var lived, patience time.Duration
+	if m.Answered {
+		lived = w.age(m.ID)
+	}
 	if lived > 0 {
 		patience = servedPatience
 	}

@@ -23,7 +23,7 @@ func (w *worker) freeze(ctx context.Context, m resolver.Member) {
 			w.fleet.Logger.Debug("replica frozen", "function", w.name, "replica", m.Instance)
 			w.tell(m.ID, replica.Event{Kind: replica.Paused, Listing: listing})
 			return
-		case !w.inService(m.Revision):
+		case !inService(w.last, m.Revision):
 			w.retire(ctx, m)
 		case isAway(err):
 			w.unfreeze(ctx, m)

@@ -24,8 +24,7 @@ const (
 	heldBody = 1 << 20
 	// wholePatience bounds a request that the process gets to see.
 	wholePatience = time.Second
-	// dialPatience bounds the attempt to connect.
-	dialPatience = time.Second
+	dialPatience  = time.Second
 	// upstreamPath shows in the watchdog's log, and says there why.
 	upstreamPath = "/_/faas-docker-asks-whether-this-process-listens"
 )
@@ -43,21 +42,8 @@ func (u upstream) connects(ctx context.Context) bool {
 	if u.Unknown {
 		return false
 	}
-	if u.Port == 0 || u.Port == int(u.watchdog.Port()) {
-		return true
-	}
-	conn, err := u.dial(ctx, u.Port)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
-}
-
-func (u upstream) dial(ctx context.Context, port int) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
-	defer cancel()
-	return dial(ctx, netip.AddrPortFrom(u.watchdog.Addr(), uint16(port)))
+	return u.Port == 0 || u.Port == int(u.watchdog.Port()) ||
+		isOpen(ctx, netip.AddrPortFrom(u.watchdog.Addr(), uint16(u.Port)), dialPatience)
 }
 
 // askWatchdog sends a request whose body does not come. A watchdog connects to its
@@ -65,7 +51,7 @@ func (u upstream) dial(ctx context.Context, port int) (net.Conn, error) {
 // X-Timeout is over, and the process has seen nothing but a connection. A watchdog that
 // reads the body first is sent a whole request, by the method that changes least.
 func (u upstream) askWatchdog(ctx context.Context) error {
-	conn, err := u.dial(ctx, int(u.watchdog.Port()))
+	conn, err := dial(ctx, u.watchdog, dialPatience)
 	if err != nil {
 		return err
 	}
@@ -109,7 +95,6 @@ func endQuestion(conn net.Conn) {
 	_, _, _ = readAnswer(conn)
 }
 
-// silent says that the process does not listen.
 func (u upstream) silent() error {
 	if u.Unknown {
 		return errors.New("the process behind its watchdog does not listen")

@@ -42,8 +42,7 @@ type worker struct {
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
 	pinch    pinch
-	// way is how long there is a way back.
-	way way
+	way      way
 	// forgetful is set while the store does not take what is to be remembered of the
 	// revisions.
 	forgetful bool
@@ -133,7 +132,6 @@ func (w *worker) lookAgain(at time.Time) {
 	}
 }
 
-// look gathers what is known and decides.
 func (w *worker) look() plan {
 	load := w.fleet.Resolver.Load(w.name)
 	v := view{
@@ -167,7 +165,7 @@ func (w *worker) look() plan {
 	v.notBefore = w.backoff(w.last.Revision).notBefore
 	w.lookBack(&v)
 	w.followChecks(v)
-	w.fleet.reserve(w.name, w.claims(v))
+	w.fleet.ringAll(w.fleet.ledger.write(w.name, w.claims(v)))
 	p := decide(v)
 	p.ending = p.ends(v)
 	p.again = scale.Earlier(p.again, again)
@@ -265,7 +263,12 @@ func (w *worker) unseen(revision uint64, members []resolver.Member) int {
 func (w *worker) want(f function.Function) {
 	if f.Revision != w.last.Revision {
 		w.untidy = w.last.Revision != 0
-		w.readPolicy(f.Spec)
+		policy, err := scale.Parse(f.Spec)
+		if err != nil {
+			// Deployments with bad labels are refused; this one is older than the rule.
+			w.fleet.Logger.Error("scaling labels ignored", "function", w.name, "err", err)
+		}
+		w.scaler.Update(policy)
 		// Why callers were turned away was the revision's before.
 		w.fleet.Resolver.ClearRefusal(w.name)
 		if f.Revision < w.last.Revision && len(f.Secrets) > 0 {
@@ -273,7 +276,7 @@ func (w *worker) want(f function.Function) {
 		}
 	}
 	w.last = f
-	maps.DeleteFunc(w.backoffs, func(revision uint64, _ *backoff) bool { return !w.inService(revision) })
+	maps.DeleteFunc(w.backoffs, func(revision uint64, _ *backoff) bool { return !inService(w.last, revision) })
 }
 
 // backoff spaces the starts of a revision. A new one starts with a clean slate.
@@ -299,15 +302,6 @@ func (w *worker) forgive(since time.Time) {
 	}
 }
 
-func (w *worker) readPolicy(spec function.Spec) {
-	policy, err := scale.Parse(spec)
-	if err != nil {
-		// Deployments with bad labels are refused; this one is older than the rule.
-		w.fleet.Logger.Error("scaling labels ignored", "function", w.name, "err", err)
-	}
-	w.scaler.Update(policy)
-}
-
 // refreshSecrets has the secrets put in place again, for replicas that run too.
 func (w *worker) refreshSecrets() {
 	w.prepared, w.stale = 0, true
@@ -316,7 +310,7 @@ func (w *worker) refreshSecrets() {
 
 // outdate gives up the starts and preparations of revisions that are no longer wanted.
 func (w *worker) outdate(v *view) {
-	wanted := func(revision uint64) bool { return v.want != nil && w.inService(revision) }
+	wanted := func(revision uint64) bool { return v.want != nil && inService(w.last, revision) }
 	v.superseded, v.supersededUntil = w.making.supersede(wanted, v.now)
 	if w.preparing != 0 && !wanted(w.preparing) {
 		w.cancelPreparing()
@@ -403,20 +397,15 @@ func (w *worker) countCrashes(members []resolver.Member) {
 
 // wasWanted reports whether a replica that stopped should be running.
 func (w *worker) wasWanted(m resolver.Member) bool {
-	return !m.IsLeaving() && m.State == function.Exited && w.inService(m.Revision)
+	return !m.IsLeaving() && m.State == function.Exited && inService(w.last, m.Revision)
 }
 
 // inService reports whether a revision is the wanted one, or serves until that
 // answers.
-func (w *worker) inService(revision uint64) bool {
-	return isInService(w.last, revision)
-}
-
-func isInService(f function.Function, revision uint64) bool {
+func inService(f function.Function, revision uint64) bool {
 	return revision == f.Revision || f.Previous.Serving() && revision == f.Previous.Revision
 }
 
-// epitaph says how a replica ended.
 func epitaph(replica function.Replica, pm function.PostMortem) string {
 	how := fmt.Sprintf("exited with code %d", pm.ExitCode)
 	if pm.OutOfMemory {

@@ -70,7 +70,6 @@ type Event struct {
 // Effects are what has to be done because of an event. The zero value is nothing.
 type Effects uint8
 
-// The effects.
 const (
 	// Serve means that the replica takes calls, or calls of another kind, from now on: callers
 	// may wait for it.
@@ -161,7 +160,6 @@ func (r Record) finish(op Operation) Record {
 	return r
 }
 
-// learn takes note of a fact of the engine.
 func (r Record) learn(e Event) (Record, Effects) {
 	switch e.Kind {
 	case Listed:

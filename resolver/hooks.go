@@ -30,16 +30,6 @@ type Hooks struct {
 	Back func(away time.Time)
 }
 
-func noHooks() Hooks {
-	return Hooks{
-		Changed:    func(function.Name) {},
-		CloseIdle:  func(function.Replica) {},
-		Severed:    func(function.Replica) {},
-		ThawFailed: func(function.Replica, bool) {},
-		Back:       func(time.Time) {},
-	}
-}
-
 // perform calls the hooks that an event of a replica asks for. No lock is held.
 func (h *Hooks) perform(of *function.Replica, effects replica.Effects) {
 	if effects.Has(replica.Sever) {

@@ -31,14 +31,12 @@ func (l *line) closed() error {
 	return l.refusal
 }
 
-// join puts a caller at the end.
 func (l *line) join(p *pool) *waiter {
 	w := &waiter{pool: p, done: make(chan struct{})}
 	l.callers = append(l.callers, w)
 	return w
 }
 
-// serve gives a lease to the first in line.
 func (l *line) serve(lease Lease) {
 	w := l.callers[0]
 	l.callers = l.callers[1:]
@@ -56,7 +54,6 @@ func (l *line) leave(w *waiter) bool {
 	return true
 }
 
-// turnAway ends the wait of all callers.
 func (l *line) turnAway(err error) {
 	for _, w := range l.callers {
 		w.err = err

@@ -28,8 +28,8 @@ type pool struct {
 	line line
 }
 
-// locked lets act work on the pool. The other methods, but for claim, claimPrevious and
-// release, require mu.
+// locked lets act work on the pool. The other methods, but for those that claim and release,
+// require mu.
 func (p *pool) locked(act func(*pool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,9 +43,7 @@ func (p *pool) claim() (Lease, *waiter, error) {
 	if !p.declared {
 		return Lease{}, nil, function.UnknownFunction(p.name)
 	}
-	if m := p.current.leastBusy(p.policy.MaxInFlight); m != nil {
-		lease := p.lend(m)
-		lease.rings = p.alarmed()
+	if lease, lent := p.lendReady(); lent {
 		return lease, nil, nil
 	}
 	if m := p.current.lastFrozen(); m != nil {
@@ -68,6 +66,10 @@ func (p *pool) claimReady() (lease Lease, lent bool) {
 	if !p.declared {
 		return Lease{}, false
 	}
+	return p.lendReady()
+}
+
+func (p *pool) lendReady() (lease Lease, lent bool) {
 	m := p.current.leastBusy(p.policy.MaxInFlight)
 	if m == nil {
 		return Lease{}, false
@@ -86,7 +88,6 @@ func (p *pool) alarmed() bool {
 	return true
 }
 
-// busy says that the line is as long as it may be.
 func (p *pool) busy() error {
 	return &function.Failure{
 		Kind:       function.ErrBusy,
@@ -103,7 +104,6 @@ func (p *pool) lend(m *member) Lease {
 	return Lease{pool: p, member: m, replica: m.replica, rings: effects.Has(replica.Ring), waking: m.record.Phase == replica.Thawing, proven: m.proven.Load()}
 }
 
-// release gives a member back.
 func (p *pool) release(m *member) replica.Effects {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,7 +161,6 @@ func (p *pool) serveLine() {
 	}
 }
 
-// remove makes a replica unknown.
 func (p *pool) remove(id string) told {
 	m := p.find(id)
 	if m == nil {

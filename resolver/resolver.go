@@ -33,7 +33,14 @@ type Resolver struct {
 
 // New returns a Resolver that knows no function.
 func New() *Resolver {
-	return &Resolver{Hooks: noHooks(), registry: registry{pools: map[function.Name]*pool{}}, synced: make(chan struct{})}
+	return &Resolver{
+		Hooks: Hooks{
+			Changed: func(function.Name) {}, Back: func(time.Time) {}, CloseIdle: func(function.Replica) {},
+			Severed: func(function.Replica) {}, ThawFailed: func(function.Replica, bool) {},
+		},
+		registry: registry{pools: map[function.Name]*pool{}},
+		synced:   make(chan struct{}),
+	}
 }
 
 // Lease is one invocation's hold on one replica. It must be released exactly
@@ -117,14 +124,9 @@ func (r *Resolver) Declare(name function.Name, policy function.CallPolicy) {
 }
 
 // Policy returns what a function was declared with; zero for an unknown one.
-func (r *Resolver) Policy(name function.Name) function.CallPolicy {
-	p := r.pool(name)
-	if p == nil {
-		return function.CallPolicy{}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.policy
+func (r *Resolver) Policy(name function.Name) (policy function.CallPolicy) {
+	r.with(name, func(p *pool) { policy = p.policy })
+	return policy
 }
 
 // Alarm has Changed called, once, when a function has more invocations in flight
@@ -208,16 +210,13 @@ func (r *Resolver) Tell(name function.Name, id string, e replica.Event) (is repl
 // Withdraw takes a replica out of rotation for good. The channel is closed when
 // the last invocation on it has ended; at once when there is none.
 func (r *Resolver) Withdraw(name function.Name, id string) <-chan struct{} {
-	var idle chan struct{}
+	idle := make(chan struct{})
+	close(idle)
 	r.with(name, func(p *pool) {
 		if m := p.find(id); m != nil {
 			idle = m.idle
 		}
 	})
-	if idle == nil {
-		idle = make(chan struct{})
-		close(idle)
-	}
 	r.Tell(name, id, replica.Event{Kind: replica.Withdraw})
 	return idle
 }

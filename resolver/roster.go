@@ -13,7 +13,7 @@ import (
 // modified, only replaced: leases read it without the lock.
 type member struct {
 	replica *function.Replica
-	// record is where the replica is in its life; only become changes it.
+	// record is where the replica is in its life; only apply changes it.
 	record replica.Record
 	// proven is set once it has answered for itself.
 	proven   atomic.Bool
@@ -129,7 +129,6 @@ func move(m *member, from, to *[]*member, was, is bool) {
 	}
 }
 
-// snapshot is what is known of the members, oldest first.
 func (r *roster) snapshot() []Member {
 	members := make([]Member, len(r.members))
 	for i, m := range r.members {

@@ -14,14 +14,6 @@ type rotation struct {
 	turn   int       // whose turn it is among equals
 }
 
-func (r *rotation) leastOfAll(first int) *member {
-	best := r.ready[first]
-	for i := 1; i < len(r.ready); i++ {
-		best = lessBusy(best, r.ready[(first+i)%len(r.ready)])
-	}
-	return best
-}
-
 // lastFrozen is the member that was frozen last: most of it is still in the processor's caches
 // and in memory. One whose memory is being reclaimed thaws only after that, and comes last. It is
 // nil when none is frozen.
@@ -59,7 +51,9 @@ func (r *rotation) leastBusy(most int) *member {
 		best = lessBusy(best, r.ready[(first+1+rand.IntN(count-1))%count])
 	}
 	if count <= choices || best.isFull(most) {
-		best = r.leastOfAll(first)
+		for i := range count {
+			best = lessBusy(best, r.ready[(first+i)%count])
+		}
 	}
 	if best.isFull(most) {
 		return nil
@@ -67,7 +61,6 @@ func (r *rotation) leastBusy(most int) *member {
 	return best
 }
 
-// isFull reports whether a member has as many invocations as it may.
 func (m *member) isFull(most int) bool { return most > 0 && m.record.InFlight >= most }
 
 func lessBusy(a, b *member) *member {

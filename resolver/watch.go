@@ -36,7 +36,7 @@ func (r *Resolver) Watch(ctx context.Context, engine Engine, resync time.Duratio
 	pause := reconnectFloor
 	var away time.Time // since when the engine does not answer; zero while it does
 	for ctx.Err() == nil {
-		w := watcher{resolver: r, engine: engine, resync: resync, bells: &doorbells{rung: make(chan struct{}, 1), who: map[function.Name]bool{}}}
+		w := watcher{resolver: r, engine: engine, resync: resync, bells: &doorbells{rung: clock.NewBell(), who: map[function.Name]bool{}}}
 		w.listed = func() {
 			pause = reconnectFloor
 			if !away.IsZero() {
@@ -93,7 +93,13 @@ func (r *Resolver) Observe(name function.Name, listing uint64, replicas []functi
 		names = r.Names()
 	}
 	for _, n := range names {
-		news[n] = dropUnlisted(r, n, listing) || news[n]
+		var dropped []told
+		r.with(n, func(p *pool) { dropped = p.drop(listing) })
+		for _, each := range dropped {
+			r.perform(each.replica, each.effects&^replica.Ring)
+		}
+		r.sweep(n)
+		news[n] = news[n] || len(dropped) > 0
 	}
 	for n, are := range news {
 		if are {
@@ -104,16 +110,6 @@ func (r *Resolver) Observe(name function.Name, listing uint64, replicas []functi
 
 // Listing numbers a listing that is about to begin.
 func (r *Resolver) Listing() uint64 { return r.listings.Add(1) }
-
-func dropUnlisted(r *Resolver, name function.Name, listing uint64) (changed bool) {
-	var dropped []told
-	r.with(name, func(p *pool) { dropped = p.drop(listing) })
-	for _, each := range dropped {
-		r.perform(each.replica, each.effects&^replica.Ring)
-	}
-	r.sweep(name)
-	return len(dropped) > 0
-}
 
 // watcher is one connection to the engine's events.
 type watcher struct {
@@ -223,7 +219,7 @@ func (w *watcher) list(ctx context.Context, name function.Name) error {
 // doorbells collects the functions that rang until they are taken: many events about one
 // function in a short time are one listing.
 type doorbells struct {
-	rung chan struct{}
+	rung clock.Bell
 	mu   sync.Mutex
 	who  map[function.Name]bool
 }
@@ -232,10 +228,7 @@ func (d *doorbells) ring(name function.Name) {
 	d.mu.Lock()
 	d.who[name] = true
 	d.mu.Unlock()
-	select {
-	case d.rung <- struct{}{}:
-	default:
-	}
+	d.rung.Ring()
 }
 
 func (d *doorbells) take() []function.Name {

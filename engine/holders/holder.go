@@ -40,9 +40,7 @@ const (
 	// namespace can finish its calls.
 	holderStopTimeout = 2
 
-	// createTimeout bounds the making of a holder.
-	createTimeout = time.Minute
-	// discardTimeout bounds the removal of one that is not used.
+	createTimeout  = time.Minute
 	discardTimeout = time.Minute
 )
 
@@ -85,7 +83,6 @@ type Keeper struct {
 	engine  Engine
 	network string // also the label of our containers
 	logger  hclog.Logger
-	image   image
 	*pool
 }
 
@@ -96,7 +93,6 @@ func New(docker *client.Client, engine Engine, network string, most int, logger 
 		engine:  engine,
 		network: network,
 		logger:  logger,
-		image:   image{docker: docker, engine: engine, logger: logger},
 		pool:    newPool(most),
 	}
 }
@@ -138,7 +134,7 @@ func (k *Keeper) isAlive(ctx context.Context, h Holder) bool {
 func (k *Keeper) Add(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	ref, err := k.image.ref(ctx)
+	ref, err := k.Image(ctx)
 	if err != nil {
 		return err
 	}
@@ -176,7 +172,6 @@ func (k *Keeper) start(ctx context.Context, h Holder, image string) (Holder, err
 	return h, nil
 }
 
-// holderConfig returns what Docker is asked to create for a holder.
 func holderConfig(image, network string) (*container.Config, *container.HostConfig) {
 	pids, stopTimeout := int64(holderPids), holderStopTimeout
 	config := &container.Config{

@@ -5,13 +5,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/client"
-	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
 )
@@ -52,7 +49,6 @@ func archive(arch string, program []byte) (ref string, packed []byte, err error)
 	return ref, packed, err
 }
 
-// file is one in an archive.
 type file struct {
 	name    string
 	mode    int64
@@ -75,27 +71,15 @@ func pack(files ...file) ([]byte, error) {
 }
 
 func hexDigest(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(content))
 }
 
-// image is what holders are made of: a program that sleeps, and no other file.
-type image struct {
-	docker *client.Client
-	engine Engine
-	logger hclog.Logger
-}
-
-// Image returns the reference of the image that holders are made of, and loads it when the engine
-// does not have it. Whatever is to be created and never run can be made of it: it has no volumes
-// and is small. It is an error on architectures that we have no program for.
-func (k *Keeper) Image(ctx context.Context) (string, error) { return k.image.ref(ctx) }
-
-// ref returns the image's reference. It is loaded when the engine does not have it, as at
-// first, or after "docker image prune --all". An architecture that we have no program for
-// is errNoProgram.
-func (i image) ref(ctx context.Context) (string, error) {
-	arch, err := i.engine.Architecture(ctx)
+// Image returns the reference of what holders are made of: a program that sleeps, and no other
+// file. It is loaded when the engine does not have it, as at first, or after "docker image prune
+// --all". Whatever is to be created and never run can be made of it, too. It is an error on
+// architectures that we have no program for.
+func (k *Keeper) Image(ctx context.Context) (string, error) {
+	arch, err := k.engine.Architecture(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -107,13 +91,13 @@ func (i image) ref(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("pack the image of holders: %w", err)
 	}
-	_, err = i.docker.ImageInspect(ctx, ref)
+	_, err = k.docker.ImageInspect(ctx, ref)
 	if !errdefs.IsNotFound(err) {
-		return ref, i.engine.Explain("inspect the image of holders", err)
+		return ref, k.engine.Explain("inspect the image of holders", err)
 	}
-	if err := i.engine.LoadImage(ctx, bytes.NewReader(packed)); err != nil {
+	if err := k.engine.LoadImage(ctx, bytes.NewReader(packed)); err != nil {
 		return "", fmt.Errorf("load the image of holders: %w", err)
 	}
-	i.logger.Info("image of holders loaded", "image", ref)
+	k.logger.Info("image of holders loaded", "image", ref)
 	return ref, nil
 }

@@ -68,38 +68,28 @@ func (k *Keeper) refill(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, function.ErrNotFound) {
-			k.restoreNetwork(ctx)
+			if err := k.engine.EnsureNetwork(ctx); err != nil {
+				k.logger.Warn("function network not recreated", "err", err)
+			}
 		}
-	}
-}
-
-// restoreNetwork makes the function network anew if it is missing.
-func (k *Keeper) restoreNetwork(ctx context.Context) {
-	if err := k.engine.EnsureNetwork(ctx); err != nil {
-		k.logger.Warn("function network not recreated", "err", err)
 	}
 }
 
 // watch takes holders that die out of the pool, and has the others swept
 // when one of them, or of the replicas in them, dies or goes.
 func (k *Keeper) watch(ctx context.Context) {
-	for {
-		err := k.readEvents(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		k.logger.Debug("holder event stream lost", "err", err)
-		if clock.Sleep(ctx, retryPause) != nil {
-			return
+	for ctx.Err() == nil {
+		if err := k.readEvents(ctx); ctx.Err() == nil {
+			k.logger.Debug("holder event stream lost", "err", err)
+			clock.Sleep(ctx, retryPause)
 		}
 	}
 }
 
 func (k *Keeper) readEvents(ctx context.Context) error {
-	selected := k.ours()
-	selected.Add("type", "container")
-	selected.Add("event", "die")
-	selected.Add("event", "destroy")
+	selected := filters.NewArgs(
+		k.ours(), filters.Arg("type", "container"), filters.Arg("event", "die"), filters.Arg("event", "destroy"),
+	)
 	return k.engine.Events(ctx, selected, func() {
 		k.pool.doubted.Ring() // by whatever went unnoticed before
 		k.pool.answered.Ring()
@@ -117,8 +107,8 @@ func (k *Keeper) hear(message events.Message) {
 }
 
 // ours selects all containers of this provider.
-func (k *Keeper) ours() filters.Args {
-	return filters.NewArgs(filters.Arg("label", function.LabelProvider+"="+k.network))
+func (k *Keeper) ours() filters.KeyValuePair {
+	return filters.Arg("label", function.LabelProvider+"="+k.network)
 }
 
 func (k *Keeper) sweepOften(ctx context.Context) {
@@ -149,13 +139,13 @@ func (k *Keeper) sweepOften(ctx context.Context) {
 // itself, beside its other tasks: it takes a moment for each.
 func (k *Keeper) Sweep(ctx context.Context) error {
 	before := k.pool.see() // and again after it has listed: see strays
-	listed, err := k.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: k.ours()})
+	listed, err := k.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(k.ours())})
 	if err != nil {
 		return k.engine.Explain("list holders", err)
 	}
 	known := newList(listed, k.network)
 	for _, h := range before.ready {
-		if known.addresses[h.ID] != h.Address {
+		if known.holders[h.ID].Address != h.Address {
 			k.pool.drop(h.ID)
 		}
 	}
@@ -164,7 +154,7 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 		k.Leave(ctx, stray)
 	}
 	for _, h := range before.used {
-		if !known.exists[h.ID] {
+		if _, exists := known.holders[h.ID]; !exists {
 			k.pool.left(h.ID, true)
 		}
 	}

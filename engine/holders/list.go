@@ -20,12 +20,9 @@ type joint struct {
 
 // list is what a listing of this provider's containers says of holders.
 type list struct {
-	// holders are all that were listed, in any state.
-	holders []Holder
-	// exists has their IDs.
-	exists map[string]bool
-	// addresses has those that run, by ID.
-	addresses map[string]netip.Addr
+	// holders are all that were listed, in any state, by ID; only those that run have an
+	// address.
+	holders map[string]Holder
 	// joints are the replicas that run, or are frozen, in holders.
 	joints []joint
 	// needed has the IDs of holders with a replica that has not ended.
@@ -33,7 +30,7 @@ type list struct {
 }
 
 func newList(listed []container.Summary, network string) list {
-	l := list{exists: map[string]bool{}, addresses: map[string]netip.Addr{}, needed: map[string]bool{}}
+	l := list{holders: map[string]Holder{}, needed: map[string]bool{}}
 	for _, c := range listed {
 		switch c.Labels[function.LabelRole] {
 		case function.RoleHolder:
@@ -50,11 +47,10 @@ func (l *list) addHolder(c container.Summary, network string) {
 	if len(c.Names) > 0 {
 		h.Name = strings.TrimPrefix(c.Names[0], "/")
 	}
-	l.holders = append(l.holders, h)
-	l.exists[c.ID] = true
 	if hasNetwork(c) && c.NetworkSettings != nil {
-		l.addresses[c.ID] = AddressOn(network, c.NetworkSettings.Networks)
+		h.Address = AddressOn(network, c.NetworkSettings.Networks)
 	}
+	l.holders[c.ID] = h
 }
 
 func (l *list) addReplica(c container.Summary) {
@@ -113,7 +109,7 @@ func (l *list) strays(before, after snapshot) []string {
 func (l *list) cutOff() []joint {
 	var lost []joint
 	for _, j := range l.joints {
-		if l.addresses[j.holder.ID] != j.holder.Address {
+		if l.holders[j.holder.ID].Address != j.holder.Address {
 			lost = append(lost, j)
 		}
 	}

@@ -25,9 +25,9 @@ const (
 // for. One that it does not know was left by another process.
 type pool struct {
 	most int
-	// wanted, started, doubted and answered ring: a holder may be
-	// missing; a start has begun or ended; a holder may have lost its replica, or a
-	// replica its holder; the engine has answered after it had not.
+	// wanted rings when a holder may be missing, started when a start has begun or ended,
+	// doubted when a holder may have lost its replica, or a replica its holder, and answered
+	// when the engine has answered after it had not.
 	wanted, started, doubted, answered clock.Bell
 
 	// leaving has the IDs of holders that are being removed.
@@ -108,7 +108,6 @@ func (p *pool) Use(h Holder, replica string) {
 	p.used[replica] = h
 }
 
-// release gives up a holder that is not used.
 func (p *pool) release(h Holder) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +144,6 @@ func (p *pool) left(id string, gone bool) {
 	}
 }
 
-// joinedBy returns the holder that a replica of this process joined.
 func (p *pool) joinedBy(replica string) (h Holder, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

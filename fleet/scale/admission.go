@@ -39,19 +39,9 @@ func Reservable(host Resources) Resources {
 // Reservation returns what one replica of a function reserves: of each resource
 // what it requests, or else its limit, or else 32 MiB of memory and no CPU.
 func Reservation(spec function.Spec) Resources {
-	reserved := Resources{Memory: unstatedMemory}
-	for _, stated := range []*function.Resources{spec.Limits, spec.Requests} {
-		if stated == nil {
-			continue
-		}
-		if memory, err := function.ParseMemory(stated.Memory); err == nil {
-			reserved.Memory = memory
-		}
-		if cpu, err := function.ParseCPU(stated.CPU); err == nil {
-			reserved.CPU = cpu
-		}
-	}
-	return reserved
+	limitMemory, limitCPU := spec.Limits.Amounts()
+	memory, cpu := spec.Requests.Amounts()
+	return Resources{CPU: cmp.Or(cpu, limitCPU), Memory: cmp.Or(memory, limitMemory, unstatedMemory)}
 }
 
 // Spare says whether a replica gives way to others that carry calls. Those with
@@ -186,10 +176,11 @@ func Possible(spec function.Spec, host Resources) error {
 		if stated.Memory != "" {
 			reserves = stated.field + ".memory"
 		}
-		if memory, err := function.ParseMemory(stated.Memory); err == nil && host.Memory > 0 && memory > host.Memory {
+		memory, cpu := stated.Amounts()
+		if host.Memory > 0 && memory > host.Memory {
 			return function.Invalid(stated.field+".memory", "%q is more than the %s that the machine has", stated.Memory, memoryText(host.Memory))
 		}
-		if cpu, err := function.ParseCPU(stated.CPU); err == nil && host.CPU > 0 && cpu > host.CPU {
+		if host.CPU > 0 && cpu > host.CPU {
 			return function.Invalid(stated.field+".cpu", "%q is more than the %s that the machine has", stated.CPU, coresText(host.CPU))
 		}
 	}

@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -64,11 +65,7 @@ type reader struct {
 	err error
 }
 
-func (r *reader) refuse(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-}
+func (r *reader) refuse(err error) { r.err = cmp.Or(r.err, err) }
 
 func (r *reader) count(key string, least, most, otherwise int) int {
 	text, field, ok := r.Find(key)

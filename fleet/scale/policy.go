@@ -106,9 +106,10 @@ func Parse(spec function.Spec) (Policy, error) {
 		DownWindow:   r.duration(span{key: LabelDownWindow, least: time.Second, most: maxDownWindow, orZero: true}),
 		Zero:         r.zero(),
 		Freeze:       Rest{After: r.duration(span{key: LabelFreezeDuration, least: 10 * time.Millisecond, most: longest, orZero: true})},
-		ReclaimAfter: r.reclaim(),
+		ReclaimAfter: r.switchable(defaultReclaim, span{key: LabelReclaim, least: time.Second, most: longest}),
 		Standby:      r.count(LabelStandby, 0, MaxReplicas, 0),
-		Learn:        r.learn(),
+		// Calls are seen once a second: it is not told apart finer than that.
+		Learn: r.switchable(defaultLearn, span{key: LabelLearn, least: time.Second, most: time.Minute}),
 	}
 	if p.Max+p.Standby > MaxReplicas {
 		_, field, _ := r.Find(LabelStandby)
@@ -168,15 +169,6 @@ func (r *reader) zero() Rest {
 	return Rest{After: after}
 }
 
-func (r *reader) reclaim() time.Duration {
-	return r.switchable(defaultReclaim, span{key: LabelReclaim, least: time.Second, most: longest})
-}
-
-// learn is not finer than calls are seen, once a second.
-func (r *reader) learn() time.Duration {
-	return r.switchable(defaultLearn, span{key: LabelLearn, least: time.Second, most: time.Minute})
-}
-
 // switchable reads a setting that is a duration, or says true or false.
 func (r *reader) switchable(on time.Duration, s span) time.Duration {
 	switch text, _, _ := r.Find(s.key); strings.ToLower(text) {
@@ -213,7 +205,6 @@ func (p Policy) Carries(replicas int) int {
 	return max(1, int(p.Target*float64(max(1, replicas))))
 }
 
-// replicasFor returns how many replicas a load needs.
 func replicasFor(load, each float64) int {
 	// Sums of fractions must not start a replica for the rounding alone.
 	const rounding = 1e-9

@@ -46,7 +46,6 @@ func Earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// later returns the later of two moments.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

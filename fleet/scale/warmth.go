@@ -119,7 +119,6 @@ func (v WarmthView) sort() (running, frozen []Warm) {
 	return running, frozen
 }
 
-// awake returns how many replicas must run now.
 func (v WarmthView) awake() int {
 	if v.Policy.Freeze.After <= 0 {
 		return v.Want
@@ -192,8 +191,7 @@ func (p *WarmthPlan) freeze(v WarmthView, running []Warm, awake int) {
 		}
 	}
 	count := len(running)
-	for i := count - 1; i >= 0; i-- {
-		w := running[i]
+	for _, w := range slices.Backward(running) {
 		// Those that do not answer yet cannot stand in for one that does.
 		if ready <= awake {
 			return

@@ -33,7 +33,6 @@ func (l *levels) record(at time.Duration, level float64) {
 	second := int64(at / time.Second)
 	if !l.started {
 		l.first, l.newest, l.started = second, second, true
-		*l.at(second) = mean{}
 	}
 	// A gap longer than the ring overwrites all of it once.
 	for s := max(l.newest+1, second-stableSeconds+1); s <= second; s++ {
