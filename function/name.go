@@ -71,14 +71,10 @@ func validateLabel(field, text string) error {
 	if len(text) > 63 {
 		return Invalid(field, "%q has %d characters: at most 63 are allowed", text, len(text))
 	}
-	if !isLabel(text) {
+	if text[0] == '-' || text[len(text)-1] == '-' || !hasOnly(text, lowerLetters+digits+"-") {
 		return Invalid(field, "%q: want lower-case letters, digits and dashes, beginning and ending with a letter or a digit", text)
 	}
 	return nil
-}
-
-func isLabel(text string) bool {
-	return text != "" && text[0] != '-' && text[len(text)-1] != '-' && hasOnly(text, lowerLetters+digits+"-")
 }
 
 const (

@@ -22,8 +22,8 @@ const (
 	PolicyProgress   = "progress"
 )
 
-// Policies wrap each call to a function. The zero value
-// is nothing. They are values: equal ones ask for the same.
+// Policies wrap each call to a function. The zero value is nothing. They are values: equal
+// ones ask for the same.
 type Policies struct {
 	Retry RetryPolicy
 	// TryTimeout bounds each try, until its answer begins; zero means not at all.
@@ -33,12 +33,9 @@ type Policies struct {
 	Fault      FaultPolicy
 	Log        LogPolicy
 	Progress   ProgressPolicy
-	// said notes which of them were spoken of: "off" is said, too.
-	said policySet
+	// said has a bit for each of policyTexts that was spoken of: "off" is said, too.
+	said uint8
 }
-
-// policySet has one bit per policy.
-type policySet uint8
 
 // RetryPolicy sends a call again that had none of the outcomes that are wanted.
 type RetryPolicy struct {

@@ -35,7 +35,7 @@ type policyText struct {
 	copy func(to, from *Policies)
 }
 
-// policyTexts are all policies. Their places are the bits of a policySet.
+// policyTexts are all policies. Their places are the bits of Policies.said.
 func policyTexts() []policyText {
 	return []policyText{
 		textOf(PolicyRetry, "attempts=3 on=connect,503 backoff=50ms", func(p *Policies) *RetryPolicy { return &p.Retry }, readRetry),

@@ -1,7 +1,6 @@
 package function
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -82,7 +81,7 @@ func (s Spec) RollbackWindow() (time.Duration, error) {
 	}
 	if window > maxRollback {
 		_, field, _ := s.Metadata().Find(AnnotationRollback)
-		return 0, Invalid(field, "%s: want at most %s", window, fmt.Sprintf("%dh", int(maxRollback.Hours())))
+		return 0, Invalid(field, "%s: want at most %dh", window, int(maxRollback.Hours()))
 	}
 	return window, nil
 }
