@@ -43,13 +43,8 @@ func (l LocalGRPC) Handler() http.Handler {
 	local := grpc.NewServer()
 	healthpb.RegisterHealthServer(local, grpcHealth{local: l})
 	reflection.Register(local)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isLocalService(r.URL.Path) && !l.namesFunction(r) {
-			local.ServeHTTP(w, r)
-			return
-		}
-		l.Next.ServeHTTP(w, r)
-	})
+	isLocal := func(r *http.Request) bool { return isLocalService(r.URL.Path) && !l.namesFunction(r) }
+	return either(isLocal, local, l.Next)
 }
 
 func isLocalService(path string) bool {

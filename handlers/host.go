@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -20,12 +21,9 @@ func parseHost(text string) (host string, ok bool) {
 		}
 		return address.String(), true
 	}
-	host = text
-	if colon := strings.IndexByte(text, ':'); colon >= 0 {
-		host = text[:colon]
-		if host == "" || !isPortSuffix(text[colon:]) {
-			return "", false
-		}
+	host, _, found := strings.Cut(text, ":")
+	if found && host == "" || !isPortSuffix(text[len(host):]) {
+		return "", false
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	return host, text == "" || isHostName(host)
@@ -34,19 +32,12 @@ func parseHost(text string) (host string, ok bool) {
 // isPortSuffix reports whether text can follow a host: nothing, or a colon and a number
 // of at most 65535, which may be left out.
 func isPortSuffix(text string) bool {
-	if text == "" {
+	port, found := strings.CutPrefix(text, ":")
+	if port == "" {
 		return true
 	}
-	port := 0
-	for _, digit := range []byte(text[1:]) {
-		if digit < '0' || digit > '9' {
-			return false
-		}
-		if port = 10*port + int(digit-'0'); port > 65535 {
-			return false
-		}
-	}
-	return text[0] == ':' && len(text) <= len(":65535")
+	_, err := strconv.ParseUint(port, 10, 16)
+	return found && err == nil && len(port) <= len("65535")
 }
 
 // isHostName reports whether text is a name in lower case, or an IPv4 address. Names of
@@ -56,13 +47,8 @@ func isHostName(text string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(text, ".") {
-		if label == "" || len(label) > 63 {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
-		}
-		for _, c := range []byte(label) {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-				return false
-			}
 		}
 	}
 	return true

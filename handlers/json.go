@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,9 +19,9 @@ import (
 // maxBody bounds a request body, in bytes.
 const maxBody = 4 << 20
 
-// read decodes a request's body: one JSON object.
-func read[T any](w http.ResponseWriter, r *http.Request) (sent T, err error) {
-	body, err := readBody(w, r, maxBody)
+// read decodes a request's body: one JSON object of at most limit bytes.
+func read[T any](w http.ResponseWriter, r *http.Request, limit int64) (sent T, err error) {
+	body, err := readBody(w, r, limit)
 	if err == nil {
 		err = decode(body, &sent)
 	}
@@ -32,8 +33,7 @@ func read[T any](w http.ResponseWriter, r *http.Request) (sent T, err error) {
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) || r.Context().Err() != nil {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig || r.Context().Err() != nil {
 			return nil, err
 		}
 		return nil, &function.Failure{Kind: function.ErrInvalid, Text: "body: it broke off before its end", Cause: err}
@@ -56,32 +56,21 @@ func decode(body []byte, into any) error {
 
 // explainJSON turns a decoder's error into one that names the field.
 func explainJSON(err error) error {
-	var (
-		syntax    *json.SyntaxError
-		wrongType *json.UnmarshalTypeError
-		notBase64 base64.CorruptInputError
-	)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &syntax):
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return function.Invalid("body", "not JSON at byte %d: %s", syntax.Offset, syntax.Error())
-	case errors.As(err, &wrongType):
-		return explainType(wrongType)
-	case errors.As(err, &notBase64):
-		return function.Invalid("rawValue", "not base64 at byte %d", int64(notBase64))
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		// "number 1.5" would show a value that may be secret.
+		got, _, _ := strings.Cut(wrong.Value, " ")
+		return function.Invalid(cmp.Or(wrong.Field, "body"), "found JSON %s where %s is wanted", got, describe(wrong.Type))
+	}
+	if at, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return function.Invalid("rawValue", "not base64 at byte %d", int64(at))
 	}
 	return fmt.Errorf("decode body: %w", err)
-}
-
-func explainType(err *json.UnmarshalTypeError) error {
-	field := err.Field
-	if field == "" {
-		field = "body"
-	}
-	// "number 1.5" would show a value that may be secret.
-	got, _, _ := strings.Cut(err.Value, " ")
-	return function.Invalid(field, "found JSON %s where %s is wanted", got, describe(err.Type))
 }
 
 func describe(t reflect.Type) string {

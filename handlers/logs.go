@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/function/clock"
 )
 
 // ownInstance is the instance that the provider's own notes appear under among a
@@ -152,4 +154,60 @@ func (a logsAPI) breakOff(ctx context.Context, out *logStream, err error) error 
 	text := "the logs break off here: " + explain(err).text
 	_ = out.write(noteMessage(out.name, function.Note{Time: time.Now(), Text: text})) // the caller left
 	return nil
+}
+
+// logPatience is how long an engine may be silent while it is asked for lines. The zero
+// value of each field means the default.
+type logPatience struct {
+	// ping is how often it is asked whether it is there, and how long it may take to say
+	// so; 10 s.
+	ping time.Duration
+	// line is how long it may take for the next line of those that are written already,
+	// 60 s.
+	line time.Duration
+}
+
+// engineLines asks the engine for lines, and breaks off with an ErrUnavailable when it
+// has fallen silent. A function that is followed may be silent for ever, its engine may
+// not.
+func (a logsAPI) engineLines(ctx context.Context, name function.Name, query function.LogQuery, emit func(function.LogLine) error) error {
+	ping, patience := cmp.Or(a.patience.ping, 10*time.Second), cmp.Or(a.patience.line, time.Minute)
+	ctx, breakOff := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer breakOff(nil)
+	watching.Go(func() { a.watchEngine(ctx, ping, breakOff) })
+	if !query.Follow {
+		silence := time.AfterFunc(patience, func() {
+			breakOff(function.Unavailable(nil, "the container engine sends no lines: see whether its daemon is well"))
+		})
+		defer silence.Stop()
+		passOn := emit
+		emit = func(line function.LogLine) error {
+			silence.Reset(patience)
+			return passOn(line)
+		}
+	}
+	err := a.Engine.Logs(ctx, name, query, emit)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// watchEngine asks the engine again and again whether it is there, until it is not or
+// ctx ends.
+func (a logsAPI) watchEngine(ctx context.Context, every time.Duration, breakOff context.CancelCauseFunc) {
+	for {
+		pinged, cancel := context.WithTimeout(ctx, every)
+		err := a.Engine.Ping(pinged)
+		cancel()
+		if err != nil {
+			breakOff(unhealthy(err))
+			return
+		}
+		if clock.Sleep(ctx, every) != nil {
+			return
+		}
+	}
 }

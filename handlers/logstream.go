@@ -96,28 +96,25 @@ type merger struct {
 
 // add passes line on, after the notes that are not younger.
 func (m *merger) add(line function.LogLine) error {
-	for len(m.notes) > 0 && !m.notes[0].Time.After(line.Time) {
-		if err := m.pass(); err != nil {
-			return err
-		}
+	if err := m.pass(func(n function.Note) bool { return !n.Time.After(line.Time) }); err != nil {
+		return err
 	}
 	return m.next(lineMessage(m.name, line))
 }
 
 // flush passes on the notes that are younger than the last line.
-func (m *merger) flush() error {
-	for len(m.notes) > 0 {
-		if err := m.pass(); err != nil {
+func (m *merger) flush() error { return m.pass(func(function.Note) bool { return true }) }
+
+// pass passes on the first notes, as long as their turn has come.
+func (m *merger) pass(isDue func(function.Note) bool) error {
+	for len(m.notes) > 0 && isDue(m.notes[0]) {
+		note := m.notes[0]
+		m.notes = m.notes[1:]
+		if err := m.next(noteMessage(m.name, note)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (m *merger) pass() error {
-	note := m.notes[0]
-	m.notes = m.notes[1:]
-	return m.next(noteMessage(m.name, note))
 }
 
 // lastMessages keeps the last messages and passes them on at the end. A limit of

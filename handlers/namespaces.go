@@ -43,20 +43,16 @@ func (a namespacesAPI) get(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, found)
 }
 
-func (a namespacesAPI) create(w http.ResponseWriter, r *http.Request) error {
+// store creates a namespace, or with PUT replaces the labels and annotations of one.
+func (a namespacesAPI) store(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := decodeNamespace(w, r)
 	if err != nil {
 		return err
+	}
+	if r.Method == http.MethodPut {
+		return done(w, http.StatusOK, a.Namespaces.UpdateNamespace(namespace))
 	}
 	return done(w, http.StatusCreated, a.Namespaces.CreateNamespace(namespace))
-}
-
-func (a namespacesAPI) update(w http.ResponseWriter, r *http.Request) error {
-	namespace, err := decodeNamespace(w, r)
-	if err != nil {
-		return err
-	}
-	return done(w, http.StatusOK, a.Namespaces.UpdateNamespace(namespace))
 }
 
 func (a namespacesAPI) remove(w http.ResponseWriter, r *http.Request) error {
@@ -78,14 +74,15 @@ func decodeNamespace(w http.ResponseWriter, r *http.Request) (function.Namespace
 	if err != nil {
 		return function.Namespace{}, err
 	}
+	path := pathName(r)
 	var sent function.Namespace
-	if len(body) > 0 || pathName(r) == "" || r.Method == http.MethodPut {
+	if len(body) > 0 || path == "" || r.Method == http.MethodPut {
 		if err := decode(body, &sent); err != nil {
 			return function.Namespace{}, err
 		}
 	}
-	sent.Name = cmp.Or(sent.Name, pathName(r))
-	if path := pathName(r); path != "" && path != sent.Name {
+	sent.Name = cmp.Or(sent.Name, path)
+	if path != "" && path != sent.Name {
 		return function.Namespace{}, function.Invalid("name", "the path says %q and the body %q: name one", path, sent.Name)
 	}
 	return sent, function.ValidateNamespace(sent.Name)

@@ -61,10 +61,9 @@ func isOfPage(r *http.Request) bool {
 	// What the user has typed or clicked is shown, and no page gets to read it.
 	typed := site == "none"
 	shown := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	return !typed && !(shown && isSafe(r.Method))
+	isSafe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return !typed && !(shown && isSafe)
 }
-
-func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // isOfAllowedPage goes by Origin, and where there is none, as in a GET, by Referer.
 func (g PageGuard) isOfAllowedPage(r *http.Request) bool {

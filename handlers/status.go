@@ -86,12 +86,9 @@ func encodeStatus(s function.Status) functionStatus {
 
 // labelled returns the labels of a function with the one by which tools select functions.
 func labelled(spec function.Spec) *map[string]string {
-	labels := maps.Clone(spec.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[function.LabelFaaS] = spec.Name
-	return &labels
+	labels := notNil(maps.Clone(spec.Labels))
+	(*labels)[function.LabelFaaS] = spec.Name
+	return labels
 }
 
 func notNil(m map[string]string) *map[string]string {
@@ -99,4 +96,25 @@ func notNil(m map[string]string) *map[string]string {
 		m = map[string]string{}
 	}
 	return &m
+}
+
+// wayBack says in a status what a rollback would lead to.
+type wayBack struct {
+	Image string `json:"image"`
+	// Replicas is how many of them are there.
+	Replicas int `json:"replicas"`
+	// Until is when they are given up; missing while they still serve.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// encodeWayBack returns nil when there is nothing to go back to.
+func encodeWayBack(s function.Status) *wayBack {
+	if s.Kept == 0 || s.Previous == nil {
+		return nil
+	}
+	way := &wayBack{Image: s.Previous.Spec.Image, Replicas: s.Kept}
+	if !s.Previous.Serving() {
+		way.Until = &s.Previous.Until
+	}
+	return way
 }
