@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,18 +108,13 @@ func (c Config) Logger(out io.Writer) hclog.Logger {
 // refuseOpenDoor keeps the system API, which can start any container, from being
 // offered to the network without credentials.
 func (c Config) refuseOpenDoor() error {
-	if c.basicAuth || c.insecure || isLoopbackHost(cmp.Or(c.publishedOn, c.host)) {
+	if c.basicAuth || c.insecure || handlers.IsLoopback(cmp.Or(c.publishedOn, c.host)) {
 		return nil
 	}
 	if c.publishedOn != "" {
 		return fmt.Errorf("published_on=%q: anyone who reaches this address could start containers on this machine: set basic_auth=true (make up BASIC_AUTH=true), or publish on 127.0.0.1", c.publishedOn)
 	}
 	return fmt.Errorf("host=%q: anyone who reaches this address could start containers on this machine: set basic_auth=true, or listen on 127.0.0.1, or set insecure=true if something else guards it", c.host)
-}
-
-func isLoopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // address is where the provider listens.

@@ -50,7 +50,7 @@ func (c Config) ask(ctx context.Context, method, path string, credentials handle
 // localURL is where the provider that is configured alike can be reached from here.
 func (c Config) localURL() string {
 	host := c.host
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.port))

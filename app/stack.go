@@ -58,18 +58,14 @@ func (s stackFile) Report() handlers.StackReport {
 }
 
 func (s stackFile) shown(f stack.Progress) handlers.StackFunction {
-	shown := handlers.StackFunction{Name: f.Name.Name, Namespace: f.Name.Namespace, Reason: f.Reason}
-	switch f.State {
-	case stack.Pending:
-		shown.State = handlers.StackDeploying
-	case stack.Waiting:
-		shown.State = handlers.StackWaiting
-	case stack.Failed:
-		shown.State = handlers.StackFailed
-	case stack.Deployed:
-		shown.State, shown.Reason = s.deployed(f.Name)
+	states := map[stack.State]string{
+		stack.Pending: handlers.StackDeploying, stack.Waiting: handlers.StackWaiting, stack.Failed: handlers.StackFailed,
 	}
-	return shown
+	state, reason := states[f.State], f.Reason
+	if f.State == stack.Deployed {
+		state, reason = s.deployed(f.Name)
+	}
+	return handlers.StackFunction{Name: f.Name.Name, Namespace: f.Name.Namespace, State: state, Reason: reason}
 }
 
 // deployed tells how a function is that was deployed: it may have been scaled to zero, or

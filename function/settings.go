@@ -164,7 +164,7 @@ func (s Settings) upstream() Upstream {
 // isOwnHost reports whether a host name means the container itself.
 func isOwnHost(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+	return host == "localhost" || ip.IsLoopback() || ip.IsUnspecified()
 }
 
 const (

@@ -47,32 +47,31 @@ const (
 const AnnotationCapabilities = "com.openfaas.capabilities"
 
 // Spec is the deployment that a user asked for, field for field as OpenFaaS's
-// FunctionDeployment carries it, kept verbatim so that clients read back the deployment that they sent.
-// A Spec that has been stored is shared between goroutines and never modified.
+// FunctionDeployment carries it, and a function of a stack file in YAML. It is kept verbatim, so
+// that clients read back what they sent. One that has been stored is shared and never modified.
 type Spec struct {
-	Name                   string            `json:"service"`
-	Namespace              string            `json:"namespace,omitempty"`
-	Image                  string            `json:"image"`
-	EnvProcess             string            `json:"envProcess,omitempty"`
-	EnvVars                map[string]string `json:"envVars,omitempty"`
-	Constraints            []string          `json:"constraints,omitempty"`
-	Secrets                []string          `json:"secrets,omitempty"`
-	Labels                 map[string]string `json:"labels,omitempty"`
-	Annotations            map[string]string `json:"annotations,omitempty"`
-	Limits                 *Resources        `json:"limits,omitempty"`
-	Requests               *Resources        `json:"requests,omitempty"`
-	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty"`
+	Name                   string            `json:"service" yaml:"-"`
+	Namespace              string            `json:"namespace,omitempty" yaml:"namespace"`
+	Image                  string            `json:"image" yaml:"image"`
+	EnvProcess             string            `json:"envProcess,omitempty" yaml:"fprocess"`
+	EnvVars                map[string]string `json:"envVars,omitempty" yaml:"environment"`
+	Constraints            []string          `json:"constraints,omitempty" yaml:"constraints"`
+	Secrets                []string          `json:"secrets,omitempty" yaml:"secrets"`
+	Labels                 map[string]string `json:"labels,omitempty" yaml:"labels"`
+	Annotations            map[string]string `json:"annotations,omitempty" yaml:"annotations"`
+	Limits                 *Resources        `json:"limits,omitempty" yaml:"limits"`
+	Requests               *Resources        `json:"requests,omitempty" yaml:"requests"`
+	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty" yaml:"readonly_root_filesystem"`
 }
 
 // Resources are amounts as the user wrote them, field for field as OpenFaaS's
-// FunctionResources.
-// An empty text means no limit, or no reservation.
+// FunctionResources. An empty text means no limit, or no reservation.
 type Resources struct {
-	Memory    string `json:"memory,omitempty"`
-	CPU       string `json:"cpu,omitempty"`
-	NvidiaGPU string `json:"nvidia.com/gpu,omitempty"`
-	AmdGPU    string `json:"amd.com/gpu,omitempty"`
-	IntelGPU  string `json:"intel.com/gpu,omitempty"`
+	Memory    string `json:"memory,omitempty" yaml:"memory"`
+	CPU       string `json:"cpu,omitempty" yaml:"cpu"`
+	NvidiaGPU string `json:"nvidia.com/gpu,omitempty" yaml:"nvidia.com/gpu"`
+	AmdGPU    string `json:"amd.com/gpu,omitempty" yaml:"amd.com/gpu"`
+	IntelGPU  string `json:"intel.com/gpu,omitempty" yaml:"intel.com/gpu"`
 }
 
 // Function is a Spec that was accepted, with what the provider decided about it.

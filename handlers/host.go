@@ -65,7 +65,8 @@ func ParseAllowedHost(text string) (host string, ok bool) {
 	return host, ok && host != ""
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host, in lower case, is a name or an address of this machine's loopback.
+func IsLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}

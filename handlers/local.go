@@ -65,7 +65,7 @@ func (g LocalGuard) objection(r *http.Request, allowed []string) (status int, re
 	if g.Peers.PassesOn(r) {
 		return http.StatusForbidden, functions
 	}
-	if !isLoopback(host) && !slices.Contains(allowed, host) {
+	if !IsLoopback(host) && !slices.Contains(allowed, host) {
 		return http.StatusForbidden, fmt.Sprintf("host %q is not a name of this machine's loopback: switch on basic_auth, or add it to allowed_hosts", host)
 	}
 	if strings.Contains(strings.Join(r.Header["Via"], ","), "faas-docker") {

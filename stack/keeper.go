@@ -53,7 +53,6 @@ const (
 // Progress is one function of the stack file and how far it is.
 type Progress struct {
 	Name  function.Name
-	Line  int
 	State State
 	// Reason says why the function is Waiting or Failed.
 	Reason string
@@ -254,7 +253,7 @@ func (k *Keeper) take(file File, err error) []Function {
 	var todo []Function
 	for _, f := range file.Functions {
 		progress := before[f.Spec.ID()]
-		progress.Name, progress.Line = f.Spec.ID(), f.Line
+		progress.Name = f.Spec.ID()
 		k.report.Functions = append(k.report.Functions, progress)
 		if progress.State != Deployed {
 			todo = append(todo, f)

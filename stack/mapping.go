@@ -148,13 +148,15 @@ func functionKeys() []string {
 	return append(keysOf[definition](), "handler", "skip_build", "build_options", "build_args", "platforms", "build_secrets")
 }
 
-func resourceKeys() []string { return keysOf[resources]() }
+func resourceKeys() []string { return keysOf[function.Resources]() }
 
 // keysOf returns the keys that the tags of a struct name.
 func keysOf[T any]() []string {
 	var keys []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
-		keys = append(keys, f.Tag.Get("yaml"))
+		if key := f.Tag.Get("yaml"); key != "-" && !f.Anonymous {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }

@@ -59,10 +59,8 @@ func openFile(path string) (*bbolt.DB, error) {
 }
 
 func explainOpen(err error) error {
-	var (
-		onPath *fs.PathError
-		errno  syscall.Errno
-	)
+	_, onPath := errors.AsType[*fs.PathError](err)
+	_, numbered := errors.AsType[syscall.Errno](err)
 	switch {
 	case err == nil:
 		return nil
@@ -70,7 +68,7 @@ func explainOpen(err error) error {
 		return errors.New("another faas-docker is using it: stop that one, or set data_dir to another folder")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: set data_dir to a folder that this user may write to", err)
-	case errors.As(err, &onPath), errors.As(err, &errno):
+	case onPath, numbered:
 		return err
 	default:
 		return damaged(err)

@@ -16,11 +16,7 @@ type functionTable struct{ *core }
 // Functions returns the functions of a namespace, or of all namespaces if it is
 // empty, sorted by name and then by namespace. The slice is the caller's and
 // never nil.
-func (s functionTable) Functions(namespace string) []function.Function {
-	return s.functionsOf(namespace)
-}
-
-func (m *memory) functionsOf(namespace string) []function.Function {
+func (m *memory) Functions(namespace string) []function.Function {
 	m.mu.RLock()
 	found := make([]function.Function, 0, len(m.functions))
 	for id, f := range m.functions {

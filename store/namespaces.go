@@ -29,7 +29,7 @@ func (s namespaceTable) Namespace(name string) (function.Namespace, error) {
 	defer s.mu.RUnlock()
 	n, exists := s.namespaces[name]
 	if !exists {
-		return function.Namespace{}, unknownNamespace(name)
+		return function.Namespace{}, function.NotFound("namespace %q does not exist", name)
 	}
 	return n, nil
 }
@@ -56,8 +56,8 @@ func (s namespaceTable) CreateNamespace(n function.Namespace) error {
 func (s namespaceTable) UpdateNamespace(n function.Namespace) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if _, exists := s.namespaces[n.Name]; !exists {
-		return unknownNamespace(n.Name)
+	if _, err := s.Namespace(n.Name); err != nil {
+		return err
 	}
 	return s.putNamespace(n)
 }
@@ -78,20 +78,20 @@ func (s namespaceTable) DeleteNamespace(name string) error {
 }
 
 func (s namespaceTable) mayDeleteNamespace(name string) error {
-	if _, exists := s.namespaces[name]; !exists {
-		return unknownNamespace(name)
+	if _, err := s.Namespace(name); err != nil {
+		return err
 	}
 	if name == s.defaultNamespace {
 		return function.Conflict("namespace %q is the default one and cannot be deleted: delete its functions and secrets instead", name)
 	}
-	if count := len(s.functionsOf(name)); count > 0 {
+	if count := len(s.Functions(name)); count > 0 {
 		return function.Conflict("functions still live in namespace %q (%d): delete them first", name, count)
 	}
 	return nil
 }
 
 func (s namespaceTable) eraseNamespace(tx *bbolt.Tx, name string) error {
-	for _, secret := range s.secretsOf(name) {
+	for _, secret := range s.Secrets(name) {
 		if err := erasing(secretsBucket, keyOf(function.Name{Name: secret, Namespace: name}))(tx); err != nil {
 			return err
 		}
@@ -120,8 +120,4 @@ func (m *memory) needNamespace(name string) error {
 		return nil
 	}
 	return function.NotFound("namespace %q does not exist: create it first, for example with: faas-cli namespace create %s", name, name)
-}
-
-func unknownNamespace(name string) error {
-	return function.NotFound("namespace %q does not exist", name)
 }
