@@ -69,13 +69,13 @@ func (s stackFile) shown(f stack.Progress) handlers.StackFunction {
 }
 
 // deployed tells how a function is that was deployed: it may have been scaled to zero, or
-// deleted, since.
+// deleted, since. As long as the deployment before serves, the present one is starting.
 func (s stackFile) deployed(name function.Name) (state, reason string) {
 	status, err := s.status(name)
 	switch {
 	case err != nil:
 		return handlers.StackReady, "it was deleted since"
-	case status.Replicas == 0 || status.Available() > 0 && !servesPrevious(status.Function):
+	case status.Replicas == 0 || status.Available() > 0 && (status.Answered || !status.Previous.Serving()):
 		return handlers.StackReady, restriction(status.Spec)
 	}
 	return handlers.StackStarting, status.Reason
@@ -90,9 +90,4 @@ func restriction(spec function.Spec) string {
 		return "it asks for credentials (" + function.KeyAuth + ")"
 	}
 	return ""
-}
-
-// servesPrevious reports whether what answers is still the deployment before.
-func servesPrevious(f function.Function) bool {
-	return !f.Answered && f.Previous.Serving()
 }
