@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// ErrBusy: the function has as many invocations in flight, and callers in line,
-// as its policy allows.
+// ErrBusy: the function has as many calls in flight, and callers in line, as its policy allows.
 var ErrBusy = errors.New("busy")
 
-// The annotations, or labels, that shape how a function is invoked. Durations are written as in Go ("90s",
-// "1m30s") or as a number of seconds.
+// The annotations, or labels, that shape how a function is invoked. Durations are written as
+// in Go ("90s", "1m30s") or as a number of seconds.
 const (
 	// PolicyTimeout bounds the whole of an invocation, the wait for a replica
 	// included; streams and upgraded connections, too.
@@ -76,7 +75,6 @@ func (s Settings) CallPolicy() (CallPolicy, error) {
 	return p, nil
 }
 
-// callPolicy reads what the labels and annotations say of calls.
 func callPolicy(m Metadata) (CallPolicy, error) {
 	var p CallPolicy
 	err := cmp.Or(

@@ -52,21 +52,16 @@ const (
 type Probe struct {
 	// Wanted is set when the function asks for the check while a replica runs.
 	Wanted bool
-	// Path is the one that must answer with 2xx or 3xx. Empty means that the watchdogs'
-	// own, /_/health, may answer with anything but 503.
-	Path string
-	// Host is the Host that is sent.
-	Host string
+	// Path is the one that must answer with 2xx or 3xx; empty means that the watchdogs' own,
+	// /_/health, may answer with anything but 503. Host is the Host that is sent.
+	Path, Host string
 	// PortSuffices is set when a watchdog's own paths may answer with 503 too: without its
 	// lock file it says nothing else.
 	PortSuffices bool
-	// Delay is the time before the first check.
-	Delay time.Duration
-	// Period is the time between two checks; Paced is set when the function names it.
-	Period time.Duration
-	Paced  bool
-	// Timeout bounds one check.
-	Timeout time.Duration
+	// Delay is the time before the first check, Period that between two, and Timeout bounds one.
+	Delay, Period, Timeout time.Duration
+	// Paced is set when the function names the Period.
+	Paced bool
 	// Failures and Successes in a row change whether the replica counts as well.
 	Failures, Successes int
 }

@@ -19,10 +19,9 @@ type PullPolicy string
 const (
 	// PullAlways pulls at each deployment, which fails without the registry.
 	PullAlways PullPolicy = "Always"
-	// PullIfNewer asks the registry at each deployment what the reference means now,
-	// and pulls what the engine does not have. An image that the engine has is used
-	// without the registry when that does not answer, or when the image did not come
-	// from there.
+	// PullIfNewer asks the registry at each deployment what the reference means now, and
+	// pulls what the engine does not have. One that the engine has is used when the registry
+	// does not answer, or when the image did not come from there.
 	PullIfNewer PullPolicy = "IfNewer"
 	// PullIfNotPresent pulls only what the engine does not have.
 	PullIfNotPresent PullPolicy = "IfNotPresent"
@@ -58,9 +57,8 @@ func (s Spec) PullPolicy(fallback PullPolicy) (PullPolicy, error) {
 type Image struct {
 	// ID is the engine's identifier of the image.
 	ID string
-	// Digest is a reference under which the image's registry has exactly this image,
-	// "ghcr.io/openfaas/figlet@sha256:…"; empty for an image that was built, or loaded,
-	// on the engine.
+	// Digest is a reference under which its registry has exactly this image,
+	// "ghcr.io/openfaas/figlet@sha256:…"; empty for one that was built, or loaded, on the engine.
 	Digest string
 	// Config is what it says of its containers; nil if that is not known.
 	Config *ImageConfig
@@ -68,9 +66,8 @@ type Image struct {
 	Kept string
 }
 
-// ImageConfig is what an image says of the containers that are made of it, as far as
-// the provider acts on it. It is kept with the function, because the image may be gone
-// when it is needed. Once stored it is shared and never modified.
+// ImageConfig is what an image says of its containers, as far as the provider acts on it. It is
+// kept with the function: the image may be gone. Once stored it is shared and never modified.
 type ImageConfig struct {
 	// Env are those of its variables that are settings (see Settings), and those whose
 	// name speaks of a port and whose value ends with one.

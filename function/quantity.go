@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// ParseDuration reads a time as OpenFaaS writes it: a Go duration ("90s", "1m30s"), or
-// whole seconds.
+// ParseDuration reads a Go duration ("90s", "1m30s") or whole seconds, as OpenFaaS writes both.
 func ParseDuration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseUint(text, 10, 33); err == nil {
 		return time.Duration(seconds) * time.Second, nil
@@ -23,10 +22,9 @@ func parseCount(text string) (int, error) {
 	return int(count), err
 }
 
-// ParseMemory reads an amount of memory in bytes, as Kubernetes writes it
-// ("128Mi", "1.5Gi", "500M", "1e8") or as Docker does ("128m", "512mb", "1g").
-// In Kubernetes a lower-case m means thousandths, which no one can mean of
-// memory; here it is Docker's: mebibytes.
+// ParseMemory reads an amount of memory in bytes, as Kubernetes writes it ("128Mi", "1.5Gi",
+// "500M", "1e8") or as Docker does ("128m", "512mb", "1g"). A lower-case m is Docker's,
+// mebibytes: Kubernetes' thousandths make no sense of memory.
 func ParseMemory(text string) (int64, error) {
 	return parseAmount("memory", text, memoryFactor, math.MaxInt64)
 }
@@ -42,8 +40,8 @@ func memoryFactor(unit string) float64 {
 	return binary[strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(unit), "b"), "i")]
 }
 
-// ParseCPU reads an amount of processor time in billionths of a core, as
-// Kubernetes ("100m", "0.5", "2") and Docker ("0.5") write it.
+// ParseCPU reads processor time in billionths of a core, as Kubernetes ("100m", "0.5", "2") and
+// Docker ("0.5") write it.
 func ParseCPU(text string) (int64, error) {
 	factorOf := func(unit string) float64 { return map[string]float64{"": 1e9, "m": 1e6}[unit] }
 	return parseAmount("cpu", text, factorOf, 1e15)

@@ -22,25 +22,21 @@ type Fleet interface {
 	Scribe
 }
 
-// Deployer changes what runs.
+// Deployer changes what runs. All but Create return an ErrNotFound for an unknown function.
 type Deployer interface {
-	// Create deploys a new function. ready is false while its image is still
-	// being fetched. It returns an ErrConflict when the function exists.
+	// Create deploys a new function; one that exists is an ErrConflict. ready is false
+	// while its image is still being fetched.
 	Create(ctx context.Context, spec function.Spec) (ready bool, err error)
-	// Update replaces a function that exists. ready is false while the image is
-	// still being fetched. It returns an ErrNotFound for a new one.
+	// Update replaces a function, and is like Create in all else.
 	Update(ctx context.Context, spec function.Spec) (ready bool, err error)
 	// Rollback goes back to the revision before the last update. It returns an
-	// ErrNotFound for an unknown function, and an ErrConflict when there is nothing to
-	// go back to.
+	// ErrConflict when there is nothing to go back to.
 	Rollback(ctx context.Context, name function.Name) error
-	// Delete removes a function. It returns an ErrNotFound for an unknown one.
 	Delete(ctx context.Context, name function.Name) error
-	// Scale sets how many replicas should run. It returns an ErrNotFound for an
-	// unknown function.
+	// Scale sets how many replicas should run.
 	Scale(ctx context.Context, name function.Name, replicas int) error
 	// Alert scales a function as an alert about its load asks for: up while it
-	// fires, back when it is over. It returns an ErrNotFound for an unknown one.
+	// fires, back when it is over.
 	Alert(ctx context.Context, name function.Name, firing bool) error
 }
 
@@ -57,8 +53,7 @@ type Scribe interface {
 	// with each new one as it is written; it returns when ctx ends. emit may
 	// block, and is never called concurrently with itself.
 	WatchNotes(ctx context.Context, name function.Name, emit func(function.Note))
-	// SecretChanged hands a secret that was created or updated to the functions
-	// that run with it.
+	// SecretChanged hands a secret that was created or updated to the functions that run with it.
 	SecretChanged(ctx context.Context, namespace, name string) error
 	// DeleteNamespace deletes the functions of a namespace, then the namespace
 	// with its secrets. It returns an ErrNotFound for an unknown one.
@@ -88,8 +83,7 @@ type API struct {
 	Routes Routes
 	// Stack is the provider's stack file; nil means that it has none.
 	Stack Stack
-	// DefaultNamespace is meant when a request names none. Empty means
-	// function.DefaultNamespace.
+	// DefaultNamespace is meant when a request names none; empty means function.DefaultNamespace.
 	DefaultNamespace string
 	// Version is what /system/info reports.
 	Version Version

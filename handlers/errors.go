@@ -13,8 +13,7 @@ import (
 	"faas-docker/function"
 )
 
-// statusClientGone is what nginx made the custom for a caller who left before
-// the answer: only logs and metrics read it.
+// statusClientGone is nginx's for a caller who left: only logs and metrics read it.
 const statusClientGone = 499
 
 // refusal is a failure of HTTP itself, which has no kind among function's.
@@ -26,8 +25,7 @@ type refusal struct {
 
 func (f *refusal) Error() string { return f.text }
 
-// unprocessable is the refusal of one query parameter, as OpenFaaS's own log
-// handler answers it.
+// unprocessable refuses one query parameter, as OpenFaaS's own log handler does.
 func unprocessable(parameter, got, want string) error {
 	return &refusal{status: http.StatusUnprocessableEntity, text: fmt.Sprintf("%s: %q: want %s", parameter, got, want)}
 }
@@ -130,8 +128,8 @@ func retryAfter(failure *function.Failure) http.Header {
 	return http.Header{"Retry-After": {strconv.Itoa(seconds)}}
 }
 
-// logFailure keeps what the caller was not told. A request that was refused for
-// its own fault is no event of this machine, and only shown when debugging.
+// logFailure keeps what the caller was not told. A request that was refused for its own fault is
+// only shown when debugging.
 func (a *API) logFailure(r *http.Request, status int, err error) {
 	fields := []any{"method", function.Clip(r.Method), "path", function.Clip(r.URL.Path), "status", status, "err", function.Clip(err.Error())}
 	if failure, ok := errors.AsType[*function.Failure](err); ok && failure.Cause != nil {

@@ -27,8 +27,7 @@ type LocalGRPC struct {
 	Named func(*http.Request) function.Name
 	// Status answers from memory. It returns an ErrNotFound for an unknown function.
 	Status func(function.Name) (function.Status, error)
-	// Closed reports whether a function cannot be called by its name from outside: nothing is
-	// told of it.
+	// Closed reports whether a function cannot be called by its name from outside: it stays unknown.
 	Closed func(function.Name) bool
 	// Healthy reports whether functions can be run and reached.
 	Healthy func(context.Context) bool
@@ -61,8 +60,7 @@ func (l LocalGRPC) namesFunction(r *http.Request) bool {
 	return err == nil
 }
 
-// grpcHealth tells how the provider is, for the empty service, and how functions are,
-// each by its name.
+// grpcHealth tells how the provider is, for the empty service, and functions by their names.
 type grpcHealth struct {
 	healthpb.UnimplementedHealthServer
 	local LocalGRPC

@@ -9,8 +9,7 @@ import (
 	"faas-docker/function"
 )
 
-// healthTimeout is shorter than what container health checks and load balancers
-// commonly wait, so that the reason arrives before they give up.
+// healthTimeout is shorter than health checks commonly wait, so that the reason arrives in time.
 const healthTimeout = 2 * time.Second
 
 // health answers exactly 200 "OK" while the engine answers and functions can be
@@ -28,8 +27,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// unhealthy is a 503 whatever the engine's error was, because a health check
-// that was answered with anything else would look like a wrong address.
+// unhealthy is a 503 whatever the engine's error was: anything else looks like a wrong address.
 func unhealthy(err error) error {
 	if errors.Is(err, function.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		return err

@@ -9,9 +9,8 @@ import (
 // maxHostName is the longest name that the domain name system has, in bytes.
 const maxHostName = 253
 
-// parseHost reads a Host header: a name or an address, perhaps with a port. It returns
-// the host in lower case, without its port, brackets and the root's dot, and false for
-// what no client sends. An empty header is an empty host.
+// parseHost reads a Host header: a name or an address, perhaps with a port. It returns the host in
+// lower case, without port, brackets and the root's dot, and false for what no client sends.
 func parseHost(text string) (host string, ok bool) {
 	if rest, bracketed := strings.CutPrefix(text, "["); bracketed {
 		literal, port, closed := strings.Cut(rest, "]")
@@ -29,8 +28,7 @@ func parseHost(text string) (host string, ok bool) {
 	return host, text == "" || isHostName(host)
 }
 
-// isPortSuffix reports whether text can follow a host: nothing, or a colon and a number
-// of at most 65535, which may be left out.
+// isPortSuffix reports whether text can follow a host: nothing, a colon, or a colon and a port.
 func isPortSuffix(text string) bool {
 	port, found := strings.CutPrefix(text, ":")
 	if port == "" {
@@ -40,8 +38,7 @@ func isPortSuffix(text string) bool {
 	return found && err == nil && len(port) <= len("65535")
 }
 
-// isHostName reports whether text is a name in lower case, or an IPv4 address. Names of
-// containers have underscores.
+// isHostName takes names in lower case, those of containers with underscores, and IPv4 addresses.
 func isHostName(text string) bool {
 	if len(text) > maxHostName {
 		return false
@@ -54,8 +51,8 @@ func isHostName(text string) bool {
 	return true
 }
 
-// ParseAllowedHost reads an entry of LocalGuard.AllowedHosts: what a Host header has, or
-// an IPv6 address without brackets.
+// ParseAllowedHost reads an entry of LocalGuard.AllowedHosts: what a Host header has, or an IPv6
+// address without brackets.
 func ParseAllowedHost(text string) (host string, ok bool) {
 	text = strings.TrimSpace(text)
 	if address, err := netip.ParseAddr(text); err == nil && address.Is6() && address.Zone() == "" {

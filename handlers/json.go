@@ -28,8 +28,7 @@ func read[T any](w http.ResponseWriter, r *http.Request, limit int64) (sent T, e
 	return sent, err
 }
 
-// readBody returns the whole body, or an http.MaxBytesError when it is larger
-// than limit bytes.
+// readBody returns the whole body, or an http.MaxBytesError when it is larger than limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
@@ -41,8 +40,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return bytes.TrimSpace(body), nil
 }
 
-// decode reads one JSON object into the struct that into points to. Fields that
-// are not known are let pass, because clients are newer than we are.
+// decode reads one JSON object. Unknown fields are let pass: clients are newer than we are.
 func decode(body []byte, into any) error {
 	if len(body) == 0 {
 		return function.Invalid("body", "missing: want a JSON object")
@@ -90,9 +88,8 @@ func describe(t reflect.Type) string {
 	return "an object"
 }
 
-// writeJSON answers with v. It returns an error, with nothing written, only when
-// v cannot be encoded. What only HTML would need escaped stays as it is, for people
-// who read rules with an arrow in them.
+// writeJSON answers with v. It returns an error, with nothing written, only when v cannot be
+// encoded. Nothing is escaped for HTML, for people who read rules with an arrow in them.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -29,8 +29,7 @@ type logStream struct {
 	opened  bool
 }
 
-// newLogStream lifts the server's write timeout, which is for answers that end
-// soon. A writer without deadlines has none to lift.
+// newLogStream lifts the server's write timeout, which is for answers that end soon.
 func newLogStream(w http.ResponseWriter, name function.Name) *logStream {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	encoder := json.NewEncoder(w)
@@ -111,34 +110,6 @@ func (m *merger) pass(isDue func(function.Note) bool) error {
 		note := m.notes[0]
 		m.notes = m.notes[1:]
 		if err := m.next(noteMessage(m.name, note)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lastMessages keeps the last messages and passes them on at the end. A limit of
-// zero or less keeps none back.
-type lastMessages struct {
-	limit int
-	next  func(logs.Message) error
-	kept  []logs.Message
-}
-
-func (l *lastMessages) add(message logs.Message) error {
-	if l.limit <= 0 {
-		return l.next(message)
-	}
-	l.kept = append(l.kept, message)
-	return nil
-}
-
-// flush passes on the lines that were kept. Until here that may be up to twice the limit,
-// because the lines and the notes have each been cut to it.
-func (l *lastMessages) flush() error {
-	surplus := max(0, len(l.kept)-max(0, l.limit))
-	for _, message := range l.kept[surplus:] {
-		if err := l.next(message); err != nil {
 			return err
 		}
 	}

@@ -7,15 +7,13 @@ import (
 	"faas-docker/function"
 )
 
-// Namespaces keeps the namespaces. All methods must be safe for concurrent use.
+// Namespaces keeps the namespaces. One that exists cannot be created, which is an ErrConflict; one
+// that does not is an ErrNotFound elsewhere. All methods must be safe for concurrent use.
 type Namespaces interface {
 	// Namespaces returns all of them, sorted by name.
 	Namespaces() []function.Namespace
-	// Namespace returns an ErrNotFound for an unknown name.
 	Namespace(name string) (function.Namespace, error)
-	// CreateNamespace returns an ErrConflict when it exists.
 	CreateNamespace(function.Namespace) error
-	// UpdateNamespace returns an ErrNotFound when it does not.
 	UpdateNamespace(function.Namespace) error
 }
 
@@ -66,9 +64,8 @@ func (a namespacesAPI) remove(w http.ResponseWriter, r *http.Request) error {
 	return done(w, http.StatusAccepted, a.Fleet.DeleteNamespace(r.Context(), namespace.Name))
 }
 
-// decodeNamespace reads a namespace whose name is valid. The name may stand in
-// the path, in the body, or in both; a body is needed only where the path names
-// nothing, and for PUT, where a missing one would silently clear the labels.
+// decodeNamespace reads a namespace whose name, in the path, the body or both, is valid. A body is
+// needed where the path names nothing, and for PUT: a missing one would clear the labels.
 func decodeNamespace(w http.ResponseWriter, r *http.Request) (function.Namespace, error) {
 	body, err := readBody(w, r, maxBody)
 	if err != nil {

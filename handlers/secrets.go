@@ -18,16 +18,15 @@ const (
 	maxSecretBody = 8 << 20
 )
 
-// Secrets keeps the secrets. All methods must be safe for concurrent use.
+// Secrets keeps the secrets. A secret that exists cannot be created, which is an ErrConflict;
+// any other change of one that does not is an ErrNotFound. All methods must be safe for
+// concurrent use.
 type Secrets interface {
-	// Secrets returns the names of a namespace's secrets, sorted; it is empty for
-	// an unknown namespace.
+	// Secrets returns the names of a namespace's secrets, sorted; none if there is no such
+	// namespace.
 	Secrets(namespace string) []string
-	// CreateSecret returns an ErrConflict when the secret exists.
 	CreateSecret(function.Secret) error
-	// UpdateSecret returns an ErrNotFound when it does not.
 	UpdateSecret(function.Secret) error
-	// DeleteSecret returns an ErrNotFound when it does not exist.
 	DeleteSecret(namespace, name string) error
 }
 
