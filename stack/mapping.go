@@ -17,8 +17,7 @@ type field struct {
 	key, value *yaml.Node
 }
 
-// mapping is all fields of a mapping in the order of the file; those that were merged
-// into it come last.
+// mapping is all fields of a mapping in the order of the file, those that were merged in last.
 type mapping []field
 
 // value returns a field's value; nil if there is no such field.
@@ -125,8 +124,7 @@ func clipped(text string) string {
 	return text
 }
 
-// noteUnknown names the keys that mean nothing. Those that begin with x- are for those who
-// wrote them, such as anchors.
+// noteUnknown names the keys that mean nothing, but for x-…, which is for their writers' anchors.
 func (p *parser) noteUnknown(file string, m mapping, known []string) {
 	for _, f := range m {
 		if !slices.Contains(known, f.name) && !strings.HasPrefix(f.name, "x-") {

@@ -11,9 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// substitute replaces ${NAME} and its relatives. Where that is not possible for the text
-// as a whole, it is done line by line: lines that cannot be replaced stay as they are and
-// are returned by their number.
+// substitute replaces ${NAME} and its relatives, line by line where the text as a whole does not
+// allow it: lines that cannot be replaced stay as they are and are returned by their number.
 func substitute(text string, lookup func(string) (string, bool)) (string, map[int]error) {
 	value := func(name string) string {
 		found, _ := lookup(name)

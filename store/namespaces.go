@@ -51,8 +51,7 @@ func (s namespaceTable) CreateNamespace(n function.Namespace) error {
 	return nil
 }
 
-// UpdateNamespace replaces the labels and annotations of a namespace; one that
-// does not exist is an ErrNotFound.
+// UpdateNamespace replaces the labels and annotations of one that exists, or is an ErrNotFound.
 func (s namespaceTable) UpdateNamespace(n function.Namespace) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -62,9 +61,8 @@ func (s namespaceTable) UpdateNamespace(n function.Namespace) error {
 	return s.putNamespace(n)
 }
 
-// DeleteNamespace forgets a namespace together with its secrets. It is an
-// ErrNotFound if the namespace does not exist, and an ErrConflict if functions
-// live in it or it is the default one.
+// DeleteNamespace forgets a namespace together with its secrets. It is an ErrNotFound if the
+// namespace does not exist, and an ErrConflict if functions live in it or it is the default one.
 func (s namespaceTable) DeleteNamespace(name string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -113,8 +111,7 @@ func (m *memory) loadNamespaces(tx *bbolt.Tx) error {
 	return eachRecord(tx, namespaceBucket, key, func(n function.Namespace) { m.namespaces[n.Name] = n })
 }
 
-// needNamespace is for records that are about to be put into a namespace. The caller
-// holds writing.
+// needNamespace is for records that are about to be put into it. The caller holds writing.
 func (m *memory) needNamespace(name string) error {
 	if _, exists := m.namespaces[name]; exists {
 		return nil

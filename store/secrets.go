@@ -82,8 +82,7 @@ func (s *core) announce() {
 	}
 }
 
-// UpdateSecret replaces the value of a secret; one that does not exist is an
-// ErrNotFound.
+// UpdateSecret replaces the value of a secret; one that does not exist is an ErrNotFound.
 func (s secretTable) UpdateSecret(secret function.Secret) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -94,10 +93,9 @@ func (s secretTable) UpdateSecret(secret function.Secret) error {
 	return s.commit(storing(id, secret.Value), func() {})
 }
 
-// DeleteSecret forgets a secret; one that does not exist is an ErrNotFound, and one
-// that a function reads an ErrConflict that names the functions. Those without a
-// replica, and the deployments that are kept for a rollback, count too: their next
-// start would fail.
+// DeleteSecret forgets a secret; one that does not exist is an ErrNotFound, and one that a function
+// reads an ErrConflict that names the functions. Those without a replica, and the deployments that
+// are kept for a rollback, count too: their next start would fail.
 func (s secretTable) DeleteSecret(namespace, name string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -127,8 +125,8 @@ func (s secretTable) readersOf(namespace, secret string) []string {
 	return readers
 }
 
-// needSecrets is for a function that is about to be stored: a secret may have been
-// deleted since the deployment was judged. The caller holds writing.
+// needSecrets is for a function that is about to be stored: a secret may have been deleted since the
+// deployment was judged. The caller holds writing.
 func (m *memory) needSecrets(namespace string, secrets []string) error {
 	for i, name := range secrets {
 		if _, exists := m.secrets[function.Name{Name: name, Namespace: namespace}]; !exists {
