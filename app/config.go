@@ -105,8 +105,7 @@ func (c Config) Logger(out io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Name: "faas-docker", Level: c.logLevel, JSONFormat: c.logJSON, Output: out})
 }
 
-// refuseOpenDoor keeps the system API, which can start any container, from being
-// offered to the network without credentials.
+// refuseOpenDoor keeps the system API, which can start any container, behind credentials.
 func (c Config) refuseOpenDoor() error {
 	if c.basicAuth || c.insecure || handlers.IsLoopback(cmp.Or(c.publishedOn, c.host)) {
 		return nil
@@ -195,8 +194,7 @@ func (c *Config) logVariables() []Variable {
 	}
 }
 
-// defaultDataDir follows the XDG base directory specification for users, and the
-// file system hierarchy standard for root.
+// defaultDataDir follows the XDG base directory specification, and for root the FHS.
 func defaultDataDir(environment Environment) string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/faas-docker"

@@ -14,8 +14,7 @@ import (
 	"faas-docker/handlers"
 )
 
-// checkHealth is the command "healthcheck": it queries the health of the provider with this
-// configuration.
+// checkHealth is the command "healthcheck": it queries the health of the provider so configured.
 func checkHealth(ctx context.Context, c Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -56,8 +55,7 @@ func (c Config) localURL() string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.port))
 }
 
-// version is what the Go toolchain stamped into the binary: the module's version
-// and the commit it was built from.
+// version is what the Go toolchain stamped into the binary: the module's version and the commit.
 func version() handlers.Version {
 	v := handlers.Version{Release: "dev"}
 	info, ok := debug.ReadBuildInfo()

@@ -37,8 +37,7 @@ func (c Config) ownAddress() servers.OwnAddress {
 	return servers.OwnAddress{Listener: netip.AddrPortFrom(host, uint16(c.port)), Interfaces: new(handlers.Interfaces).Addresses}
 }
 
-// ruleFiles is the folder of the files that rules may name. The whole of the machine is
-// never meant.
+// ruleFiles is the folder of the files that rules may name, never the whole of the machine.
 func (c Config) ruleFiles() files.Folder {
 	if c.routesDir != "" {
 		return files.Folder(c.routesDir)
@@ -60,9 +59,8 @@ func (a *App) specs() []function.Spec {
 	return specs
 }
 
-// checkRoutes is the command "routes check FILE": it says what is wrong with a file of
-// rules, one line for each problem, and fails if anything is. FILE may be -, standard
-// input.
+// checkRoutes is the command "routes check FILE": it says what is wrong with a file of rules, a line
+// for each problem, and fails if anything is. FILE may be -, standard input.
 func checkRoutes(cfg Config, args []string, stdout io.Writer) error {
 	if len(args) != 2 || args[0] != "check" {
 		return fmt.Errorf("want: faas-docker routes check FILE")

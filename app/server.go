@@ -21,8 +21,7 @@ import (
 // idleTimeout is how long a connection is kept that no request comes on.
 const idleTimeout = 2 * time.Minute
 
-// newServer builds the way of a request: front, then routes and their guard, then the proxy or the
-// system API.
+// newServer builds the way of a request: front, routes and their guard, the proxy or the system API.
 func (a *App) newServer() error {
 	guard, err := a.guard()
 	if err != nil {
@@ -82,9 +81,8 @@ func (a *App) systemAPI() *handlers.API {
 	}
 }
 
-// guard stands before the system API: credentials, or, without them, the rule
-// that only this machine itself may enter; and before both, the rule that no web page
-// may.
+// guard stands before the system API: no web page may enter, and of others those with credentials,
+// or, where there are none, only this machine itself.
 func (a *App) guard() (func(http.Handler) http.Handler, error) {
 	inner := handlers.LocalGuard{AllowedHosts: a.config.allowedHosts, Peers: a.networks.peers}.Wrap
 	if a.config.basicAuth {
@@ -98,7 +96,6 @@ func (a *App) guard() (func(http.Handler) http.Handler, error) {
 	return func(next http.Handler) http.Handler { return outer(inner(next)) }, nil
 }
 
-// crowded writes down that clients are turned away.
 func (a *App) crowded(open int) {
 	a.logger.Error("clients turned away: the limit of open files allows no more: raise it (ulimit -n)", "connected", open, "open_files", openFiles())
 }
@@ -106,7 +103,6 @@ func (a *App) crowded(open int) {
 // usageTime bounds how long a scrape waits for measurements.
 const usageTime = time.Second
 
-// newMetrics has the metrics ask the other parts.
 func (a *App) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Sources{
 		Statuses: func() []function.Status { return a.fleet.List("") },
@@ -143,12 +139,11 @@ func (m metered) Usage(ctx context.Context, name function.Name) (function.Usage,
 	return m.meter.Usage(ctx, name)
 }
 
-// ownDescriptors is how many descriptors the provider keeps for itself: its store, the engine,
-// and clients that it turns away.
+// ownDescriptors are kept for the store, the engine, and clients that are turned away.
 const ownDescriptors = 64
 
-// openFiles is how many files the program may have open. The Go runtime has raised that to
-// the most that the system allows; programs that it starts get the former limit.
+// openFiles is how many files the program may have open. The Go runtime has raised that to the most
+// that the system allows.
 func openFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

@@ -33,8 +33,7 @@ func (a *App) stackFile() handlers.Stack {
 	return stackFile{a.stack, a.config.stackFile, a.fleet.Status}
 }
 
-// stackFile tells how the functions of the stack file are: until they are deployed the
-// keeper knows, and then the fleet.
+// stackFile tells how the functions are: until they are deployed the keeper knows, then the fleet.
 type stackFile struct {
 	*stack.Keeper
 	path   string

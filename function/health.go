@@ -17,9 +17,8 @@ const (
 
 // What follows a prefix. Any of them switches that check on.
 const (
-	// ProbePath is requested, and must answer with 2xx or 3xx. Without it /_/health is
-	// requested, which may answer with anything but 503. The one for health counts for
-	// readiness too, unless that has its own.
+	// ProbePath is requested, and must answer with 2xx or 3xx; without it /_/health, with
+	// anything but 503. The one for health counts for readiness too, unless that has its own.
 	ProbePath = "path"
 	// ProbeHost is the Host that is sent, in place of localhost.
 	ProbeHost = "host"
@@ -35,8 +34,7 @@ const (
 	// ProbeFailures is how many checks in a row have to fail before the replica is
 	// replaced, or takes no calls until it is ready again: by default 3.
 	ProbeFailures = "failureThreshold"
-	// ProbeSuccesses is how many checks in a row have to succeed before a replica is
-	// ready: by default 1.
+	// ProbeSuccesses is how many checks in a row have to succeed until it is ready: by default 1.
 	ProbeSuccesses = "successThreshold"
 )
 

@@ -81,15 +81,13 @@ func (a functionsAPI) remove(w http.ResponseWriter, r *http.Request) error {
 // maxReplicas bounds a wish that can only be a slip of the finger.
 const maxReplicas = 1000
 
-// scaleRequest is types.ScaleServiceRequest with a count that can be missing: a
-// body without one must not mean zero.
+// scaleRequest is types.ScaleServiceRequest with a count that can be missing, which is not zero.
 type scaleRequest struct {
 	Replicas  *int64 `json:"replicas"`
 	Namespace string `json:"namespace"`
 }
 
-// scale sets how many replicas should run. The function is the one in the path;
-// the serviceName in the body repeats it and is not looked at.
+// scale sets how many replicas should run. The serviceName in the body is not looked at.
 func (a functionsAPI) scale(w http.ResponseWriter, r *http.Request) error {
 	request, err := read[scaleRequest](w, r, maxBody)
 	if err != nil {
@@ -117,8 +115,7 @@ func (a functionsAPI) rollback(w http.ResponseWriter, r *http.Request) error {
 	return done(w, http.StatusOK, a.Fleet.Rollback(r.Context(), name))
 }
 
-// alertRequest is what Prometheus' AlertManager sends to a webhook, as far as it
-// says which function is meant.
+// alertRequest is what Prometheus' AlertManager sends, as far as it says which function is meant.
 type alertRequest struct {
 	Status string `json:"status"`
 	Alerts []struct {
@@ -129,10 +126,9 @@ type alertRequest struct {
 	} `json:"alerts"`
 }
 
-// alert scales functions as AlertManager's webhook asks for, as the OpenFaaS
-// gateway does at /system/alert: one step up while an alert fires, and back to the
-// minimum when it is resolved. Alerts for functions that are not deployed, or that
-// name none, are passed over: one stale alert must not keep others from counting.
+// alert scales functions as the OpenFaaS gateway does at /system/alert: one step up while an alert
+// fires, and back to the minimum when it is resolved. Alerts for functions that are not deployed,
+// or that name none, are passed over: one stale alert must not keep others from counting.
 func (a functionsAPI) alert(w http.ResponseWriter, r *http.Request) error {
 	request, err := read[alertRequest](w, r, maxBody)
 	if err != nil {

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// maxHostName is the longest name that the domain name system has, in bytes.
-const maxHostName = 253
-
 // parseHost reads a Host header: a name or an address, perhaps with a port. It returns the host in
 // lower case, without port, brackets and the root's dot, and false for what no client sends.
 func parseHost(text string) (host string, ok bool) {
@@ -40,7 +37,7 @@ func isPortSuffix(text string) bool {
 
 // isHostName takes names in lower case, those of containers with underscores, and IPv4 addresses.
 func isHostName(text string) bool {
-	if len(text) > maxHostName {
+	if len(text) > 253 { // bytes, the most that the domain name system has
 		return false
 	}
 	for label := range strings.SplitSeq(text, ".") {

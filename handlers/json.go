@@ -75,17 +75,11 @@ func describe(t reflect.Type) string {
 	if t == reflect.TypeFor[[]byte]() {
 		return "a base64-encoded string"
 	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int, reflect.Int64, reflect.Uint64:
-		return "a whole number"
-	case reflect.Slice:
-		return "an array"
+	kinds := map[reflect.Kind]string{
+		reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "an array",
+		reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Uint64: "a whole number",
 	}
-	return "an object"
+	return cmp.Or(kinds[t.Kind()], "an object")
 }
 
 // writeJSON answers with v. It returns an error, with nothing written, only when v cannot be

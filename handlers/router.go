@@ -15,8 +15,7 @@ import (
 type Router struct {
 	// Invoke serves /function/, and GRPC the gRPC calls that no route wants.
 	Invoke, GRPC http.Handler
-	// Routes serves the requests that a route wants, and leaves the others to the handler
-	// that it is given.
+	// Routes serves the requests that a route wants, and leaves the others to its argument.
 	Routes func(http.Handler) http.Handler
 	// Guard stands before the system API.
 	Guard func(http.Handler) http.Handler
