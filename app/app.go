@@ -1,5 +1,4 @@
-// Package app builds the program from its parts and runs it. It is the only package that may
-// import all others.
+// Package app builds the program from its parts and runs it. Only it may import all others.
 package app
 
 import (
@@ -68,8 +67,7 @@ func serve(ctx context.Context, c Config, stderr io.Writer) error {
 	return a.Run(ctx)
 }
 
-// Open builds the program and claims what only one can have: the port first, then the store.
-// Nothing runs yet.
+// Open builds the program and claims what only one can have, the port first. Nothing runs yet.
 func Open(c Config, logger hclog.Logger) (*App, error) {
 	listener, err := net.Listen("tcp", c.address())
 	if err != nil {
@@ -218,8 +216,7 @@ func (a *App) Address() net.Addr { return a.listener.Addr() }
 // Ready is closed when the engine has answered and its replicas are known.
 func (a *App) Ready() <-chan struct{} { return a.fleet.Ready() }
 
-// Run serves until ctx ends, then stops in the reverse order of the start. Containers keep
-// running.
+// Run serves until ctx ends, then stops in the reverse order of the start. Containers keep running.
 func (a *App) Run(ctx context.Context) error {
 	defer a.logger.Info("stopped; functions keep running")
 	defer a.lifetime.end()

@@ -9,12 +9,10 @@ import (
 	"faas-docker/function/clock"
 )
 
-// callsPause is the time between two writes of how often functions were called: so much of it
-// is lost when the program is killed.
+// callsPause is the time between two writes: so much is lost when the program is killed.
 const callsPause = 10 * time.Second
 
-// keepCalls remembers in the store how often functions were called, until ctx ends and once
-// then.
+// keepCalls writes how often functions were called to the store, until ctx ends and once then.
 func (a *App) keepCalls(ctx context.Context) {
 	kept := a.metrics.AllCalls()
 	for clock.Sleep(ctx, callsPause) == nil {

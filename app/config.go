@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,21 +105,15 @@ func (c Config) Logger(out io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Name: "faas-docker", Level: c.logLevel, JSONFormat: c.logJSON, Output: out})
 }
 
-// refuseOpenDoor keeps the system API, which can start any container, from being
-// offered to the network without credentials.
+// refuseOpenDoor keeps the system API, which can start any container, behind credentials.
 func (c Config) refuseOpenDoor() error {
-	if c.basicAuth || c.insecure || isLoopbackHost(cmp.Or(c.publishedOn, c.host)) {
+	if c.basicAuth || c.insecure || handlers.IsLoopback(cmp.Or(c.publishedOn, c.host)) {
 		return nil
 	}
 	if c.publishedOn != "" {
 		return fmt.Errorf("published_on=%q: anyone who reaches this address could start containers on this machine: set basic_auth=true (make up BASIC_AUTH=true), or publish on 127.0.0.1", c.publishedOn)
 	}
 	return fmt.Errorf("host=%q: anyone who reaches this address could start containers on this machine: set basic_auth=true, or listen on 127.0.0.1, or set insecure=true if something else guards it", c.host)
-}
-
-func isLoopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // address is where the provider listens.
@@ -201,8 +194,7 @@ func (c *Config) logVariables() []Variable {
 	}
 }
 
-// defaultDataDir follows the XDG base directory specification for users, and the
-// file system hierarchy standard for root.
+// defaultDataDir follows the XDG base directory specification, and for root the FHS.
 func defaultDataDir(environment Environment) string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/faas-docker"

@@ -14,8 +14,7 @@ import (
 	"faas-docker/handlers"
 )
 
-// checkHealth is the command "healthcheck": it queries the health of the provider with this
-// configuration.
+// checkHealth is the command "healthcheck": it queries the health of the provider so configured.
 func checkHealth(ctx context.Context, c Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -50,14 +49,13 @@ func (c Config) ask(ctx context.Context, method, path string, credentials handle
 // localURL is where the provider that is configured alike can be reached from here.
 func (c Config) localURL() string {
 	host := c.host
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.port))
 }
 
-// version is what the Go toolchain stamped into the binary: the module's version
-// and the commit it was built from.
+// version is what the Go toolchain stamped into the binary: the module's version and the commit.
 func version() handlers.Version {
 	v := handlers.Version{Release: "dev"}
 	info, ok := debug.ReadBuildInfo()

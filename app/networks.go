@@ -15,19 +15,16 @@ import (
 	"faas-docker/handlers"
 )
 
-// networks knows from where callers come: it keeps the guard in step with the engine's
-// networks.
+// networks keeps the guard in step with the engine's networks: it knows where callers come from.
 type networks struct {
 	engine *engine.Networks
 	peers  *handlers.Peers
 	logger hclog.Logger
-	// joined is set while functions can be reached.
-	joined atomic.Bool
+	joined atomic.Bool // set while functions can be reached
 }
 
-// follow keeps the guard in step with the engine's networks until ctx ends. As
-// long as the engine has not told them, all but this machine stay outside; while
-// it is away, its last answer stays in force.
+// follow keeps the guard in step until ctx ends. Before the engine has told its networks, all but
+// this machine stay outside; while it is away, its last answer stays in force.
 func (n *networks) follow(ctx context.Context) {
 	changed := clock.NewBell()
 	var parts sync.WaitGroup

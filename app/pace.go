@@ -7,11 +7,9 @@ import (
 )
 
 const (
-	// heapSize is how large the heap may be, in bytes, before it is collected. By Go's
-	// own rule it grows by what lives, which here is a few megabytes: under load it
-	// would be collected dozens of times a second, for a sixth of the processor time.
-	// That much memory is always worth it; several times what thousands of functions
-	// need is not.
+	// heapSize is how large the heap may be, in bytes, before it is collected. By Go's own
+	// rule it grows by what lives, a few megabytes: under load it would be collected dozens of
+	// times a second, for a sixth of the processor time.
 	heapSize = 20 << 20
 	// Go's own percentage is never undercut.
 	leastPercent, mostPercent = 100, 400
@@ -46,8 +44,7 @@ func paceCollector() {
 	p.rearm()
 }
 
-// rearm has the pace adjusted after the next collection, which is when an object
-// that nothing holds is found.
+// rearm has the pace adjusted after the next collection, which finds an object that nothing holds.
 func (p *pace) rearm() {
 	runtime.SetFinalizer(&struct{ p *pace }{p}, func(found *struct{ p *pace }) {
 		found.p.adjust(liveBytes())
@@ -55,8 +52,7 @@ func (p *pace) rearm() {
 	})
 }
 
-// adjust sets the percentage and the limit for what lives; a change that is small is
-// not worth it, for it stops the world.
+// adjust sets the percentage and the limit for what lives. It stops the world: not for a small change.
 func (p *pace) adjust(live uint64) {
 	if percent := percentFor(live); differs(percent, p.percent) {
 		p.percent = percent
@@ -87,8 +83,7 @@ func liveBytes() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// processorsFor is how many of the processors the program runs on at once: half, for
-// the functions run beside it. Handing a call from one to another costs more than a
-// call itself: on two of them, which the functions share, one carries more calls and
-// takes a sixth less time for each.
+// processorsFor is how many of the processors the program runs on at once: half, for the functions
+// run beside it. Handing a call from one to another costs more than the call: of two, which the
+// functions share, one carries more calls and takes a sixth less time for each.
 func processorsFor(all int) int { return max(1, all/2) }

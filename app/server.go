@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,8 +21,7 @@ import (
 // idleTimeout is how long a connection is kept that no request comes on.
 const idleTimeout = 2 * time.Minute
 
-// newServer builds the way of a request: front, then routes and their guard, then the proxy or the
-// system API.
+// newServer builds the way of a request: front, routes and their guard, the proxy or the system API.
 func (a *App) newServer() error {
 	guard, err := a.guard()
 	if err != nil {
@@ -81,9 +82,8 @@ func (a *App) systemAPI(health *handlers.Health) *handlers.API {
 	}
 }
 
-// guard stands before the system API: credentials, or, without them, the rule
-// that only this machine itself may enter; and before both, the rule that no web page
-// may.
+// guard stands before the system API: no web page may enter, and of others those with credentials,
+// or, where there are none, only this machine itself.
 func (a *App) guard() (func(http.Handler) http.Handler, error) {
 	inner := handlers.LocalGuard{AllowedHosts: a.config.allowedHosts, Peers: a.networks.peers}.Wrap
 	if a.config.basicAuth {
@@ -97,7 +97,6 @@ func (a *App) guard() (func(http.Handler) http.Handler, error) {
 	return func(next http.Handler) http.Handler { return outer(inner(next)) }, nil
 }
 
-// crowded writes down that clients are turned away.
 func (a *App) crowded(open int) {
 	a.logger.Error("clients turned away: the limit of open files allows no more: raise it (ulimit -n)", "connected", open, "open_files", openFiles())
 }
@@ -105,7 +104,6 @@ func (a *App) crowded(open int) {
 // usageTime bounds how long a scrape waits for measurements.
 const usageTime = time.Second
 
-// newMetrics has the metrics ask the other parts.
 func (a *App) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Sources{
 		Statuses: func() []function.Status { return a.fleet.List("") },
@@ -140,4 +138,24 @@ type metered struct {
 // Usage answers at once when it was asked of late.
 func (m metered) Usage(ctx context.Context, name function.Name) (function.Usage, error) {
 	return m.meter.Usage(ctx, name)
+}
+
+// ownDescriptors are kept for the store, the engine, and clients that are turned away.
+const ownDescriptors = 64
+
+// openFiles is how many files the program may have open. The Go runtime has raised that to the most
+// that the system allows.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return math.MaxInt32
+	}
+	return uint64(limit.Cur)
+}
+
+// clientsFor is how many clients may be connected with so many open files: each needs one for
+// itself and, while it is served, one for the replica.
+func clientsFor(files uint64) int {
+	own := min(ownDescriptors, files/4)
+	return int(max(1, min(files-own, math.MaxInt32)/2))
 }

@@ -33,8 +33,7 @@ func (a *App) stackFile() handlers.Stack {
 	return stackFile{a.stack, a.config.stackFile, a.fleet.Status}
 }
 
-// stackFile tells how the functions of the stack file are: until they are deployed the
-// keeper knows, and then the fleet.
+// stackFile tells how the functions are: until they are deployed the keeper knows, then the fleet.
 type stackFile struct {
 	*stack.Keeper
 	path   string
@@ -58,28 +57,24 @@ func (s stackFile) Report() handlers.StackReport {
 }
 
 func (s stackFile) shown(f stack.Progress) handlers.StackFunction {
-	shown := handlers.StackFunction{Name: f.Name.Name, Namespace: f.Name.Namespace, Reason: f.Reason}
-	switch f.State {
-	case stack.Pending:
-		shown.State = handlers.StackDeploying
-	case stack.Waiting:
-		shown.State = handlers.StackWaiting
-	case stack.Failed:
-		shown.State = handlers.StackFailed
-	case stack.Deployed:
-		shown.State, shown.Reason = s.deployed(f.Name)
+	states := map[stack.State]string{
+		stack.Pending: handlers.StackDeploying, stack.Waiting: handlers.StackWaiting, stack.Failed: handlers.StackFailed,
 	}
-	return shown
+	state, reason := states[f.State], f.Reason
+	if f.State == stack.Deployed {
+		state, reason = s.deployed(f.Name)
+	}
+	return handlers.StackFunction{Name: f.Name.Name, Namespace: f.Name.Namespace, State: state, Reason: reason}
 }
 
 // deployed tells how a function is that was deployed: it may have been scaled to zero, or
-// deleted, since.
+// deleted, since. As long as the deployment before serves, the present one is starting.
 func (s stackFile) deployed(name function.Name) (state, reason string) {
 	status, err := s.status(name)
 	switch {
 	case err != nil:
 		return handlers.StackReady, "it was deleted since"
-	case status.Replicas == 0 || status.Available() > 0 && !servesPrevious(status.Function):
+	case status.Replicas == 0 || status.Available() > 0 && (status.Answered || !status.Previous.Serving()):
 		return handlers.StackReady, restriction(status.Spec)
 	}
 	return handlers.StackStarting, status.Reason
@@ -94,9 +89,4 @@ func restriction(spec function.Spec) string {
 		return "it asks for credentials (" + function.KeyAuth + ")"
 	}
 	return ""
-}
-
-// servesPrevious reports whether what answers is still the deployment before.
-func servesPrevious(f function.Function) bool {
-	return !f.Answered && f.Previous.Serving()
 }

@@ -17,15 +17,11 @@ import (
 )
 
 const (
-	// stackWait is how long "stack deploy" waits unless told otherwise.
-	stackWait = 2 * time.Minute
-	// stackPause is how often it looks.
-	stackPause = 300 * time.Millisecond
+	stackWait  = 2 * time.Minute        // how long "stack deploy" waits unless told otherwise
+	stackPause = 300 * time.Millisecond // how often it looks
 )
 
-// stackCommand is the command "stack": without more it tells how the functions of the
-// provider's stack file are; "stack deploy [TIME]" has them deployed again and waits for
-// them; "stack check FILE" reads a file without a provider.
+// stackCommand is the command "stack": see help.
 func stackCommand(ctx context.Context, cfg Config, args []string, stdout io.Writer) error {
 	c := stackClient{config: cfg, stdout: stdout}
 	switch {
@@ -120,7 +116,8 @@ func (c stackClient) isSettled(report handlers.StackReport, printed map[string]b
 	settled := !report.Busy
 	for _, f := range report.Functions {
 		settled = settled && !isUnderWay(f)
-		if f.State == handlers.StackReady || isNews(f) {
+		tellsMore := f.Reason != "" && !strings.HasPrefix(f.Reason, handlers.StackStarting)
+		if f.State == handlers.StackReady || tellsMore {
 			c.tell(printed, stackLine(f))
 		}
 	}
@@ -139,11 +136,6 @@ func (c stackClient) tell(printed map[string]bool, lines ...string) {
 
 func isUnderWay(f handlers.StackFunction) bool {
 	return f.State == handlers.StackDeploying || f.State == handlers.StackStarting
-}
-
-// isNews reports whether a function's reason says more than that it starts.
-func isNews(f handlers.StackFunction) bool {
-	return f.Reason != "" && !strings.HasPrefix(f.Reason, handlers.StackStarting)
 }
 
 func stackLine(f handlers.StackFunction) string {

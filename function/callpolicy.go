@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// ErrBusy: the function has as many invocations in flight, and callers in line,
-// as its policy allows.
+// ErrBusy: the function has as many calls in flight, and callers in line, as its policy allows.
 var ErrBusy = errors.New("busy")
 
-// The annotations, or labels, that shape how a function is invoked. Durations are written as in Go ("90s",
-// "1m30s") or as a number of seconds.
+// The annotations, or labels, that shape how a function is invoked. Durations are written as
+// in Go ("90s", "1m30s") or as a number of seconds.
 const (
 	// PolicyTimeout bounds the whole of an invocation, the wait for a replica
 	// included; streams and upgraded connections, too.
@@ -43,16 +42,12 @@ const (
 // CallPolicy is how a function wants to be invoked. The zero value of each field
 // means the provider's default, which for the limits is none.
 type CallPolicy struct {
-	// Timeout bounds the whole of an invocation.
-	Timeout time.Duration
-	// HeadTimeout bounds the wait for the head of the answer.
-	HeadTimeout time.Duration
-	// IdleTimeout bounds how long an answer that has begun may be silent.
-	IdleTimeout time.Duration
-	// MaxInFlight bounds the invocations that one replica has at a time.
-	MaxInFlight int
-	// MaxWaiting bounds the callers who wait in line for a replica.
-	MaxWaiting int
+	// Timeout bounds the whole of an invocation, HeadTimeout the wait for the head of the
+	// answer, and IdleTimeout how long an answer that has begun may be silent.
+	Timeout, HeadTimeout, IdleTimeout time.Duration
+	// MaxInFlight bounds the invocations that one replica has at a time, and MaxWaiting the
+	// callers who wait in line for a replica.
+	MaxInFlight, MaxWaiting int
 	// Protocol is ProtocolHTTP1, ProtocolH2C or empty.
 	Protocol string
 	// MaxRequestBody bounds the body of a request, in bytes. Zero means as for any
@@ -68,18 +63,18 @@ type CallPolicy struct {
 // CallPolicy reads the policy from the labels and annotations, and from the
 // environment of a watchdog. What cannot be understood is an ErrInvalid that names it.
 func (s Settings) CallPolicy() (CallPolicy, error) {
-	p, err := callPolicy(s.spec.Metadata())
+	m := s.spec.Metadata()
+	p, err := callPolicy(m)
 	if err != nil {
 		return CallPolicy{}, err
 	}
-	if !s.spec.Metadata().Has(PolicyMaxInFlight, PolicyMaxInFlightShort) {
+	if !m.Has(PolicyMaxInFlight, PolicyMaxInFlightShort) {
 		p.MaxInFlight = s.maxInFlight()
 	}
 	p.WatchdogTime = s.callTime()
 	return p, nil
 }
 
-// callPolicy reads what the labels and annotations say of calls.
 func callPolicy(m Metadata) (CallPolicy, error) {
 	var p CallPolicy
 	err := cmp.Or(
@@ -97,8 +92,5 @@ func callPolicy(m Metadata) (CallPolicy, error) {
 	if err == nil {
 		p.Policies, err = readPolicies(m)
 	}
-	if err != nil {
-		return CallPolicy{}, err
-	}
-	return p, nil
+	return p, err
 }

@@ -1,7 +1,6 @@
 package function
 
-// The annotations, or labels, that restrict calls to a function by its name, at
-// /function/<name> and in gRPC calls.
+// The annotations, or labels, that restrict calls to a function by its name, also in gRPC calls.
 const (
 	// KeyExpose is ExposeEverywhere or ExposeRoutes; empty means everywhere.
 	KeyExpose = "com.openfaas.expose"
@@ -13,8 +12,7 @@ const (
 // The values of KeyExpose.
 const (
 	ExposeEverywhere = "everywhere"
-	// ExposeRoutes closes a function by its name to all but other functions. Routes
-	// lead to it as before.
+	// ExposeRoutes closes a function by its name to all but functions. Routes lead to it as before.
 	ExposeRoutes = "routes"
 )
 

@@ -3,7 +3,9 @@ package function
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -21,15 +23,14 @@ var (
 	ErrUnavailable = errors.New("unavailable")
 )
 
-// Failure is an error whose text was written for the person who called: it is
-// safe to send over the wire. An error that is not a Failure is for the log.
+// Failure is an error whose text was written for the person who called, and may be sent to
+// them. An error that is not a Failure is for the log.
 type Failure struct {
 	// Kind is one of the sentinels above.
 	Kind error
 	// Text says what is wrong and, where possible, what to do about it.
 	Text string
-	// Cause is what lay beneath; nil when the Text is all there is. Its text is
-	// not part of Error.
+	// Cause is what lay beneath; nil for nothing. Its text is not part of Error.
 	Cause error
 	// RetryAfter is how long the caller should wait; zero means unknown.
 	RetryAfter time.Duration
@@ -46,8 +47,7 @@ func (f *Failure) Unwrap() []error {
 	return []error{f.Kind, f.Cause}
 }
 
-// Invalid is the ErrInvalid for one field of a request; format says what is
-// wrong with it and which values are allowed.
+// Invalid is the ErrInvalid for one field of a request, with what is wrong and what is allowed.
 func Invalid(field, format string, args ...any) error {
 	return &Failure{Kind: ErrInvalid, Text: Clip(field + ": " + fmt.Sprintf(format, args...))}
 }
@@ -67,8 +67,7 @@ func Unavailable(cause error, format string, args ...any) error {
 	return &Failure{Kind: ErrUnavailable, Cause: cause, Text: Clip(fmt.Sprintf(format, args...))}
 }
 
-// MissingSecret is the ErrInvalid for a deployment that reads a secret that does not
-// exist; index is its place in the list.
+// MissingSecret is the ErrInvalid for a deployment whose secret at an index does not exist.
 func MissingSecret(index int, secret, namespace string) error {
 	return Invalid(fmt.Sprintf("secrets[%d]", index), "secret %q does not exist in namespace %q: create it first", secret, namespace)
 }
@@ -78,16 +77,23 @@ func UnknownFunction(n Name) error {
 	return NotFound("function %q is not deployed in namespace %q", n.Name, n.Namespace)
 }
 
-// maxText is the longest text that is sent back or logged, in bytes:
-// enough for any name, and for the last lines of a replica that has died.
+// maxText bounds texts that are sent back or logged, in bytes: any name, and the last lines of a
+// replica that has died, are shorter.
 const maxText = 4 << 10
 
-// Clip returns a text that is too long to be told without its middle: what is wrong
-// stands at its beginning, what to do about it at its end.
+// Clip returns a text that is too long without its middle: it begins with what is wrong, and ends
+// with what to do about it.
 func Clip(text string) string {
 	if len(text) <= maxText {
 		return text
 	}
 	const half = maxText/2 - len("…")
 	return strings.ToValidUTF8(text[:half], "") + "…" + strings.ToValidUTF8(text[len(text)-half:], "")
+}
+
+// IsExhausted reports whether an error only says that this program, or its machine, has no
+// descriptors, ports or memory left: it says nothing of what was to be reached.
+func IsExhausted(err error) bool {
+	ours := []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL}
+	return slices.ContainsFunc(ours, func(errno syscall.Errno) bool { return errors.Is(err, errno) })
 }

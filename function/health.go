@@ -17,9 +17,8 @@ const (
 
 // What follows a prefix. Any of them switches that check on.
 const (
-	// ProbePath is requested, and must answer with 2xx or 3xx. Without it /_/health is
-	// requested, which may answer with anything but 503. The one for health counts for
-	// readiness too, unless that has its own.
+	// ProbePath is requested, and must answer with 2xx or 3xx; without it /_/health, with
+	// anything but 503. The one for health counts for readiness too, unless that has its own.
 	ProbePath = "path"
 	// ProbeHost is the Host that is sent, in place of localhost.
 	ProbeHost = "host"
@@ -35,8 +34,7 @@ const (
 	// ProbeFailures is how many checks in a row have to fail before the replica is
 	// replaced, or takes no calls until it is ready again: by default 3.
 	ProbeFailures = "failureThreshold"
-	// ProbeSuccesses is how many checks in a row have to succeed before a replica is
-	// ready: by default 1.
+	// ProbeSuccesses is how many checks in a row have to succeed until it is ready: by default 1.
 	ProbeSuccesses = "successThreshold"
 )
 
@@ -52,21 +50,16 @@ const (
 type Probe struct {
 	// Wanted is set when the function asks for the check while a replica runs.
 	Wanted bool
-	// Path is the one that must answer with 2xx or 3xx. Empty means that the watchdogs'
-	// own, /_/health, may answer with anything but 503.
-	Path string
-	// Host is the Host that is sent.
-	Host string
+	// Path is the one that must answer with 2xx or 3xx; empty means that the watchdogs' own,
+	// /_/health, may answer with anything but 503. Host is the Host that is sent.
+	Path, Host string
 	// PortSuffices is set when a watchdog's own paths may answer with 503 too: without its
 	// lock file it says nothing else.
 	PortSuffices bool
-	// Delay is the time before the first check.
-	Delay time.Duration
-	// Period is the time between two checks; Paced is set when the function names it.
-	Period time.Duration
-	Paced  bool
-	// Timeout bounds one check.
-	Timeout time.Duration
+	// Delay is the time before the first check, Period that between two, and Timeout bounds one.
+	Delay, Period, Timeout time.Duration
+	// Paced is set when the function names the Period.
+	Paced bool
 	// Failures and Successes in a row change whether the replica counts as well.
 	Failures, Successes int
 }

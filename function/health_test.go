@@ -53,7 +53,7 @@ func TestProbes_EveryDocumentedKeyCounts(t *testing.T) {
 		{"zero means the default", map[string]string{"health.http.failureThreshold": "0", "health.http.periodSeconds": "0", "ready.http.successThreshold": "0"},
 			with(func(*Probe) {}), ready(func(r *Probe) { r.Wanted = true })},
 		{"a pause too short to be one", map[string]string{"health.http.periodSeconds": "1ns", "ready.http.periodSeconds": "99ms"},
-			with(func(h *Probe) { h.Period, h.Paced = 100*time.Millisecond, true }),
+			with(func(h *Probe) { h.Delay, h.Period, h.Paced = 100*time.Millisecond, 100*time.Millisecond, true }),
 			ready(func(r *Probe) { r.Period, r.Paced, r.Wanted = 100*time.Millisecond, true, true })},
 		{"everything of readiness", map[string]string{
 			"ready.http.path": "/ready", "ready.http.initialDelaySeconds": "2", "ready.http.periodSeconds": "1s",

@@ -2,6 +2,8 @@ package function
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,10 +19,9 @@ type PullPolicy string
 const (
 	// PullAlways pulls at each deployment, which fails without the registry.
 	PullAlways PullPolicy = "Always"
-	// PullIfNewer asks the registry at each deployment what the reference means now,
-	// and pulls what the engine does not have. An image that the engine has is used
-	// without the registry when that does not answer, or when the image did not come
-	// from there.
+	// PullIfNewer asks the registry at each deployment what the reference means now, and
+	// pulls what the engine does not have. One that the engine has is used when the registry
+	// does not answer, or when the image did not come from there.
 	PullIfNewer PullPolicy = "IfNewer"
 	// PullIfNotPresent pulls only what the engine does not have.
 	PullIfNotPresent PullPolicy = "IfNotPresent"
@@ -56,12 +57,63 @@ func (s Spec) PullPolicy(fallback PullPolicy) (PullPolicy, error) {
 type Image struct {
 	// ID is the engine's identifier of the image.
 	ID string
-	// Digest is a reference under which the image's registry has exactly this image,
-	// "ghcr.io/openfaas/figlet@sha256:…"; empty for an image that was built, or loaded,
-	// on the engine.
+	// Digest is a reference under which its registry has exactly this image,
+	// "ghcr.io/openfaas/figlet@sha256:…"; empty for one that was built, or loaded, on the engine.
 	Digest string
 	// Config is what it says of its containers; nil if that is not known.
 	Config *ImageConfig
 	// Kept says why it may be older than what the registry has; empty if it is not.
 	Kept string
+}
+
+// ImageConfig is what an image says of its containers, as far as the provider acts on it. It is
+// kept with the function: the image may be gone. Once stored it is shared and never modified.
+type ImageConfig struct {
+	// Env are those of its variables that are settings (see Settings), and those whose
+	// name speaks of a port and whose value ends with one.
+	Env map[string]string `json:"env,omitempty"`
+	// Ports are the TCP ports that it EXPOSEs, sorted.
+	Ports []int `json:"ports,omitempty"`
+}
+
+// NewImageConfig reads an image's environment ("name=value") and the ports that it
+// EXPOSEs ("8080/tcp"). What cannot be read is left out.
+func NewImageConfig(env, exposed []string) *ImageConfig {
+	config := &ImageConfig{}
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		if !slices.Contains(settingNames(), name) && portAtEnd(name, value) == 0 {
+			continue
+		}
+		if config.Env == nil {
+			config.Env = map[string]string{}
+		}
+		config.Env[name] = value
+	}
+	for _, text := range exposed {
+		number, protocol, _ := strings.Cut(text, "/")
+		if port := parsePort(number); port > 0 && (protocol == "" || strings.EqualFold(protocol, "tcp")) {
+			config.Ports = append(config.Ports, port)
+		}
+	}
+	config.Ports = slices.Compact(slices.Sorted(slices.Values(config.Ports)))
+	return config
+}
+
+// parsePort reads a TCP port; zero is none.
+func parsePort(text string) int {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(port)
+}
+
+// portAtEnd is the port that a variable whose name speaks of one ends with, as
+// "http_port=3000" and "LISTEN_PORT=0.0.0.0:3000" do; zero is none.
+func portAtEnd(name, value string) int {
+	if !strings.Contains(strings.ToLower(name), "port") {
+		return 0
+	}
+	return parsePort(value[strings.LastIndexByte(value, ':')+1:])
 }

@@ -8,8 +8,7 @@ import (
 // KeyPrefix begins the annotations and labels that are OpenFaaS's, or the program's own.
 const KeyPrefix = "com.openfaas."
 
-// settingKeys are the annotations and labels that change how a function is run or called:
-// those that guard it first. One that ends with a dot begins a family of keys.
+// settingKeys change how a function is run or called. One that ends with a dot begins a family.
 func settingKeys() []string {
 	keys := append(guardKeys(),
 		"com.openfaas.call.timeout", "com.openfaas.call.head_timeout", "com.openfaas.call.idle_timeout",
@@ -26,8 +25,7 @@ func settingKeys() []string {
 	return append(keys, probeKeys(ReadyPrefix)...)
 }
 
-// knownKeys are the annotations and labels that mean something: the settings, then those
-// of the provider, then those of OpenFaaS that mean nothing here.
+// knownKeys are the settings, then the provider's, then OpenFaaS's that mean nothing here.
 func knownKeys() []string {
 	return append(append(settingKeys(), reservedKeys()...),
 		"com.openfaas.topic", "com.openfaas.schedule", "com.openfaas.queue", "com.openfaas.profile", "com.openfaas.uid",

@@ -40,14 +40,8 @@ func (m Metadata) Has(keys ...string) bool {
 
 // Keys returns the names of all annotations and labels that begin with a prefix, sorted.
 func (m Metadata) Keys(prefix string) []string {
-	var keys []string
-	for _, fields := range []map[string]string{m.annotations, m.labels} {
-		for key := range fields {
-			if strings.HasPrefix(key, prefix) {
-				keys = append(keys, key)
-			}
-		}
-	}
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(m.annotations)), maps.Keys(m.labels))
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }

@@ -3,7 +3,10 @@
 // does no I/O.
 package function
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // DefaultNamespace is where functions live whose namespace is not given. It is
 // the one that faas-cli and the OpenFaaS SDKs append to a bare function name.
@@ -22,9 +25,8 @@ func (n Name) String() string { return n.Name + "." + n.Namespace }
 // IsZero reports whether n names nothing.
 func (n Name) IsZero() bool { return n == Name{} }
 
-// ParseName reads "figlet" or "figlet.dev"; the last dot splits. A missing
-// namespace becomes defaultNamespace. The text is not validated: a name that
-// nothing can be deployed under is simply never found.
+// ParseName reads "figlet" or "figlet.dev"; the last dot splits. A missing namespace becomes
+// defaultNamespace. The text is not validated: a name that is wrong is simply never found.
 func ParseName(text, defaultNamespace string) Name {
 	dot := strings.LastIndexByte(text, '.')
 	if dot < 0 {
@@ -37,23 +39,18 @@ func ParseName(text, defaultNamespace string) Name {
 // labels (RFC 1123, as Kubernetes applies it): at most 63 characters, lower-case
 // letters, digits and dashes, beginning and ending with a letter or a digit.
 func (n Name) Validate() error {
-	if err := validateLabel("service", n.Name); err != nil {
-		return err
-	}
-	return ValidateNamespace(n.Namespace)
+	return cmp.Or(validateLabel("service", n.Name), ValidateNamespace(n.Namespace))
 }
 
-// ValidateNamespace reports, as an ErrInvalid, a namespace that is not a
-// DNS-1123 label.
+// ValidateNamespace reports, as an ErrInvalid, a namespace that is not a DNS-1123 label.
 func ValidateNamespace(namespace string) error {
 	return validateLabel("namespace", namespace)
 }
 
-// ValidateSecretName reports, as an ErrInvalid, a secret name that could not be the
-// name of a file. It takes what faas-cli, Docker Swarm and faasd take: at most 253
-// letters, digits, dashes, underscores and dots. A name with two dots in a row could
-// lead out of the folder of secrets, and one that begins with a dash is taken for an
-// option by the programs that read the file.
+// ValidateSecretName reports, as an ErrInvalid, a secret name that could not be the name of a
+// file. It takes what faas-cli, Docker Swarm and faasd take: at most 253 letters, digits, dashes,
+// underscores and dots. Two dots in a row could lead out of the folder of secrets, and programs
+// that read the file take a dash at the beginning for an option.
 func ValidateSecretName(name string) error {
 	isRight := name != "" && len(name) <= 253 && hasOnly(name, nameLetters)
 	if !isRight || name[0] == '-' || name == "." || strings.Contains(name, "..") {
@@ -71,14 +68,10 @@ func validateLabel(field, text string) error {
 	if len(text) > 63 {
 		return Invalid(field, "%q has %d characters: at most 63 are allowed", text, len(text))
 	}
-	if !isLabel(text) {
+	if text[0] == '-' || text[len(text)-1] == '-' || !hasOnly(text, lowerLetters+digits+"-") {
 		return Invalid(field, "%q: want lower-case letters, digits and dashes, beginning and ending with a letter or a digit", text)
 	}
 	return nil
-}
-
-func isLabel(text string) bool {
-	return text != "" && text[0] != '-' && text[len(text)-1] != '-' && hasOnly(text, lowerLetters+digits+"-")
 }
 
 const (

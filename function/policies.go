@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// PolicyPrefix begins the labels and annotations that ask for a policy around the
-// calls to a function: "com.openfaas.policy.retry" has the text "attempts=3
-// on=connect,503".
+// PolicyPrefix begins the labels and annotations that ask for a policy around the calls to a
+// function: "com.openfaas.policy.retry" has the text "attempts=3 on=connect,503".
 const PolicyPrefix = "com.openfaas.policy."
 
 // The names of the policies, for annotations and for the filters of routes.
@@ -22,8 +21,8 @@ const (
 	PolicyProgress   = "progress"
 )
 
-// Policies wrap each call to a function. The zero value
-// is nothing. They are values: equal ones ask for the same.
+// Policies wrap each call to a function. The zero value is nothing. They are values: equal
+// ones ask for the same.
 type Policies struct {
 	Retry RetryPolicy
 	// TryTimeout bounds each try, until its answer begins; zero means not at all.
@@ -33,17 +32,13 @@ type Policies struct {
 	Fault      FaultPolicy
 	Log        LogPolicy
 	Progress   ProgressPolicy
-	// said notes which of them were spoken of: "off" is said, too.
-	said policySet
+	// said has a bit for each of policyTexts that was spoken of: "off" is said, too.
+	said uint8
 }
-
-// policySet has one bit per policy.
-type policySet uint8
 
 // RetryPolicy sends a call again that had none of the outcomes that are wanted.
 type RetryPolicy struct {
-	// Attempts is how often a call is sent at most, the first time included; zero
-	// means that there is no such policy.
+	// Attempts is how often a call is sent at most, the first time included; zero is no policy.
 	Attempts int
 	// On are the outcomes after which it is sent again.
 	On Outcomes
@@ -53,19 +48,17 @@ type RetryPolicy struct {
 	Replay
 }
 
-// HedgePolicy sends a call a second time when the answer is late, and takes the
-// answer that begins first.
+// HedgePolicy sends a call a second time when the answer is late, and takes what begins first.
 type HedgePolicy struct {
-	// After is how late; zero means that there is no such policy.
+	// After is how late; zero is no policy.
 	After time.Duration
 	Replay
 }
 
 // Replay is what a call that is sent more than once needs, and costs.
 type Replay struct {
-	// Methods are those that may be sent twice, separated by commas. Calls with an
-	// Idempotency-Key always may. MethodsAny stands for all, and empty for those
-	// that HTTP calls idempotent.
+	// Methods are those that may be sent twice, separated by commas; MethodsAny stands for
+	// all, and empty for the idempotent ones. Calls with an Idempotency-Key always may.
 	Methods string
 	// Budget is how many further tries there may be, as a share of the calls.
 	Budget float64
@@ -78,8 +71,8 @@ const MethodsAny = "any"
 
 // BreakerPolicy stops calling a function that fails, for a while.
 type BreakerPolicy struct {
-	// Failures in a row, or a Rate of them among at least Calls calls within Window,
-	// open the breaker; zero of both means that there is no such policy.
+	// Failures in a row, or a Rate of them among at least Calls calls within Window, open the
+	// breaker; zero of both is no policy.
 	Failures int
 	Rate     float64
 	Calls    int
@@ -97,16 +90,14 @@ type FaultPolicy struct {
 	// Delay is how long a DelayShare of the calls is held.
 	Delay      time.Duration
 	DelayShare float64
-	// Abort is the status that an AbortShare of the calls is answered with, in the
-	// function's place; zero means none.
+	// Abort is the status that an AbortShare of the calls is answered with; zero means none.
 	Abort      int
 	AbortShare float64
 }
 
 // LogPolicy writes a line to the log about each call.
 type LogPolicy struct {
-	// Level is the level of the lines: "debug", "info", "warn"; empty means that there
-	// is no such policy.
+	// Level is the level of the lines: "debug", "info", "warn"; empty is no policy.
 	Level string
 	// Headers are the request's headers that are written, separated by commas.
 	Headers string
@@ -116,7 +107,7 @@ type LogPolicy struct {
 
 // ProgressPolicy writes to the log how far long bodies have come, both ways.
 type ProgressPolicy struct {
-	// Every is the pause between two lines; zero means that there is no such policy.
+	// Every is the pause between two lines; zero is no policy.
 	Every time.Duration
 	// From is how long a body has to be, in bytes.
 	From int64
@@ -157,8 +148,7 @@ func (p Policies) With(others Policies) Policies {
 	return p
 }
 
-// readPolicies reads the policies from the labels and annotations; nil when they ask
-// for none. What cannot be understood is an ErrInvalid that names it.
+// readPolicies returns nil when the labels and annotations ask for none.
 func readPolicies(m Metadata) (*Policies, error) {
 	var p Policies
 	for _, key := range m.Keys(PolicyPrefix) {
@@ -176,9 +166,8 @@ func readPolicies(m Metadata) (*Policies, error) {
 // policiesKey is where a context keeps the policies of one call.
 type policiesKey struct{}
 
-// WithPolicies returns a context for a call that is to have these policies beside
-// those of its function, and instead of those of the same name. A call that passes
-// several hands has those of the last of them before those of the first.
+// WithPolicies returns a context for a call that is to have these policies beside those of its
+// function, and instead of those of the same name. Of several calls of it the last counts most.
 func WithPolicies(ctx context.Context, p *Policies) context.Context {
 	if before := PoliciesFrom(ctx); before != nil {
 		both := before.With(*p)

@@ -20,11 +20,12 @@ const (
 	standardFailures   = "connect,timeout,5xx"
 )
 
-// longestPolicy is the longest text of one policy, in bytes.
-const longestPolicy = 4096
-
-// policyOff is the text that asks for no policy.
-const policyOff = "off"
+const (
+	// longestPolicy is the longest text of one policy, in bytes.
+	longestPolicy = 4096
+	// policyOff is the text that asks for no policy.
+	policyOff = "off"
+)
 
 // policyText is how one policy is written.
 type policyText struct {
@@ -35,7 +36,7 @@ type policyText struct {
 	copy func(to, from *Policies)
 }
 
-// policyTexts are all policies. Their places are the bits of a policySet.
+// policyTexts are all policies. Their places are the bits of Policies.said.
 func policyTexts() []policyText {
 	return []policyText{
 		textOf(PolicyRetry, "attempts=3 on=connect,503 backoff=50ms", func(p *Policies) *RetryPolicy { return &p.Retry }, readRetry),
@@ -48,7 +49,6 @@ func policyTexts() []policyText {
 	}
 }
 
-// textOf is how the policy at a place is written.
 func textOf[T any](name, example string, at func(*Policies) *T, read func(string) (T, error)) policyText {
 	return policyText{
 		name: name, example: example,
@@ -124,7 +124,6 @@ func readOptions(text string, known options) error {
 	return nil
 }
 
-// into keeps what parse makes of a text.
 func into[T any](target *T, parse func(string) (T, error)) func(string) error {
 	return func(text string) error {
 		parsed, err := parse(text)

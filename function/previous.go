@@ -1,23 +1,20 @@
 package function
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
 
-// AnnotationRollback is how long the replicas of a revision that an update has
-// replaced are kept frozen, for a way back in milliseconds: a Go duration or whole
-// seconds, up to 720h. What the new revision says counts; without it, or with 0,
-// they are stopped.
+// AnnotationRollback is how long the replicas of a revision that an update has replaced are kept
+// frozen, for a way back in milliseconds: a Go duration or whole seconds, up to 720h. What the
+// new revision says counts; without it, or with 0, they are stopped.
 const AnnotationRollback = "com.openfaas.rollback"
 
 // maxRollback is the longest that a way back is kept.
 const maxRollback = 30 * 24 * time.Hour
 
-// Previous is the last deployment of a function that was seen to answer before
-// the present one. It serves until the present one answers, and is there for a
-// way back after.
+// Previous is the last deployment of a function that was seen to answer before the present one.
+// It serves until the present one answers, and is there for a way back after.
 type Previous struct {
 	Spec     Spec   `json:"spec"`
 	Revision uint64 `json:"revision"`
@@ -28,8 +25,7 @@ type Previous struct {
 	ImageConfig *ImageConfig `json:"imageConfig,omitempty"`
 	// Replicas is how many it had.
 	Replicas int `json:"replicas"`
-	// Until is when the way back ends; zero while the present deployment does not
-	// answer yet.
+	// Until is when the way back ends; zero while the present deployment does not answer yet.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -51,8 +47,8 @@ func (f Function) Replaced() *Previous {
 		return f.Previous
 	}
 	return &Previous{
-		Spec: f.Spec, Revision: f.Revision, ImageID: f.ImageID, ImageDigest: f.ImageDigest, ImageConfig: f.ImageConfig,
-		Replicas: f.Replicas,
+		Spec: f.Spec, Revision: f.Revision, Replicas: f.Replicas,
+		ImageID: f.ImageID, ImageDigest: f.ImageDigest, ImageConfig: f.ImageConfig,
 	}
 }
 
@@ -73,8 +69,7 @@ func (f Function) Reads(secret string) bool {
 	return slices.Contains(f.Secrets, secret) || f.Previous != nil && slices.Contains(f.Previous.Spec.Secrets, secret)
 }
 
-// RollbackWindow reads AnnotationRollback. A time that cannot be used is an
-// ErrInvalid that names it.
+// RollbackWindow reads AnnotationRollback. A time that cannot be used is an ErrInvalid that names it.
 func (s Spec) RollbackWindow() (time.Duration, error) {
 	var window time.Duration
 	if err := s.Metadata().duration(AnnotationRollback, &window); err != nil {
@@ -82,7 +77,7 @@ func (s Spec) RollbackWindow() (time.Duration, error) {
 	}
 	if window > maxRollback {
 		_, field, _ := s.Metadata().Find(AnnotationRollback)
-		return 0, Invalid(field, "%s: want at most %s", window, fmt.Sprintf("%dh", int(maxRollback.Hours())))
+		return 0, Invalid(field, "%s: want at most %dh", window, int(maxRollback.Hours()))
 	}
 	return window, nil
 }

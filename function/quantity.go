@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// ParseDuration reads a time as OpenFaaS writes it: a Go duration ("90s", "1m30s"), or
-// whole seconds.
+// ParseDuration reads a Go duration ("90s", "1m30s") or whole seconds, as OpenFaaS writes both.
 func ParseDuration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseUint(text, 10, 33); err == nil {
 		return time.Duration(seconds) * time.Second, nil
@@ -23,66 +22,46 @@ func parseCount(text string) (int, error) {
 	return int(count), err
 }
 
-// ParseMemory reads an amount of memory in bytes, as Kubernetes writes it
-// ("128Mi", "1.5Gi", "500M", "1e8") or as Docker does ("128m", "512mb", "1g").
-// In Kubernetes a lower-case m means thousandths, which no one can mean of
-// memory; here it is Docker's: mebibytes.
+// ParseMemory reads an amount of memory in bytes, as Kubernetes writes it ("128Mi", "1.5Gi",
+// "500M", "1e8") or as Docker does ("128m", "512mb", "1g"). A lower-case m is Docker's,
+// mebibytes: Kubernetes' thousandths make no sense of memory.
 func ParseMemory(text string) (int64, error) {
-	number, unit := splitUnit(text)
-	factor, ok := memoryFactor(unit)
-	if !ok {
-		return 0, fmt.Errorf("memory %q: unknown unit %q", text, unit)
-	}
-	amount, err := strconv.ParseFloat(number, 64)
-	bytes := math.Ceil(amount * factor)
-	if err != nil || !(bytes >= 1 && bytes < math.MaxInt64) {
-		return 0, fmt.Errorf("memory %q: not a positive amount", text)
-	}
-	return int64(bytes), nil
+	return parseAmount("memory", text, memoryFactor, math.MaxInt64)
 }
 
 // memoryFactor knows both vocabularies: capitals alone are Kubernetes' powers of
-// ten, all the rest are powers of two.
-func memoryFactor(unit string) (float64, bool) {
-	switch unit {
-	case "", "b", "B":
-		return 1, true
-	case "K":
-		return 1e3, true
-	case "M":
-		return 1e6, true
-	case "G":
-		return 1e9, true
-	case "T":
-		return 1e12, true
+// ten, all the rest are powers of two. It is zero for an unknown unit.
+func memoryFactor(unit string) float64 {
+	decimal := map[string]float64{"": 1, "b": 1, "B": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+	if factor, known := decimal[unit]; known {
+		return factor
 	}
-	switch strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(unit), "b"), "i") {
-	case "k":
-		return 1 << 10, true
-	case "m":
-		return 1 << 20, true
-	case "g":
-		return 1 << 30, true
-	case "t":
-		return 1 << 40, true
-	}
-	return 0, false
+	binary := map[string]float64{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+	return binary[strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(unit), "b"), "i")]
 }
 
-// ParseCPU reads an amount of processor time in billionths of a core, as
-// Kubernetes ("100m", "0.5", "2") and Docker ("0.5") write it.
+// ParseCPU reads processor time in billionths of a core, as Kubernetes ("100m", "0.5", "2") and
+// Docker ("0.5") write it.
 func ParseCPU(text string) (int64, error) {
-	number, unit := splitUnit(text)
-	factor, ok := map[string]float64{"": 1e9, "m": 1e6}[unit]
-	if !ok {
-		return 0, fmt.Errorf("cpu %q: unknown unit %q", text, unit)
+	factorOf := func(unit string) float64 { return map[string]float64{"": 1e9, "m": 1e6}[unit] }
+	return parseAmount("cpu", text, factorOf, 1e15)
+}
+
+// parseAmount reads a number with a unit as a whole number of the smallest, from 1 to
+// less than a bound. An exponent stays with the number.
+func parseAmount(what, text string, factorOf func(unit string) float64, bound float64) (int64, error) {
+	number := strings.TrimRightFunc(text, func(c rune) bool { return !strings.ContainsRune("0123456789.", c) })
+	unit := text[len(number):]
+	factor := factorOf(unit)
+	if factor == 0 {
+		return 0, fmt.Errorf("%s %q: unknown unit %q", what, text, unit)
 	}
 	amount, err := strconv.ParseFloat(number, 64)
-	nanos := math.Ceil(amount * factor)
-	if err != nil || !(nanos >= 1 && nanos < 1e15) {
-		return 0, fmt.Errorf("cpu %q: not a positive amount", text)
+	amount = math.Ceil(amount * factor)
+	if err != nil || !(amount >= 1 && amount < bound) {
+		return 0, fmt.Errorf("%s %q: not a positive amount", what, text)
 	}
-	return int64(nanos), nil
+	return int64(amount), nil
 }
 
 // ParseGPUs reads a count of GPUs; "all" is -1, as in Docker's device requests.
@@ -95,10 +74,4 @@ func ParseGPUs(text string) (int, error) {
 		return 0, fmt.Errorf("gpus %q: not a count", text)
 	}
 	return count, nil
-}
-
-// splitUnit cuts "1.5Gi" into "1.5" and "Gi". An exponent stays with the number.
-func splitUnit(text string) (number, unit string) {
-	number = strings.TrimRightFunc(text, func(c rune) bool { return !strings.ContainsRune("0123456789.", c) })
-	return number, text[len(number):]
 }

@@ -39,12 +39,11 @@ type Replica struct {
 	Left bool
 }
 
-// Event says that something happened to the replicas of a function, so that they
-// should be listed again.
+// Event says that replicas of a function should be listed again.
 type Event struct {
 	Function Name
-	// Died is the ID of a replica that has just stopped, before any list shows it;
-	// empty when lists show what happened.
+	// Died is the ID of a replica that has just stopped, which no list may show yet; empty when
+	// lists show what happened.
 	Died string
 }
 
@@ -54,16 +53,14 @@ type Load struct {
 	Ready int
 	// Asleep is the number of replicas that are frozen, and answer when called.
 	Asleep int
-	// InFlight is the number of invocations that hold a replica, but for those that are
-	// left on, or lent to, replicas kept for a way back.
+	// InFlight is the number of invocations that hold a replica that is not kept for a way back.
 	InFlight int
 	// Waiting is the number of callers held because no replica is ready.
 	Waiting int
 	// Invocations is how often a replica was lent since the provider started; in a Status,
 	// how often the function was called since it was deployed.
 	Invocations uint64
-	// InvocationsBefore is how many of them the revision before took, kept for a way
-	// back.
+	// InvocationsBefore is how many of them the revision before took, kept for a way back.
 	InvocationsBefore uint64
 }
 
@@ -71,17 +68,14 @@ type Load struct {
 type Status struct {
 	Function
 	Load
-	// Reason says why fewer replicas answer than should, or what an update waits for;
-	// empty when all is well.
+	// Reason says why fewer replicas answer than should, or what an update waits for; empty for none.
 	Reason string
-	// Kept is the number of replicas of the Previous revision that are there for a way
-	// back.
+	// Kept is the number of replicas of the Previous revision that are there for a way back.
 	Kept int
 }
 
-// Available returns how many of the replicas that should be there answer now, the
-// frozen ones among them included: they answer when called. Frozen spares beyond
-// them do not count.
+// Available returns how many of the replicas that should be there answer now. Frozen ones among
+// them do, when they are called; frozen spares do not count.
 func (s Status) Available() int {
 	return s.Ready + min(s.Asleep, max(0, s.Replicas-s.Ready))
 }
@@ -105,8 +99,7 @@ type PostMortem struct {
 	LastLines []string
 }
 
-// Note is one line about a function that the provider itself wrote: it appears
-// among the function's logs.
+// Note is one line that the provider itself wrote about a function, for the function's logs.
 type Note struct {
 	Time time.Time
 	Text string
@@ -131,16 +124,14 @@ type LogQuery struct {
 	Follow bool
 }
 
-// Namespace is a place where functions and secrets live, field for field as OpenFaaS's
-// FunctionNamespace.
+// Namespace is where functions and secrets live, field for field as OpenFaaS's FunctionNamespace.
 type Namespace struct {
 	Name        string            `json:"name"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 }
 
-// Secret is a value that functions read from a file. Its value appears in no
-// list, label, log or inspect output.
+// Secret is a value that functions read from a file. It is in no list, label, log or inspect output.
 type Secret struct {
 	Name      string
 	Namespace string

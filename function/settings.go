@@ -30,9 +30,7 @@ const (
 	envBufferLong     = "http_buffer_req_body"
 )
 
-// isSetting reports whether a variable is one that Settings looks at.
-func isSetting(name string) bool { return slices.Contains(settingNames(), name) }
-
+// settingNames are the variables that Settings looks at.
 func settingNames() []string {
 	return []string{
 		envProcess, envProcessLong, envMode, envPort, envPortOfOthers, envExecTimeout, envWriteTimeout,
@@ -76,10 +74,7 @@ func (s Settings) variable(name string) string {
 // duration reads a time as the watchdogs do: a Go duration, or whole seconds. Zero
 // means that it is not there, or not a time, or no bound.
 func (s Settings) duration(name string) time.Duration {
-	d, err := ParseDuration(s.variable(name))
-	if err != nil {
-		return 0
-	}
+	d, _ := ParseDuration(s.variable(name)) // zero with an error
 	return max(0, d)
 }
 
@@ -123,8 +118,7 @@ func (s Settings) namedPorts() []int {
 		add(s.image.Env)
 		ports = append(ports, s.image.Ports...)
 	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
+	return slices.Compact(slices.Sorted(slices.Values(ports)))
 }
 
 // callTime is how long a watchdog lets one call take: the longer of its exec_timeout
@@ -170,5 +164,37 @@ func (s Settings) upstream() Upstream {
 // isOwnHost reports whether a host name means the container itself.
 func isOwnHost(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+	return host == "localhost" || ip.IsLoopback() || ip.IsUnspecified()
+}
+
+const (
+	// defaultGrace is what Docker itself gives a container between SIGTERM and SIGKILL.
+	defaultGrace = 10 * time.Second
+	// graceMargin keeps a watchdog that ends after exactly the time that it names
+	// from being killed in the same moment.
+	graceMargin = time.Second
+	// longestGrace bounds it: no call is left by then, and a process that does not end keeps
+	// its place on the machine.
+	longestGrace = 15 * time.Minute
+)
+
+// DrainTimeout is how long the calls of a replica that is to be stopped may take, as long as any
+// call of the function: what its call policy says (PolicyTimeout), or else the longer of its
+// watchdog's exec_timeout and write_timeout, or else otherwise.
+func (s Settings) DrainTimeout(otherwise time.Duration) time.Duration {
+	if policy, err := s.CallPolicy(); err == nil && policy.Timeout > 0 {
+		return policy.Timeout
+	}
+	return cmp.Or(s.callTime(), otherwise)
+}
+
+// StopGrace is how long a replica gets between SIGTERM and SIGKILL. A watchdog that is told to
+// end first sleeps for its healthcheck_interval, by default its write_timeout, and then lets
+// calls end for write_timeout; none is left then, so the longer of the two is enough. Without
+// either it is ten seconds, as for Docker, and never more than 15 minutes.
+func (s Settings) StopGrace() time.Duration {
+	if stated := max(s.duration(envWriteTimeout), s.duration(envHealthInterval)); stated > 0 {
+		return min(stated+graceMargin, longestGrace)
+	}
+	return defaultGrace
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The labels a container carries beside the user's own. A deployment that sets
-// one of the reserved ones is refused, because they say whose container it is.
+// The labels a container carries beside the user's own. They say whose container it is, so all
+// but LabelFaaS are refused in deployments.
 const (
 	LabelFunction  = "com.openfaas.function"
 	LabelNamespace = "com.openfaas.namespace"
@@ -20,21 +20,19 @@ const (
 	LabelSpec      = "com.openfaas.spec"
 	LabelProvider  = "com.openfaas.provider"
 	LabelRole      = "com.openfaas.role"
-	// LabelHolder is the container whose network namespace a replica joined, and
-	// LabelAddress the IP address that it has there; both are empty on a replica
-	// with a namespace of its own.
+	// LabelHolder is the container whose network namespace a replica joined, and LabelAddress
+	// its IP address there; both are empty on a replica with a namespace of its own.
 	LabelHolder  = "com.openfaas.holder"
 	LabelAddress = "com.openfaas.address"
-	// LabelPort is the port that a replica listens on, and LabelImageConfig what its
-	// image says of it, as JSON. Containers of older providers have neither.
+	// LabelPort is where a replica listens, and LabelImageConfig what its image says of it, as
+	// JSON. Containers of older providers have neither.
 	LabelPort        = "com.openfaas.port"
 	LabelImageConfig = "com.openfaas.image-config"
 	// LabelFaaS is what faas-netes adds to every function; tools select by it.
 	LabelFaaS = "faas_function"
 )
 
-// The values of LabelRole. Every container of ours has one, so that a label that an
-// image brings along cannot change what a container is.
+// The values of LabelRole. Every container has one, so that no image's label can change it.
 const (
 	RoleFunction    = "function"
 	RoleSecrets     = "secrets"
@@ -42,63 +40,58 @@ const (
 	RoleHolderImage = "holder-image"
 )
 
-// AnnotationCapabilities names Linux capabilities to give back, separated by
-// commas: "NET_BIND_SERVICE,CHOWN". All others stay dropped.
+// AnnotationCapabilities names Linux capabilities to give back, separated by commas:
+// "NET_BIND_SERVICE,CHOWN". All others stay dropped.
 const AnnotationCapabilities = "com.openfaas.capabilities"
 
 // Spec is the deployment that a user asked for, field for field as OpenFaaS's
-// FunctionDeployment carries it, kept verbatim so that clients read back the deployment that they sent.
-// A Spec that has been stored is shared between goroutines and never modified.
+// FunctionDeployment carries it, and a function of a stack file in YAML. It is kept verbatim, so
+// that clients read back what they sent. One that has been stored is shared and never modified.
 type Spec struct {
-	Name                   string            `json:"service"`
-	Namespace              string            `json:"namespace,omitempty"`
-	Image                  string            `json:"image"`
-	EnvProcess             string            `json:"envProcess,omitempty"`
-	EnvVars                map[string]string `json:"envVars,omitempty"`
-	Constraints            []string          `json:"constraints,omitempty"`
-	Secrets                []string          `json:"secrets,omitempty"`
-	Labels                 map[string]string `json:"labels,omitempty"`
-	Annotations            map[string]string `json:"annotations,omitempty"`
-	Limits                 *Resources        `json:"limits,omitempty"`
-	Requests               *Resources        `json:"requests,omitempty"`
-	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty"`
+	Name                   string            `json:"service" yaml:"-"`
+	Namespace              string            `json:"namespace,omitempty" yaml:"namespace"`
+	Image                  string            `json:"image" yaml:"image"`
+	EnvProcess             string            `json:"envProcess,omitempty" yaml:"fprocess"`
+	EnvVars                map[string]string `json:"envVars,omitempty" yaml:"environment"`
+	Constraints            []string          `json:"constraints,omitempty" yaml:"constraints"`
+	Secrets                []string          `json:"secrets,omitempty" yaml:"secrets"`
+	Labels                 map[string]string `json:"labels,omitempty" yaml:"labels"`
+	Annotations            map[string]string `json:"annotations,omitempty" yaml:"annotations"`
+	Limits                 *Resources        `json:"limits,omitempty" yaml:"limits"`
+	Requests               *Resources        `json:"requests,omitempty" yaml:"requests"`
+	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty" yaml:"readonly_root_filesystem"`
 }
 
 // Resources are amounts as the user wrote them, field for field as OpenFaaS's
-// FunctionResources.
-// An empty text means no limit, or no reservation.
+// FunctionResources. An empty text means no limit, or no reservation.
 type Resources struct {
-	Memory    string `json:"memory,omitempty"`
-	CPU       string `json:"cpu,omitempty"`
-	NvidiaGPU string `json:"nvidia.com/gpu,omitempty"`
-	AmdGPU    string `json:"amd.com/gpu,omitempty"`
-	IntelGPU  string `json:"intel.com/gpu,omitempty"`
+	Memory    string `json:"memory,omitempty" yaml:"memory"`
+	CPU       string `json:"cpu,omitempty" yaml:"cpu"`
+	NvidiaGPU string `json:"nvidia.com/gpu,omitempty" yaml:"nvidia.com/gpu"`
+	AmdGPU    string `json:"amd.com/gpu,omitempty" yaml:"amd.com/gpu"`
+	IntelGPU  string `json:"intel.com/gpu,omitempty" yaml:"intel.com/gpu"`
 }
 
 // Function is a Spec that was accepted, with what the provider decided about it.
 type Function struct {
 	Spec
-	// Revision numbers accepted deployments; it grows across all functions and is
-	// never used twice, so a function that is deleted and deployed again does not
-	// mistake its old containers for new ones.
+	// Revision numbers accepted deployments; it grows across all functions and is never used
+	// twice, so a function that is deployed anew does not mistake old containers for new ones.
 	Revision uint64 `json:"revision"`
 	// Replicas is how many should run.
 	Replicas int `json:"replicas"`
-	// ImageID is the image that the reference meant when this revision was
-	// deployed; empty until that is known.
+	// ImageID is the image that the reference meant at the deployment; empty until that is known.
 	ImageID string `json:"imageID,omitempty"`
-	// ImageDigest is a reference under which a registry has exactly this image; empty
-	// for one that was built, or loaded, on the engine.
+	// ImageDigest is the Digest of that image: see Image.
 	ImageDigest string `json:"imageDigest,omitempty"`
 	// ImageConfig is what that image says of its containers; nil until that is known.
 	ImageConfig *ImageConfig `json:"imageConfig,omitempty"`
 	// CreatedAt is when the function was first deployed.
 	CreatedAt time.Time `json:"createdAt"`
-	// Answered is set when as many replicas of this revision as should be were seen
-	// to answer at one time.
+	// Answered is set when all replicas of this revision were seen to answer at one time.
 	Answered bool `json:"answered,omitempty"`
-	// Previous is the revision that served before, as long as it serves still or can
-	// be gone back to; nil when there is none.
+	// Previous is the revision that served before, while it still does or can be gone back to;
+	// nil when there is none.
 	Previous *Previous `json:"previous,omitempty"`
 }
 
@@ -128,8 +121,8 @@ func (s Spec) canonical() Spec {
 	return s
 }
 
-// Validate checks every field that can be judged without asking the engine, and
-// reports the first that is wrong as an ErrInvalid that names it.
+// Validate checks all that can be judged without asking the engine, and reports the first field
+// that is wrong as an ErrInvalid that names it.
 func (s Spec) Validate() error {
 	return cmp.Or(
 		s.ID().Validate(),
@@ -234,8 +227,7 @@ func (s Spec) validateCapabilities() error {
 	return nil
 }
 
-// Capabilities returns what the function asks back of the dropped capabilities,
-// upper-case as Linux spells them.
+// Capabilities returns what the function asks back of the dropped capabilities, in upper case.
 func (s Spec) Capabilities() []string {
 	var names []string
 	given, _, _ := s.Metadata().Find(AnnotationCapabilities)
@@ -247,8 +239,7 @@ func (s Spec) Capabilities() []string {
 	return names
 }
 
-// grantable lists the capabilities that Docker itself gives a container by
-// default; none of them reaches beyond the container.
+// grantable are those that Docker gives by default; none reaches beyond the container.
 func grantable() []string {
 	return []string{
 		"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
@@ -310,8 +301,8 @@ func gpuAmount(text string) (int64, error) {
 	return int64(count), err
 }
 
-// Amounts returns the memory, in bytes, and the processor time, in billionths of a core.
-// What is not stated, or does not parse, is zero.
+// Amounts returns the memory, in bytes, and the processor time, in billionths of a core. What is
+// not stated, or does not parse, is zero.
 func (r *Resources) Amounts() (memory, nanoCPUs int64) {
 	if r != nil {
 		memory, _ = ParseMemory(r.Memory)

@@ -1,9 +1,8 @@
 package function
 
-// AnnotationUpdateOrder says whether an update starts the new replicas before it stops the
-// old ones: "start-first", as without it, or "stop-first", for functions of which there must
-// not be two at a time, or on a machine that has no room for two. The words are Docker's,
-// the order in which a Swarm service is updated.
+// AnnotationUpdateOrder says whether an update starts the new replicas before it stops the old
+// ones: "start-first", as without it, or "stop-first", for functions of which there must not be
+// two at a time, or no room for two. The words are those of Docker's Swarm services.
 const AnnotationUpdateOrder = "com.openfaas.update.order"
 
 const (
@@ -11,8 +10,7 @@ const (
 	orderStopFirst  = "stop-first"
 )
 
-// StopsFirst reports whether an update to this spec stops each old replica before it starts
-// the new one in its place.
+// StopsFirst reports whether an update to this spec stops each old replica before it starts a new one.
 func (s Spec) StopsFirst() bool {
 	text, _, _ := s.Metadata().Find(AnnotationUpdateOrder)
 	return text == orderStopFirst

@@ -10,6 +10,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/gorilla/mux"
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
@@ -21,25 +22,21 @@ type Fleet interface {
 	Scribe
 }
 
-// Deployer changes what runs.
+// Deployer changes what runs. All but Create return an ErrNotFound for an unknown function.
 type Deployer interface {
-	// Create deploys a new function. ready is false while its image is still
-	// being fetched. It returns an ErrConflict when the function exists.
+	// Create deploys a new function; one that exists is an ErrConflict. ready is false
+	// while its image is still being fetched.
 	Create(ctx context.Context, spec function.Spec) (ready bool, err error)
-	// Update replaces a function that exists. ready is false while the image is
-	// still being fetched. It returns an ErrNotFound for a new one.
+	// Update replaces a function, and is like Create in all else.
 	Update(ctx context.Context, spec function.Spec) (ready bool, err error)
 	// Rollback goes back to the revision before the last update. It returns an
-	// ErrNotFound for an unknown function, and an ErrConflict when there is nothing to
-	// go back to.
+	// ErrConflict when there is nothing to go back to.
 	Rollback(ctx context.Context, name function.Name) error
-	// Delete removes a function. It returns an ErrNotFound for an unknown one.
 	Delete(ctx context.Context, name function.Name) error
-	// Scale sets how many replicas should run. It returns an ErrNotFound for an
-	// unknown function.
+	// Scale sets how many replicas should run.
 	Scale(ctx context.Context, name function.Name, replicas int) error
 	// Alert scales a function as an alert about its load asks for: up while it
-	// fires, back when it is over. It returns an ErrNotFound for an unknown one.
+	// fires, back when it is over.
 	Alert(ctx context.Context, name function.Name, firing bool) error
 }
 
@@ -56,8 +53,7 @@ type Scribe interface {
 	// with each new one as it is written; it returns when ctx ends. emit may
 	// block, and is never called concurrently with itself.
 	WatchNotes(ctx context.Context, name function.Name, emit func(function.Note))
-	// SecretChanged hands a secret that was created or updated to the functions
-	// that run with it.
+	// SecretChanged hands a secret that was created or updated to the functions that run with it.
 	SecretChanged(ctx context.Context, namespace, name string) error
 	// DeleteNamespace deletes the functions of a namespace, then the namespace
 	// with its secrets. It returns an ErrNotFound for an unknown one.
@@ -88,8 +84,7 @@ type API struct {
 	Routes Routes
 	// Stack is the provider's stack file; nil means that it has none.
 	Stack Stack
-	// DefaultNamespace is meant when a request names none. Empty means
-	// function.DefaultNamespace.
+	// DefaultNamespace is meant when a request names none; empty means function.DefaultNamespace.
 	DefaultNamespace string
 	// Version is what /system/info reports.
 	Version Version
@@ -124,19 +119,19 @@ func (a *API) resources() []resource {
 	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	functions, secrets, namespaces, table := functionsAPI{a}, secretsAPI{a}, namespacesAPI{a}, routesAPI{a}
 	return []resource{
-		{"/system/functions", []operation{{get, functions.list}, {post, functions.deploy}, {put, functions.update}, {remove, functions.remove}}},
+		{"/system/functions", []operation{{get, functions.list}, {post, functions.deploy}, {put, functions.deploy}, {remove, functions.remove}}},
 		{"/system/function/" + named, []operation{{get, functions.status}}},
 		{"/system/scale-function/" + named, []operation{{post, functions.scale}}},
 		{"/system/rollback/" + named, []operation{{post, functions.rollback}}},
 		{"/system/alert", []operation{{post, functions.alert}}},
 		{"/system/info", []operation{{get, a.info}}},
-		{"/system/secrets", []operation{{get, secrets.list}, {post, secrets.create}, {put, secrets.update}, {remove, secrets.remove}}},
+		{"/system/secrets", []operation{{get, secrets.list}, {post, secrets.store}, {put, secrets.store}, {remove, secrets.remove}}},
 		{"/system/logs", []operation{{get, logsAPI{a}.answer}}},
 		{"/system/namespaces", []operation{{get, namespaces.list}}},
-		{"/system/namespace/{name:[-a-zA-Z_0-9.]*}", []operation{{get, namespaces.get}, {post, namespaces.create}, {put, namespaces.update}, {remove, namespaces.remove}}},
+		{"/system/namespace/{name:[-a-zA-Z_0-9.]*}", []operation{{get, namespaces.get}, {post, namespaces.store}, {put, namespaces.store}, {remove, namespaces.remove}}},
 		{"/system/routes", []operation{{get, table.list}, {put, table.put}}},
 		{"/system/routes/" + named, []operation{{get, table.get}, {put, table.put}, {remove, table.remove}}},
-		{"/system/stack", []operation{{get, a.showStack}, {post, a.deployStack}}},
+		{"/system/stack", []operation{{get, a.answerStack}, {post, a.answerStack}}},
 	}
 }
 
@@ -162,4 +157,47 @@ func (a *API) logger() hclog.Logger {
 		return hclog.NewNullLogger()
 	}
 	return a.Logger
+}
+
+// pathName returns what the request's path names, "figlet" or "figlet.dev";
+// empty when the route has no name or was given none.
+func pathName(r *http.Request) string { return mux.Vars(r)["name"] }
+
+// parameter returns a query parameter; of several, the last one counts, as in
+// OpenFaaS's own log handler. A missing one is empty.
+func parameter(r *http.Request, key string) string {
+	values := r.URL.Query()[key]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// target resolves which function a request is about. Its namespace may stand in
+// the name's suffix, in the query and in the body; text is the name, body the
+// namespace in the body or empty.
+func (a *API) target(r *http.Request, text, body string) (function.Name, error) {
+	name := function.ParseName(text, "")
+	if name.IsZero() {
+		return function.Name{}, function.Invalid("name", "missing: want the name of a function")
+	}
+	namespace, err := a.namespaceOf(r, name.Namespace, body)
+	return function.Name{Name: name.Name, Namespace: namespace}, err
+}
+
+// namespaceOf resolves the namespace of a request from a name's suffix, the query
+// and the body, any of which may be empty. Two that differ are refused rather
+// than one of them being ignored: the wrong function would be deleted.
+func (a *API) namespaceOf(r *http.Request, suffix, body string) (string, error) {
+	namespace := ""
+	for _, given := range []string{suffix, parameter(r, "namespace"), body} {
+		switch {
+		case given == "" || given == namespace:
+		case namespace == "":
+			namespace = given
+		default:
+			return "", function.Invalid("namespace", "both %q and %q are given: name one", namespace, given)
+		}
+	}
+	return cmp.Or(namespace, a.fallback()), nil
 }

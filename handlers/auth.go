@@ -11,16 +11,12 @@ import (
 	"strings"
 )
 
-// BasicAuth is the name and the password that open the system API. The zero
-// value opens nothing.
-type BasicAuth struct {
-	User     string
-	Password string
-}
+// BasicAuth is the name and the password that open the system API. The zero value opens nothing.
+type BasicAuth struct{ User, Password string }
 
-// LoadBasicAuth reads the files basic-auth-user and basic-auth-password in dir.
-// White space around their text is dropped. It returns an error that names the
-// file when one is missing, empty or can never match.
+// LoadBasicAuth reads the files basic-auth-user and basic-auth-password in dir, without white
+// space around their texts. A file that is missing, empty or can never match is an error that
+// names it.
 func LoadBasicAuth(dir string) (BasicAuth, error) {
 	user, userErr := readCredential(dir, "basic-auth-user")
 	password, passwordErr := readCredential(dir, "basic-auth-password")

@@ -15,10 +15,9 @@ type Bounds struct {
 	Stopping context.Context
 }
 
-// Around keeps a slow or silent client from holding a system call, and a call that
-// follows logs from holding the program when it stops. The deadlines of a
-// connection outlive their request, so they are lifted: the server takes one
-// that passes while it waits for the client to leave as the client's leaving.
+// Around keeps a slow or silent client from holding a system call, and a call that follows logs
+// from holding the program when it stops. Deadlines of a connection outlive their request, and
+// one that passes later looks like the client's leaving, so they are lifted.
 func (b Bounds) Around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control, now := http.NewResponseController(w), time.Now()

@@ -11,10 +11,8 @@ import (
 )
 
 const (
-	// namesAge is how long it is remembered where a client's name leads.
-	namesAge = 5 * time.Second
-	// lookupTimeout bounds how long a name is looked up.
-	lookupTimeout = time.Second
+	namesAge      = 5 * time.Second // how long it is remembered where a name leads
+	lookupTimeout = time.Second     // bounds how long one name is looked up
 )
 
 // ClientList are the clients that the configuration names. It is safe for concurrent use.
@@ -77,7 +75,7 @@ func (l *ClientList) addresses(family string) []netip.Addr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found := l.found[family]
-	if !found.asked.IsZero() && time.Since(found.asked) < namesAge {
+	if time.Since(found.asked) < namesAge {
 		return found.addresses
 	}
 	found.addresses = nil

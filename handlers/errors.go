@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -12,8 +13,7 @@ import (
 	"faas-docker/function"
 )
 
-// statusClientGone is what nginx made the custom for a caller who left before
-// the answer: only logs and metrics read it.
+// statusClientGone is nginx's for a caller who left: only logs and metrics read it.
 const statusClientGone = 499
 
 // refusal is a failure of HTTP itself, which has no kind among function's.
@@ -25,13 +25,9 @@ type refusal struct {
 
 func (f *refusal) Error() string { return f.text }
 
-// unprocessable is the refusal of one query parameter, as OpenFaaS's own log
-// handler answers it.
+// unprocessable refuses one query parameter, as OpenFaaS's own log handler does.
 func unprocessable(parameter, got, want string) error {
-	return &refusal{
-		status: http.StatusUnprocessableEntity,
-		text:   parameter + ": " + strconv.Quote(got) + ": want " + want,
-	}
+	return &refusal{status: http.StatusUnprocessableEntity, text: fmt.Sprintf("%s: %q: want %s", parameter, got, want)}
 }
 
 func methodNotAllowed(method string, allowed []string) error {
@@ -92,22 +88,22 @@ func done(w http.ResponseWriter, status int, err error) error {
 
 // explain decides what the caller may know of err.
 func explain(err error) refusal {
-	var (
-		own     *refusal
-		failure *function.Failure
-		tooBig  *http.MaxBytesError
-	)
-	switch {
-	case errors.As(err, &own):
+	if own, ok := errors.AsType[*refusal](err); ok {
 		return *own
-	case errors.As(err, &tooBig):
-		return refusal{status: http.StatusRequestEntityTooLarge, text: "body: larger than " + strconv.FormatInt(tooBig.Limit>>20, 10) + " MiB"}
-	case errors.As(err, &failure):
+	}
+	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("body: larger than %d MiB", tooBig.Limit>>20)}
+	}
+	if failure, ok := errors.AsType[*function.Failure](err); ok {
 		// The outermost failure's own kind counts: its cause may be of another.
 		return refusal{status: statusOf(failure.Kind), text: failure.Text, header: retryAfter(failure)}
 	}
+	// The error's own text was not written for the caller.
 	status := statusOf(err)
-	return refusal{status: status, text: plainText(status)}
+	if status == http.StatusInternalServerError {
+		return refusal{status: status, text: "internal error: the provider's log says more"}
+	}
+	return refusal{status: status, text: strings.ToLower(http.StatusText(status))}
 }
 
 func statusOf(err error) int {
@@ -124,14 +120,6 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// plainText stands in for an error whose text was not written for the caller.
-func plainText(status int) string {
-	if status == http.StatusInternalServerError {
-		return "internal error: the provider's log says more"
-	}
-	return strings.ToLower(http.StatusText(status))
-}
-
 func retryAfter(failure *function.Failure) http.Header {
 	if failure.RetryAfter <= 0 {
 		return nil
@@ -140,12 +128,11 @@ func retryAfter(failure *function.Failure) http.Header {
 	return http.Header{"Retry-After": {strconv.Itoa(seconds)}}
 }
 
-// logFailure keeps what the caller was not told. A request that was refused for
-// its own fault is no event of this machine, and only shown when debugging.
+// logFailure keeps what the caller was not told. A request that was refused for its own fault is
+// only shown when debugging.
 func (a *API) logFailure(r *http.Request, status int, err error) {
 	fields := []any{"method", function.Clip(r.Method), "path", function.Clip(r.URL.Path), "status", status, "err", function.Clip(err.Error())}
-	var failure *function.Failure
-	if errors.As(err, &failure) && failure.Cause != nil {
+	if failure, ok := errors.AsType[*function.Failure](err); ok && failure.Cause != nil {
 		fields = append(fields, "cause", function.Clip(failure.Cause.Error()))
 	}
 	switch {

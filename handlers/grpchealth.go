@@ -31,8 +31,7 @@ type LocalGRPC struct {
 	Named func(*http.Request) function.Name
 	// Status answers from memory. It returns an ErrNotFound for an unknown function.
 	Status func(function.Name) (function.Status, error)
-	// Closed reports whether a function cannot be called by its name from outside: nothing is
-	// told of it.
+	// Closed reports whether a function cannot be called by its name from outside: it stays unknown.
 	Closed func(function.Name) bool
 	// Healthy returns nil while functions can be run and reached.
 	Healthy func() error
@@ -47,14 +46,8 @@ func (l LocalGRPC) Handler() http.Handler {
 	local := grpc.NewServer(grpc.MaxRecvMsgSize(longestAsk))
 	healthpb.RegisterHealthServer(local, grpcHealth{local: l})
 	reflection.Register(local)
-	bounded := boundAsks(local)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isLocalService(r.URL.Path) && !l.namesFunction(r) {
-			bounded.ServeHTTP(w, r)
-			return
-		}
-		l.Next.ServeHTTP(w, r)
-	})
+	isLocal := func(r *http.Request) bool { return isLocalService(r.URL.Path) && !l.namesFunction(r) }
+	return either(isLocal, boundAsks(local), l.Next)
 }
 
 const (
@@ -81,7 +74,9 @@ func boundAsks(next http.Handler) http.Handler {
 			w.Header().Set("Grpc-Message", "too many calls of health and reflection are under way: try again")
 			return
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(askTimeout))
+		if r.ProtoMajor == 2 { // else it would outlive the request
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(askTimeout))
+		}
 		r.Body = &wholeMessages{body: r.Body}
 		next.ServeHTTP(w, r)
 	})
@@ -138,8 +133,7 @@ func (l LocalGRPC) namesFunction(r *http.Request) bool {
 	return err == nil
 }
 
-// grpcHealth tells how the provider is, for the empty service, and how functions are,
-// each by its name.
+// grpcHealth tells how the provider is, for the empty service, and functions by their names.
 type grpcHealth struct {
 	healthpb.UnimplementedHealthServer
 	local LocalGRPC

@@ -10,8 +10,7 @@ import (
 	"faas-docker/function"
 )
 
-// healthTimeout is shorter than what container health checks and load balancers
-// commonly wait, so that the reason arrives before they give up.
+// healthTimeout is shorter than health checks commonly wait, so that the reason arrives in time.
 const healthTimeout = 2 * time.Second
 
 // healthFresh is for how long the engine's answer stands: anybody may ask, as often as they like.
@@ -64,8 +63,7 @@ func (a *API) health(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// unhealthy is a 503 whatever the engine's error was, because a health check
-// that was answered with anything else would look like a wrong address.
+// unhealthy is a 503 whatever the engine's error was: anything else looks like a wrong address.
 func unhealthy(err error) error {
 	if err == nil || errors.Is(err, function.ErrUnavailable) {
 		return err

@@ -2,15 +2,12 @@ package handlers
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
-// maxHostName is the longest name that the domain name system has, in bytes.
-const maxHostName = 253
-
-// parseHost reads a Host header: a name or an address, perhaps with a port. It returns
-// the host in lower case, without its port, brackets and the root's dot, and false for
-// what no client sends. An empty header is an empty host.
+// parseHost reads a Host header: a name or an address, perhaps with a port. It returns the host in
+// lower case, without port, brackets and the root's dot, and false for what no client sends.
 func parseHost(text string) (host string, ok bool) {
 	if rest, bracketed := strings.CutPrefix(text, "["); bracketed {
 		literal, port, closed := strings.Cut(rest, "]")
@@ -20,56 +17,39 @@ func parseHost(text string) (host string, ok bool) {
 		}
 		return address.String(), true
 	}
-	host = text
-	if colon := strings.IndexByte(text, ':'); colon >= 0 {
-		host = text[:colon]
-		if host == "" || !isPortSuffix(text[colon:]) {
-			return "", false
-		}
+	host, _, found := strings.Cut(text, ":")
+	if found && host == "" || !isPortSuffix(text[len(host):]) {
+		return "", false
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	return host, text == "" || isHostName(host)
 }
 
-// isPortSuffix reports whether text can follow a host: nothing, or a colon and a number
-// of at most 65535, which may be left out.
+// isPortSuffix reports whether text can follow a host: nothing, a colon, or a colon and a port.
 func isPortSuffix(text string) bool {
-	if text == "" {
+	port, found := strings.CutPrefix(text, ":")
+	if port == "" {
 		return true
 	}
-	port := 0
-	for _, digit := range []byte(text[1:]) {
-		if digit < '0' || digit > '9' {
-			return false
-		}
-		if port = 10*port + int(digit-'0'); port > 65535 {
-			return false
-		}
-	}
-	return text[0] == ':' && len(text) <= len(":65535")
+	_, err := strconv.ParseUint(port, 10, 16)
+	return found && err == nil && len(port) <= len("65535")
 }
 
-// isHostName reports whether text is a name in lower case, or an IPv4 address. Names of
-// containers have underscores.
+// isHostName takes names in lower case, those of containers with underscores, and IPv4 addresses.
 func isHostName(text string) bool {
-	if len(text) > maxHostName {
+	if len(text) > 253 { // bytes, the most that the domain name system has
 		return false
 	}
 	for label := range strings.SplitSeq(text, ".") {
-		if label == "" || len(label) > 63 {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return false
-		}
-		for _, c := range []byte(label) {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-				return false
-			}
 		}
 	}
 	return true
 }
 
-// ParseAllowedHost reads an entry of LocalGuard.AllowedHosts: what a Host header has, or
-// an IPv6 address without brackets.
+// ParseAllowedHost reads an entry of LocalGuard.AllowedHosts: what a Host header has, or an IPv6
+// address without brackets.
 func ParseAllowedHost(text string) (host string, ok bool) {
 	text = strings.TrimSpace(text)
 	if address, err := netip.ParseAddr(text); err == nil && address.Is6() && address.Zone() == "" {
@@ -79,7 +59,8 @@ func ParseAllowedHost(text string) (host string, ok bool) {
 	return host, ok && host != ""
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host, in lower case, is a name or an address of this machine's loopback.
+func IsLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}

@@ -8,8 +8,7 @@ import (
 	"github.com/openfaas/faas-provider/types"
 )
 
-// Version says which build of the provider answers. Empty fields are reported
-// empty.
+// Version says which build of the provider answers. Empty fields are reported empty.
 type Version = types.VersionInfo
 
 // Behind says who calls /system/info.
@@ -18,11 +17,9 @@ type Behind string
 // The callers that /system/info can be shaped for.
 const (
 	// BehindAuto knows an OpenFaaS gateway by what it alone does: it names its client in
-	// X-Forwarded-For with the port. A gateway that is taken for a client reads all but
-	// the provider's name.
+	// X-Forwarded-For with the port. One that is not known reads all but the provider's name.
 	BehindAuto Behind = "auto"
-	// BehindDirect is for clients that call the provider itself, perhaps through a proxy
-	// that does as the gateway does.
+	// BehindDirect is for clients that call the provider itself, perhaps through a proxy.
 	BehindDirect Behind = "direct"
 	// BehindGateway is for a provider that only an OpenFaaS gateway calls.
 	BehindGateway Behind = "gateway"

@@ -22,7 +22,7 @@ type Interfaces struct {
 func (o *Interfaces) List() []Interface {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.asked.IsZero() && time.Since(o.asked) < interfacesAge {
+	if time.Since(o.asked) < interfacesAge {
 		return o.known
 	}
 	o.asked, o.known = time.Now(), nil

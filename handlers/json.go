@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,22 +19,20 @@ import (
 // maxBody bounds a request body, in bytes.
 const maxBody = 4 << 20
 
-// read decodes a request's body: one JSON object.
-func read[T any](w http.ResponseWriter, r *http.Request) (sent T, err error) {
-	body, err := readBody(w, r, maxBody)
+// read decodes a request's body: one JSON object of at most limit bytes.
+func read[T any](w http.ResponseWriter, r *http.Request, limit int64) (sent T, err error) {
+	body, err := readBody(w, r, limit)
 	if err == nil {
 		err = decode(body, &sent)
 	}
 	return sent, err
 }
 
-// readBody returns the whole body, or an http.MaxBytesError when it is larger
-// than limit bytes.
+// readBody returns the whole body, or an http.MaxBytesError when it is larger than limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) || r.Context().Err() != nil {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig || r.Context().Err() != nil {
 			return nil, err
 		}
 		return nil, &function.Failure{Kind: function.ErrInvalid, Text: "body: it broke off before its end", Cause: err}
@@ -41,8 +40,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return bytes.TrimSpace(body), nil
 }
 
-// decode reads one JSON object into the struct that into points to. Fields that
-// are not known are let pass, because clients are newer than we are.
+// decode reads one JSON object. Unknown fields are let pass: clients are newer than we are.
 func decode(body []byte, into any) error {
 	if len(body) == 0 {
 		return function.Invalid("body", "missing: want a JSON object")
@@ -56,54 +54,36 @@ func decode(body []byte, into any) error {
 
 // explainJSON turns a decoder's error into one that names the field.
 func explainJSON(err error) error {
-	var (
-		syntax    *json.SyntaxError
-		wrongType *json.UnmarshalTypeError
-		notBase64 base64.CorruptInputError
-	)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &syntax):
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return function.Invalid("body", "not JSON at byte %d: %s", syntax.Offset, syntax.Error())
-	case errors.As(err, &wrongType):
-		return explainType(wrongType)
-	case errors.As(err, &notBase64):
-		return function.Invalid("rawValue", "not base64 at byte %d", int64(notBase64))
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		// "number 1.5" would show a value that may be secret.
+		got, _, _ := strings.Cut(wrong.Value, " ")
+		return function.Invalid(cmp.Or(wrong.Field, "body"), "found JSON %s where %s is wanted", got, describe(wrong.Type))
+	}
+	if at, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return function.Invalid("rawValue", "not base64 at byte %d", int64(at))
 	}
 	return fmt.Errorf("decode body: %w", err)
-}
-
-func explainType(err *json.UnmarshalTypeError) error {
-	field := err.Field
-	if field == "" {
-		field = "body"
-	}
-	// "number 1.5" would show a value that may be secret.
-	got, _, _ := strings.Cut(err.Value, " ")
-	return function.Invalid(field, "found JSON %s where %s is wanted", got, describe(err.Type))
 }
 
 func describe(t reflect.Type) string {
 	if t == reflect.TypeFor[[]byte]() {
 		return "a base64-encoded string"
 	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int, reflect.Int64, reflect.Uint64:
-		return "a whole number"
-	case reflect.Slice:
-		return "an array"
+	kinds := map[reflect.Kind]string{
+		reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "an array",
+		reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Uint64: "a whole number",
 	}
-	return "an object"
+	return cmp.Or(kinds[t.Kind()], "an object")
 }
 
-// writeJSON answers with v. It returns an error, with nothing written, only when
-// v cannot be encoded. What only HTML would need escaped stays as it is, for people
-// who read rules with an arrow in them.
+// writeJSON answers with v. It returns an error, with nothing written, only when v cannot be
+// encoded. Nothing is escaped for HTML, for people who read rules with an arrow in them.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -9,11 +9,10 @@ import (
 	"faas-docker/function"
 )
 
-// LocalGuard protects a system API without credentials: it lets in programs that were started on
-// this machine, and clients that the configuration names. It keeps out all others,
-// names that were bent to point here, the functions themselves, and what a route has
-// passed on. The zero value is usable. Its fields must not change once Wrap has been
-// called.
+// LocalGuard protects a system API without credentials: it lets in programs of this machine, and
+// clients that the configuration names. It keeps out all others, names that were bent to point
+// here, functions, and what a route has passed on. The zero value is usable. Its fields must not
+// change once Wrap has been called.
 type LocalGuard struct {
 	// AllowedHosts are names and addresses, beside the loopback ones, under which
 	// the API may be called; ports do not matter. Empty allows loopback only.
@@ -22,8 +21,8 @@ type LocalGuard struct {
 	Peers *Peers
 }
 
-// Wrap lets only local requests through to next. Others are answered 403 with the
-// reason, and 503 as long as it is not known whether they are local.
+// Wrap lets only local requests through to next. Others are a 403 with the reason, and a 503 as
+// long as it is not known whether they are local.
 func (g LocalGuard) Wrap(next http.Handler) http.Handler {
 	if g.Peers == nil {
 		g.Peers = new(Peers)
@@ -69,7 +68,7 @@ func (g LocalGuard) objection(r *http.Request, allowed []string) (status int, re
 	case Undecided:
 		return http.StatusServiceUnavailable, starting
 	}
-	if !isLoopback(host) && !slices.Contains(allowed, host) {
+	if !IsLoopback(host) && !slices.Contains(allowed, host) {
 		return http.StatusForbidden, fmt.Sprintf("host %q is not a name of this machine's loopback: switch on basic_auth, or add it to allowed_hosts", host)
 	}
 	if strings.Contains(strings.Join(r.Header["Via"], ","), "faas-docker") {

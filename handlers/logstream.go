@@ -29,8 +29,7 @@ type logStream struct {
 	opened  bool
 }
 
-// newLogStream lifts the server's write timeout, which is for answers that end
-// soon. A writer without deadlines has none to lift.
+// newLogStream lifts the server's write timeout, which is for answers that end soon.
 func newLogStream(w http.ResponseWriter, name function.Name) *logStream {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	encoder := json.NewEncoder(w)
@@ -96,52 +95,21 @@ type merger struct {
 
 // add passes line on, after the notes that are not younger.
 func (m *merger) add(line function.LogLine) error {
-	for len(m.notes) > 0 && !m.notes[0].Time.After(line.Time) {
-		if err := m.pass(); err != nil {
-			return err
-		}
+	if err := m.pass(func(n function.Note) bool { return !n.Time.After(line.Time) }); err != nil {
+		return err
 	}
 	return m.next(lineMessage(m.name, line))
 }
 
 // flush passes on the notes that are younger than the last line.
-func (m *merger) flush() error {
-	for len(m.notes) > 0 {
-		if err := m.pass(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (m *merger) flush() error { return m.pass(func(function.Note) bool { return true }) }
 
-func (m *merger) pass() error {
-	note := m.notes[0]
-	m.notes = m.notes[1:]
-	return m.next(noteMessage(m.name, note))
-}
-
-// lastMessages keeps the last messages and passes them on at the end. A limit of
-// zero or less keeps none back.
-type lastMessages struct {
-	limit int
-	next  func(logs.Message) error
-	kept  []logs.Message
-}
-
-func (l *lastMessages) add(message logs.Message) error {
-	if l.limit <= 0 {
-		return l.next(message)
-	}
-	l.kept = append(l.kept, message)
-	return nil
-}
-
-// flush passes on the lines that were kept. Until here that may be up to twice the limit,
-// because the lines and the notes have each been cut to it.
-func (l *lastMessages) flush() error {
-	surplus := max(0, len(l.kept)-max(0, l.limit))
-	for _, message := range l.kept[surplus:] {
-		if err := l.next(message); err != nil {
+// pass passes on the first notes, as long as their turn has come.
+func (m *merger) pass(isDue func(function.Note) bool) error {
+	for len(m.notes) > 0 && isDue(m.notes[0]) {
+		note := m.notes[0]
+		m.notes = m.notes[1:]
+		if err := m.next(noteMessage(m.name, note)); err != nil {
 			return err
 		}
 	}

@@ -7,15 +7,13 @@ import (
 	"faas-docker/function"
 )
 
-// Namespaces keeps the namespaces. All methods must be safe for concurrent use.
+// Namespaces keeps the namespaces. One that exists cannot be created, which is an ErrConflict; one
+// that does not is an ErrNotFound elsewhere. All methods must be safe for concurrent use.
 type Namespaces interface {
 	// Namespaces returns all of them, sorted by name.
 	Namespaces() []function.Namespace
-	// Namespace returns an ErrNotFound for an unknown name.
 	Namespace(name string) (function.Namespace, error)
-	// CreateNamespace returns an ErrConflict when it exists.
 	CreateNamespace(function.Namespace) error
-	// UpdateNamespace returns an ErrNotFound when it does not.
 	UpdateNamespace(function.Namespace) error
 }
 
@@ -43,20 +41,16 @@ func (a namespacesAPI) get(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, found)
 }
 
-func (a namespacesAPI) create(w http.ResponseWriter, r *http.Request) error {
+// store creates a namespace, or with PUT replaces the labels and annotations of one.
+func (a namespacesAPI) store(w http.ResponseWriter, r *http.Request) error {
 	namespace, err := decodeNamespace(w, r)
 	if err != nil {
 		return err
+	}
+	if r.Method == http.MethodPut {
+		return done(w, http.StatusOK, a.Namespaces.UpdateNamespace(namespace))
 	}
 	return done(w, http.StatusCreated, a.Namespaces.CreateNamespace(namespace))
-}
-
-func (a namespacesAPI) update(w http.ResponseWriter, r *http.Request) error {
-	namespace, err := decodeNamespace(w, r)
-	if err != nil {
-		return err
-	}
-	return done(w, http.StatusOK, a.Namespaces.UpdateNamespace(namespace))
 }
 
 func (a namespacesAPI) remove(w http.ResponseWriter, r *http.Request) error {
@@ -70,22 +64,22 @@ func (a namespacesAPI) remove(w http.ResponseWriter, r *http.Request) error {
 	return done(w, http.StatusAccepted, a.Fleet.DeleteNamespace(r.Context(), namespace.Name))
 }
 
-// decodeNamespace reads a namespace whose name is valid. The name may stand in
-// the path, in the body, or in both; a body is needed only where the path names
-// nothing, and for PUT, where a missing one would silently clear the labels.
+// decodeNamespace reads a namespace whose name, in the path, the body or both, is valid. A body is
+// needed where the path names nothing, and for PUT: a missing one would clear the labels.
 func decodeNamespace(w http.ResponseWriter, r *http.Request) (function.Namespace, error) {
 	body, err := readBody(w, r, maxBody)
 	if err != nil {
 		return function.Namespace{}, err
 	}
+	path := pathName(r)
 	var sent function.Namespace
-	if len(body) > 0 || pathName(r) == "" || r.Method == http.MethodPut {
+	if len(body) > 0 || path == "" || r.Method == http.MethodPut {
 		if err := decode(body, &sent); err != nil {
 			return function.Namespace{}, err
 		}
 	}
-	sent.Name = cmp.Or(sent.Name, pathName(r))
-	if path := pathName(r); path != "" && path != sent.Name {
+	sent.Name = cmp.Or(sent.Name, path)
+	if path != "" && path != sent.Name {
 		return function.Namespace{}, function.Invalid("name", "the path says %q and the body %q: name one", path, sent.Name)
 	}
 	return sent, function.ValidateNamespace(sent.Name)

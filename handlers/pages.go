@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// PageGuard keeps web pages from the system API, whether or not it asks for
-// credentials: a browser adds the credentials that its user once typed to a page's requests, and
-// takes every function under the same address for the API's own pages. It may be
-// looked at in a browser, but no page may read or change it. The zero value is usable.
+// PageGuard keeps web pages from the system API, whether or not it asks for credentials: a browser
+// adds those that its user once typed to a page's requests, and takes every function under the
+// same address for the API's own pages. The API may be looked at in a browser, but no page may
+// read or change it. The zero value is usable.
 type PageGuard struct {
 	// Origins are those of pages that may call the API, such as
 	// "http://127.0.0.1:8081" for an OpenFaaS gateway with its user interface.
@@ -35,8 +35,7 @@ func (g PageGuard) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// protect sets what makes an answer useless to pages. In the sandbox a page that has
-// opened the answer in a window of its own cannot look into it.
+// protect makes an answer useless to pages. The sandbox is for one opened in a window of its own.
 func protect(header http.Header) {
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	header.Set("X-Frame-Options", "DENY")
@@ -61,10 +60,9 @@ func isOfPage(r *http.Request) bool {
 	// What the user has typed or clicked is shown, and no page gets to read it.
 	typed := site == "none"
 	shown := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-	return !typed && !(shown && isSafe(r.Method))
+	isSafe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return !typed && !(shown && isSafe)
 }
-
-func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // isOfAllowedPage goes by Origin, and where there is none, as in a GET, by Referer.
 func (g PageGuard) isOfAllowedPage(r *http.Request) bool {

@@ -20,8 +20,7 @@ type Standing int
 const (
 	// Stranger is any other machine, container or namespace.
 	Stranger Standing = iota
-	// Undecided is a peer that is not this machine as far as is known, while the
-	// engine has not yet said which networks there are.
+	// Undecided is any other peer while the engine has not said which networks there are.
 	Undecided
 	// Function lives in the function network.
 	Function
@@ -41,8 +40,7 @@ type Interface struct {
 // the first Standing; its methods are safe for concurrent use. The zero value knows
 // loopback only.
 type Peers struct {
-	// Interfaces lists the interfaces of this machine, or of this container; nil knows
-	// none.
+	// Interfaces lists the interfaces of this machine, or of this container; nil knows none.
 	Interfaces func() []Interface
 	// Allowed reports whether the configuration names a client; nil names none.
 	Allowed func(netip.Addr) bool
@@ -82,8 +80,7 @@ func (p *Peers) Standing(r *http.Request) Standing {
 	return Stranger
 }
 
-// IsFunction reports whether a request comes from a function; known is false as long as the
-// engine has not told.
+// IsFunction reports whether a request comes from a function, if that is known: see Undecided.
 func (p *Peers) IsFunction(r *http.Request) (yes, known bool) {
 	standing := p.Standing(r)
 	return standing == Function, standing != Undecided
@@ -105,8 +102,7 @@ func (p *Peers) PassedOnFor(r *http.Request) Standing {
 	return Local
 }
 
-// mayBeFunction judges an address that a proxy has told. Of a link-local one the proxy does
-// not tell the link, or names it in its own way.
+// mayBeFunction judges an address that a proxy has told, of a link-local one without its link.
 func (p *Peers) mayBeFunction(known *function.Neighbours, address netip.Addr) bool {
 	if address.Is6() && address.IsLinkLocalUnicast() {
 		return true
@@ -115,8 +111,7 @@ func (p *Peers) mayBeFunction(known *function.Neighbours, address netip.Addr) bo
 	return p.isFunction(known, address) && !p.isOwn(address) && !isGateway
 }
 
-// hops are the addresses in the fields that proxies tell their clients by. What is none, such
-// as a name, is left out.
+// hops are the addresses in the fields that proxies tell their clients by, without names.
 func hops(header http.Header) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		for _, key := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"} {
@@ -142,8 +137,8 @@ func hopAddress(text string) (netip.Addr, bool) {
 	return unmap(address), ok
 }
 
-// isOwn reports whether an address is this machine's: no other machine can
-// complete a handshake with it. Link-local addresses are, on their own link.
+// isOwn reports whether an address is this machine's, a link-local one on its own link: no other
+// machine can complete a handshake with it.
 func (p *Peers) isOwn(address netip.Addr) bool {
 	for _, i := range p.interfaces() {
 		for _, own := range i.Addresses {
@@ -158,8 +153,8 @@ func (p *Peers) isOwn(address netip.Addr) bool {
 	return false
 }
 
-// isFunction finds addresses of the function network by its prefixes, and link-local
-// ones by the interface that the network is behind.
+// isFunction finds addresses of the function network by its prefixes, and link-local ones by the
+// interface that the network is behind.
 func (p *Peers) isFunction(known *function.Neighbours, address netip.Addr) bool {
 	inside := func(a netip.Addr) bool {
 		return slices.ContainsFunc(known.Functions, func(f netip.Prefix) bool { return f.Contains(unmap(a)) })

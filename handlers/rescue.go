@@ -16,9 +16,8 @@ type answerWriter interface {
 	HasBegun() bool
 }
 
-// Rescued answers in the place of a handler that panics, so that its client does not see
-// a connection that ends for no reason. An answer that has begun is cut, and so is what
-// panics with http.ErrAbortHandler.
+// Rescued answers in the place of a handler that panics. An answer that has begun is cut, and so is
+// what panics with http.ErrAbortHandler.
 func Rescued(next http.Handler, logger hclog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer rescue(w.(answerWriter), r, logger)

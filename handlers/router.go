@@ -15,8 +15,7 @@ import (
 type Router struct {
 	// Invoke serves /function/, and GRPC the gRPC calls that no route wants.
 	Invoke, GRPC http.Handler
-	// Routes serves the requests that a route wants, and leaves the others to the handler
-	// that it is given.
+	// Routes serves the requests that a route wants, and leaves the others to its argument.
 	Routes func(http.Handler) http.Handler
 	// Guard stands before the system API.
 	Guard func(http.Handler) http.Handler
@@ -50,20 +49,9 @@ func (rt Router) Mount(api *API) http.Handler {
 
 // dispatch gives invocations to the proxy, and the routes the other requests that they match.
 func (rt Router) dispatch(others http.Handler) http.Handler {
-	elsewhere := rt.Routes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if grammar.IsGRPC(r) {
-			rt.GRPC.ServeHTTP(w, r)
-			return
-		}
-		others.ServeHTTP(w, r)
-	}))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/function/") {
-			rt.Invoke.ServeHTTP(w, r)
-			return
-		}
-		elsewhere.ServeHTTP(w, r)
-	})
+	elsewhere := rt.Routes(either(grammar.IsGRPC, rt.GRPC, others))
+	isInvocation := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/function/") }
+	return either(isInvocation, rt.Invoke, elsewhere)
 }
 
 func (rt Router) measurements() http.Handler {
@@ -71,6 +59,17 @@ func (rt Router) measurements() http.Handler {
 		return rt.Bounds.Around(rt.Guard(rt.Metrics.Handler()))
 	}
 	return rt.Bounds.Around(rt.Metrics.Handler())
+}
+
+// either gives the requests that are so to one handler, and the others to another.
+func either(areSo func(*http.Request) bool, these, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if areSo(r) {
+			these.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 func welcome(w http.ResponseWriter, _ *http.Request) {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -17,16 +18,15 @@ const (
 	maxSecretBody = 8 << 20
 )
 
-// Secrets keeps the secrets. All methods must be safe for concurrent use.
+// Secrets keeps the secrets. A secret that exists cannot be created, which is an ErrConflict;
+// any other change of one that does not is an ErrNotFound. All methods must be safe for
+// concurrent use.
 type Secrets interface {
-	// Secrets returns the names of a namespace's secrets, sorted; it is empty for
-	// an unknown namespace.
+	// Secrets returns the names of a namespace's secrets, sorted; none if there is no such
+	// namespace.
 	Secrets(namespace string) []string
-	// CreateSecret returns an ErrConflict when the secret exists.
 	CreateSecret(function.Secret) error
-	// UpdateSecret returns an ErrNotFound when it does not.
 	UpdateSecret(function.Secret) error
-	// DeleteSecret returns an ErrNotFound when it does not exist.
 	DeleteSecret(namespace, name string) error
 }
 
@@ -46,15 +46,12 @@ func (a secretsAPI) list(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, entries)
 }
 
-func (a secretsAPI) create(w http.ResponseWriter, r *http.Request) error {
-	return a.store(w, r, a.Secrets.CreateSecret, http.StatusCreated)
-}
-
-func (a secretsAPI) update(w http.ResponseWriter, r *http.Request) error {
-	return a.store(w, r, a.Secrets.UpdateSecret, http.StatusOK)
-}
-
-func (a secretsAPI) store(w http.ResponseWriter, r *http.Request, keep func(function.Secret) error, success int) error {
+// store creates a secret, or with PUT replaces the value of one.
+func (a secretsAPI) store(w http.ResponseWriter, r *http.Request) error {
+	keep, success := a.Secrets.CreateSecret, http.StatusCreated
+	if r.Method == http.MethodPut {
+		keep, success = a.Secrets.UpdateSecret, http.StatusOK
+	}
 	secret, err := a.decode(w, r)
 	if err != nil {
 		return err
@@ -69,7 +66,7 @@ func (a secretsAPI) store(w http.ResponseWriter, r *http.Request, keep func(func
 	// not be left with the old one because a user pressed Ctrl-C.
 	ctx := context.WithoutCancel(r.Context())
 	if err := a.Fleet.SecretChanged(ctx, secret.Namespace, secret.Name); err != nil {
-		return notHandedOver(secret, err)
+		return function.Unavailable(err, "secret %q is stored, but running functions still have its old value: %s: update the secret once more to try again", secret.Name, explain(err).text)
 	}
 	return done(w, success, nil)
 }
@@ -86,22 +83,15 @@ func (a secretsAPI) remove(w http.ResponseWriter, r *http.Request) error {
 // decode reads a secret whose name and namespace are valid. Its value may
 // be anything, or missing.
 func (a secretsAPI) decode(w http.ResponseWriter, r *http.Request) (function.Secret, error) {
-	body, err := readBody(w, r, maxSecretBody)
+	sent, err := read[types.Secret](w, r, maxSecretBody)
 	if err != nil {
-		return function.Secret{}, err
-	}
-	var sent types.Secret
-	if err := decode(body, &sent); err != nil {
 		return function.Secret{}, err
 	}
 	secret := function.Secret{Name: sent.Name, Value: valueOf(sent)}
 	if secret.Namespace, err = a.namespaceOf(r, "", sent.Namespace); err != nil {
 		return function.Secret{}, err
 	}
-	if err := function.ValidateSecretName(secret.Name); err != nil {
-		return function.Secret{}, err
-	}
-	return secret, function.ValidateNamespace(secret.Namespace)
+	return secret, cmp.Or(function.ValidateSecretName(secret.Name), function.ValidateNamespace(secret.Namespace))
 }
 
 // valueOf prefers rawValue: faas-cli sends a file's content as both, and only
@@ -121,10 +111,4 @@ func validateValue(value []byte) error {
 		return function.Invalid("value", "has %d bytes: at most %d are allowed", len(value), maxSecret)
 	}
 	return nil
-}
-
-// notHandedOver tells a caller that half of the update is done.
-func notHandedOver(secret function.Secret, err error) error {
-	reason := explain(err)
-	return function.Unavailable(err, "secret %q is stored, but running functions still have its old value: %s: update the secret once more to try again", secret.Name, reason.text)
 }

@@ -45,19 +45,15 @@ type StackFunction struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-func (a *API) showStack(w http.ResponseWriter, _ *http.Request) error {
-	return a.answerStack(w, http.StatusOK, func() {})
-}
-
-// deployStack has the stack file deployed again.
-func (a *API) deployStack(w http.ResponseWriter, _ *http.Request) error {
-	return a.answerStack(w, http.StatusAccepted, func() { a.Stack.Redeploy() })
-}
-
-func (a *API) answerStack(w http.ResponseWriter, status int, before func()) error {
+// answerStack shows the stack file, and with POST has it deployed again first.
+func (a *API) answerStack(w http.ResponseWriter, r *http.Request) error {
 	if a.Stack == nil {
 		return function.NotFound("the provider has no stack file: set its variable stack_file")
 	}
-	before()
+	status := http.StatusOK
+	if r.Method == http.MethodPost {
+		a.Stack.Redeploy()
+		status = http.StatusAccepted
+	}
 	return writeJSON(w, status, a.Stack.Report())
 }

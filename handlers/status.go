@@ -12,8 +12,7 @@ import (
 	"faas-docker/function"
 )
 
-// usageTimeout bounds a measurement, so that a busy engine costs a description
-// its usage and not its answer.
+// usageTimeout bounds a measurement: a busy engine costs a description its usage, not its answer.
 const usageTimeout = 5 * time.Second
 
 // functionStatus is OpenFaaS's status with further fields.
@@ -25,8 +24,8 @@ type functionStatus struct {
 	Rollback *wayBack `json:"rollback,omitempty"`
 }
 
-// status answers for one function. It asks the engine only when the caller wants
-// the usage: gateways poll this route while they wait for a function to wake.
+// status answers for one function. It asks the engine only for the usage, if that is wanted:
+// gateways poll this route while they wait for a function to wake.
 func (a functionsAPI) status(w http.ResponseWriter, r *http.Request) error {
 	name, err := a.target(r, pathName(r), "")
 	if err != nil {
@@ -43,8 +42,7 @@ func (a functionsAPI) status(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// usage returns nil when it cannot be measured: the rest of a status is worth
-// having without it.
+// usage returns nil when it cannot be measured: a status is worth having without it.
 func (a functionsAPI) usage(ctx context.Context, name function.Name) *types.FunctionUsage {
 	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
@@ -86,12 +84,9 @@ func encodeStatus(s function.Status) functionStatus {
 
 // labelled returns the labels of a function with the one by which tools select functions.
 func labelled(spec function.Spec) *map[string]string {
-	labels := maps.Clone(spec.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[function.LabelFaaS] = spec.Name
-	return &labels
+	labels := notNil(maps.Clone(spec.Labels))
+	(*labels)[function.LabelFaaS] = spec.Name
+	return labels
 }
 
 func notNil(m map[string]string) *map[string]string {
@@ -99,4 +94,25 @@ func notNil(m map[string]string) *map[string]string {
 		m = map[string]string{}
 	}
 	return &m
+}
+
+// wayBack says in a status what a rollback would lead to.
+type wayBack struct {
+	Image string `json:"image"`
+	// Replicas is how many of them are there.
+	Replicas int `json:"replicas"`
+	// Until is when they are given up; missing while they still serve.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// encodeWayBack returns nil when there is nothing to go back to.
+func encodeWayBack(s function.Status) *wayBack {
+	if s.Kept == 0 || s.Previous == nil {
+		return nil
+	}
+	way := &wayBack{Image: s.Previous.Spec.Image, Replicas: s.Kept}
+	if !s.Previous.Serving() {
+		way.Until = &s.Previous.Until
+	}
+	return way
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,29 +17,9 @@ import (
 // definition is a function as far as the file says what to run. What it says about
 // building is passed over, but for the template's name.
 type definition struct {
-	Language        string            `yaml:"lang"`
-	Image           string            `yaml:"image"`
-	Namespace       string            `yaml:"namespace"`
-	FProcess        string            `yaml:"fprocess"`
-	Environment     map[string]string `yaml:"environment"`
-	EnvironmentFile []string          `yaml:"environment_file"`
-	Secrets         []string          `yaml:"secrets"`
-	Constraints     []string          `yaml:"constraints"`
-	Labels          map[string]string `yaml:"labels"`
-	Annotations     map[string]string `yaml:"annotations"`
-	Limits          *resources        `yaml:"limits"`
-	Requests        *resources        `yaml:"requests"`
-	ReadOnlyRoot    bool              `yaml:"readonly_root_filesystem"`
-}
-
-// resources are function.Resources as faas-cli writes them, with the processors that only
-// the API has.
-type resources struct {
-	Memory    string `yaml:"memory"`
-	CPU       string `yaml:"cpu"`
-	NvidiaGPU string `yaml:"nvidia.com/gpu"`
-	AmdGPU    string `yaml:"amd.com/gpu"`
-	IntelGPU  string `yaml:"intel.com/gpu"`
+	Language        string `yaml:"lang"`
+	function.Spec   `yaml:",inline"`
+	EnvironmentFile []string `yaml:"environment_file"`
 }
 
 // function reads one function. The spec has a name and a namespace in any case.
@@ -65,14 +46,8 @@ func (p *parser) function(f field) (function.Spec, error) {
 }
 
 func (p *parser) spec(name string, d definition) (function.Spec, error) {
-	spec := function.Spec{
-		Name: name, Namespace: d.Namespace, Image: d.Image, EnvProcess: d.FProcess,
-		Constraints: d.Constraints, Secrets: d.Secrets, Labels: d.Labels, Annotations: d.Annotations,
-		Limits: (*function.Resources)(d.Limits), Requests: (*function.Resources)(d.Requests), ReadOnlyRootFilesystem: d.ReadOnlyRoot,
-	}
-	if spec.Namespace == "" {
-		spec.Namespace = p.Namespace
-	}
+	spec := d.Spec
+	spec.Name, spec.Namespace = name, cmp.Or(spec.Namespace, p.Namespace)
 	var err error
 	if spec.EnvVars, err = p.environment(d); err != nil {
 		return spec, err
@@ -85,7 +60,7 @@ func (p *parser) spec(name string, d definition) (function.Spec, error) {
 
 // environment returns the variables given directly, and over them those of each file.
 func (p *parser) environment(d definition) (map[string]string, error) {
-	env := maps.Clone(d.Environment)
+	env := maps.Clone(d.EnvVars)
 	for _, file := range d.EnvironmentFile {
 		more, err := p.environmentFile(file)
 		if err != nil {

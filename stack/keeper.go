@@ -53,7 +53,6 @@ const (
 // Progress is one function of the stack file and how far it is.
 type Progress struct {
 	Name  function.Name
-	Line  int
 	State State
 	// Reason says why the function is Waiting or Failed.
 	Reason string
@@ -71,9 +70,8 @@ type Report struct {
 	Busy bool
 }
 
-// Keeper deploys a stack file once Run is called, and goes on until all of it is
-// deployed. Deployed functions it leaves alone, whatever becomes of them. Make it with
-// NewKeeper; all methods are safe for concurrent use.
+// Keeper deploys a stack file once Run is called, until all of it is deployed, and leaves deployed
+// functions alone. Make it with NewKeeper; all methods are safe for concurrent use.
 type Keeper struct {
 	Settings
 	bell clock.Bell
@@ -82,8 +80,8 @@ type Keeper struct {
 	mu     sync.Mutex
 	anew   bool // everything is to be deployed again
 	report Report
-	// seen is the revision that each function had when it was first looked at; zero
-	// means that it was not deployed. A deployment by hand since then wins.
+	// seen is the revision of each function when it was looked at; zero for none. A deployment
+	// by hand since then wins.
 	seen map[function.Name]uint64
 	told map[string]bool // the lines that were logged
 }
@@ -129,9 +127,8 @@ func (k *Keeper) Report() Report {
 // Ring says that a namespace or a secret was created. It returns at once.
 func (k *Keeper) Ring() { k.bell.Ring() }
 
-// Redeploy reads the file again and deploys all of it that is deployed otherwise, or
-// whose image is another by now. It returns at once. From then on Report tells what becomes
-// of it, and nothing of an earlier reading.
+// Redeploy reads the file again and deploys all of it that is deployed otherwise, or whose image is
+// another by now. It returns at once; Report tells no more of an earlier reading.
 func (k *Keeper) Redeploy() {
 	k.mu.Lock()
 	k.anew, k.report = true, Report{Busy: true}
@@ -228,8 +225,8 @@ func (k *Keeper) read() (File, error) {
 	return file, err
 }
 
-// take makes the report that of the file, and returns the functions that are still to be deployed:
-// nothing where the file is to be read again already.
+// take makes the report that of the file, and returns the functions that are still to be deployed;
+// none where the file is to be read again already.
 func (k *Keeper) take(file File, err error) []Function {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -254,7 +251,7 @@ func (k *Keeper) take(file File, err error) []Function {
 	var todo []Function
 	for _, f := range file.Functions {
 		progress := before[f.Spec.ID()]
-		progress.Name, progress.Line = f.Spec.ID(), f.Line
+		progress.Name = f.Spec.ID()
 		k.report.Functions = append(k.report.Functions, progress)
 		if progress.State != Deployed {
 			todo = append(todo, f)
@@ -281,8 +278,7 @@ func (k *Keeper) deploy(ctx context.Context, f Function) (State, string) {
 	return Deployed, ""
 }
 
-// isReplaced reports whether a function was deployed, updated or deleted since it was
-// first looked at.
+// isReplaced reports whether a function was changed since it was first looked at.
 func (k *Keeper) isReplaced(name function.Name) bool {
 	deployed, _ := k.Store.Function(name) // one that does not exist has revision zero
 	k.mu.Lock()

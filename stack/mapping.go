@@ -17,8 +17,7 @@ type field struct {
 	key, value *yaml.Node
 }
 
-// mapping is all fields of a mapping in the order of the file; those that were merged
-// into it come last.
+// mapping is all fields of a mapping in the order of the file, those that were merged in last.
 type mapping []field
 
 // value returns a field's value; nil if there is no such field.
@@ -125,8 +124,7 @@ func clipped(text string) string {
 	return text
 }
 
-// noteUnknown names the keys that mean nothing. Those that begin with x- are for those who
-// wrote them, such as anchors.
+// noteUnknown names the keys that mean nothing, but for x-…, which is for their writers' anchors.
 func (p *parser) noteUnknown(file string, m mapping, known []string) {
 	for _, f := range m {
 		if !slices.Contains(known, f.name) && !strings.HasPrefix(f.name, "x-") {
@@ -148,13 +146,15 @@ func functionKeys() []string {
 	return append(keysOf[definition](), "handler", "skip_build", "build_options", "build_args", "platforms", "build_secrets")
 }
 
-func resourceKeys() []string { return keysOf[resources]() }
+func resourceKeys() []string { return keysOf[function.Resources]() }
 
 // keysOf returns the keys that the tags of a struct name.
 func keysOf[T any]() []string {
 	var keys []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
-		keys = append(keys, f.Tag.Get("yaml"))
+		if key := f.Tag.Get("yaml"); key != "-" && !f.Anonymous {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }

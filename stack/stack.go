@@ -1,8 +1,7 @@
-// Package stack reads faas-cli's stack.yml, and keeps deploying its functions until all
-// are deployed.
+// Package stack reads faas-cli's stack.yml, and keeps deploying its functions until all are.
 //
-// A file is read as faas-cli reads it, with one difference: a fault of a
-// function costs that function only, and unknown keys are named.
+// A file is read as faas-cli reads it, but a fault of a function costs that function only, and
+// unknown keys are named.
 package stack
 
 import (
@@ -23,15 +22,11 @@ import (
 // maxFile bounds the stack file and each file that it names, in bytes.
 const maxFile = 4 << 20
 
-// schemaVersion is the only version of the format.
-const schemaVersion = "1.0"
-
 // Reader reads stack files. It is safe for concurrent use if Lookup is.
 type Reader struct {
 	// Namespace is where functions are deployed that name none.
 	Namespace string
-	// Lookup returns the value of a variable, and whether it is set. Nil means that no
-	// variable is.
+	// Lookup returns the value of a variable, and whether it is set; nil means that none is.
 	Lookup func(name string) (value string, set bool)
 }
 
@@ -171,8 +166,8 @@ func (p *parser) checkHead(document *yaml.Node, top mapping) error {
 	if err := document.Decode(&head); err != nil {
 		return p.explain(err)
 	}
-	if head.Version != "" && head.Version != schemaVersion {
-		return fmt.Errorf("version is %q: want %s", head.Version, schemaVersion)
+	if head.Version != "" && head.Version != "1.0" {
+		return fmt.Errorf("version is %q: want 1.0", head.Version)
 	}
 	if head.Provider.Name != "openfaas" {
 		return fmt.Errorf("provider.name is %q: want openfaas", head.Provider.Name)

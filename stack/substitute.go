@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,9 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// substitute replaces ${NAME} and its relatives. Where that is not possible for the text
-// as a whole, it is done line by line: lines that cannot be replaced stay as they are and
-// are returned by their number.
+// substitute replaces ${NAME} and its relatives, line by line where the text as a whole does not
+// allow it: lines that cannot be replaced stay as they are and are returned by their number.
 func substitute(text string, lookup func(string) (string, bool)) (string, map[int]error) {
 	value := func(name string) string {
 		found, _ := lookup(name)
@@ -79,18 +79,24 @@ func (p *parser) noteUnset(text string) {
 
 // plain makes one line of an error of the YAML package, without Go's names of types.
 func plain(err error) error {
-	var wrong *yaml.TypeError
-	if !errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
 		return errors.New(strings.NewReplacer(
 			"yaml: ", "",
 			"found character that cannot start any token", "a tab, or a character that has to be quoted",
 		).Replace(err.Error()))
 	}
 	mismatch := regexp.MustCompile("cannot unmarshal !!([a-z]+)(?: `(.*)`)? into (\\S+)$")
+	wanted := map[string]string{
+		"map[string]string": "NAME: value",
+		"[]string":          "a list of texts, each after a dash",
+		"string":            "a text",
+		"bool":              "true or false, without quotes",
+	}
 	var all []string
 	for _, text := range wrong.Errors {
 		if found := mismatch.FindStringSubmatch(text); found != nil {
-			text = strings.TrimSuffix(text, found[0]) + got(found[1], found[2]) + ": want " + wanted(found[3])
+			text = strings.TrimSuffix(text, found[0]) + got(found[1], found[2]) + ": want " + cmp.Or(wanted[found[3]], "names with values")
 		}
 		all = append(all, text)
 	}
@@ -105,18 +111,4 @@ func got(tag, text string) string {
 		return "a mapping"
 	}
 	return fmt.Sprintf("%q", text)
-}
-
-func wanted(kind string) string {
-	switch kind {
-	case "map[string]string":
-		return "NAME: value"
-	case "[]string":
-		return "a list of texts, each after a dash"
-	case "string":
-		return "a text"
-	case "bool":
-		return "true or false, without quotes"
-	}
-	return "names with values"
 }

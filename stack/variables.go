@@ -49,8 +49,6 @@ func unquoted(value string) string {
 			return strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n").Replace(value[1:end])
 		}
 	}
-	if comment := strings.Index(value, " #"); comment >= 0 {
-		value = value[:comment]
-	}
+	value, _, _ = strings.Cut(value, " #")
 	return strings.TrimSpace(value)
 }

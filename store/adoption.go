@@ -8,11 +8,10 @@ import (
 	"faas-docker/function"
 )
 
-// Adopt stores functions that were found running after the store was lost, all
-// of them or none. They keep their Revisions, and later ones are higher than these
-// and those of their Previous. Of one
-// function the highest Revision wins, be it given twice or stored already.
-// Namespaces that are missing are created.
+// Adopt stores functions that were found running after the store was lost, all of them or none.
+// They keep their Revisions, and later ones are higher than these and those of their Previous. Of
+// one function the highest Revision wins, be it given twice or stored already. Namespaces that
+// are missing are created.
 func (s functionTable) Adopt(fs []function.Function) error {
 	newest := map[function.Name]function.Function{}
 	for _, f := range fs {
@@ -48,8 +47,7 @@ func (s functionTable) Adopt(fs []function.Function) error {
 	})
 }
 
-// adoptedRevision keeps the revision, and keeps it and the one before from being given
-// out again.
+// adoptedRevision keeps the revision, and it and the one before from being given out again.
 func adoptedRevision(previous *function.Previous) numbering {
 	return func(bucket *bbolt.Bucket, given uint64) (uint64, error) {
 		if previous != nil {

@@ -15,8 +15,8 @@ const callsKey = "calls"
 // callTable is how often the functions of a Store were called.
 type callTable struct{ *core }
 
-// Calls returns how often the functions were called, as PutCalls was told last. Functions that
-// are not deployed are left out. What cannot be read counts as nothing.
+// Calls returns what PutCalls was told last, without functions that are not deployed. What cannot
+// be read counts as nothing.
 func (s callTable) Calls() map[function.Name]uint64 {
 	var kept map[string]uint64
 	_ = s.db.View(func(tx *bbolt.Tx) error {
@@ -36,8 +36,7 @@ func (s callTable) Calls() map[function.Name]uint64 {
 	return calls
 }
 
-// PutCalls remembers how often the functions were called. It costs a write of the file, so it
-// is called now and then.
+// PutCalls remembers how often the functions were called, at the cost of a write of the file.
 func (s callTable) PutCalls(calls map[function.Name]uint64) error {
 	kept := make(map[string]uint64, len(calls))
 	for name, count := range calls {

@@ -19,9 +19,8 @@ import (
 	"faas-docker/function"
 )
 
-// The buckets of the file. Namespaces and routes are keyed by their name, functions
-// and secrets by "namespace/name". The sequence of the functions' bucket is the last
-// revision given out.
+// The buckets of the file. Namespaces and routes are keyed by their name, functions and secrets by
+// "namespace/name". The sequence of the functions' bucket is the last revision given out.
 const (
 	metaBucket      = "meta"
 	functionsBucket = "functions"
@@ -59,10 +58,8 @@ func openFile(path string) (*bbolt.DB, error) {
 }
 
 func explainOpen(err error) error {
-	var (
-		onPath *fs.PathError
-		errno  syscall.Errno
-	)
+	_, onPath := errors.AsType[*fs.PathError](err)
+	_, numbered := errors.AsType[syscall.Errno](err)
 	switch {
 	case err == nil:
 		return nil
@@ -70,7 +67,7 @@ func explainOpen(err error) error {
 		return errors.New("another faas-docker is using it: stop that one, or set data_dir to another folder")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: set data_dir to a folder that this user may write to", err)
-	case errors.As(err, &onPath), errors.As(err, &errno):
+	case onPath, numbered:
 		return err
 	default:
 		return damaged(err)
@@ -92,9 +89,8 @@ func restrict(path string) error {
 	return nil
 }
 
-// guard turns bbolt's panics over damaged pages, and the fault of touching a page
-// that is not there, into an error. A file on which bbolt.Open panicked stays
-// locked until the process ends.
+// guard turns bbolt's panics over damaged pages, and the fault of touching one that is not there,
+// into an error. A file on which bbolt.Open panicked stays locked until the process ends.
 func guard(act func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -146,8 +142,8 @@ func (s *core) load(tx *bbolt.Tx) error {
 	return nil
 }
 
-// checkLength finds a file that was cut short. Touching a page that is not there
-// would kill the process, perhaps only when a secret is read months later.
+// checkLength finds a file that was cut short. Touching a page that is not there would kill the
+// process, perhaps only when a secret is read months later.
 func checkLength(tx *bbolt.Tx) error {
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -178,8 +174,7 @@ func checkSchema(text string) error {
 	return nil
 }
 
-// found lays out a new file, and gives an old one a default namespace that it
-// does not have. It leaves the file fresh.
+// found lays out a new file, or adds the default namespace to an old one. The file stays fresh.
 func (s *core) found(tx *bbolt.Tx) error {
 	for _, name := range []string{metaBucket, functionsBucket, namespaceBucket, secretsBucket, routesBucket} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
@@ -220,8 +215,8 @@ func erasing(bucket, key string) func(tx *bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete([]byte(key)) }
 }
 
-// markWritten is part of each change rather than of Open, so that a provider
-// killed before it adopted anything still finds its store fresh.
+// markWritten is not part of Open: a provider killed before it adopted anything still finds its
+// store fresh.
 func markWritten(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(metaBucket))
 	if meta.Get([]byte(writtenKey)) != nil {
@@ -245,9 +240,8 @@ func stopping(err error) error {
 	return function.Unavailable(err, "faas-docker is stopping: try again when it is back")
 }
 
-// putRecord writes one record and returns it as it will be read back: what is
-// in memory is then the same before and after a restart, and shares nothing with
-// the caller.
+// putRecord writes one record and returns it as it will be read back: what is in memory is the same
+// before and after a restart, and shares nothing with the caller.
 func putRecord[T any](tx *bbolt.Tx, bucket, key string, record T) (stored T, err error) {
 	text, err := json.Marshal(record)
 	if err != nil {
@@ -259,8 +253,7 @@ func putRecord[T any](tx *bbolt.Tx, bucket, key string, record T) (stored T, err
 	return stored, tx.Bucket([]byte(bucket)).Put([]byte(key), text)
 }
 
-// eachRecord decodes every record of a bucket. key says which key a record
-// belongs under, and keep receives those that lie there.
+// eachRecord decodes every record of a bucket, and hands those to keep that lie under their key.
 func eachRecord[T any](tx *bbolt.Tx, bucket string, key func(T) string, keep func(T)) error {
 	return eachKey(tx, bucket, func(at string, text []byte) error {
 		var record T
@@ -289,8 +282,7 @@ func eachKey(tx *bbolt.Tx, bucket string, visit func(key string, value []byte) e
 	})
 }
 
-// keyOf is the key of a function or a secret. Neither part can contain a
-// slash: both were validated.
+// keyOf is the key of a function or a secret. Neither part has a slash: both were validated.
 func keyOf(n function.Name) string { return n.Namespace + "/" + n.Name }
 
 func splitKey(key string) (n function.Name, ok bool) {

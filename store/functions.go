@@ -13,14 +13,9 @@ import (
 // functionTable are the functions of a Store.
 type functionTable struct{ *core }
 
-// Functions returns the functions of a namespace, or of all namespaces if it is
-// empty, sorted by name and then by namespace. The slice is the caller's and
-// never nil.
-func (s functionTable) Functions(namespace string) []function.Function {
-	return s.functionsOf(namespace)
-}
-
-func (m *memory) functionsOf(namespace string) []function.Function {
+// Functions returns the functions of a namespace, or of all if it is empty, sorted by name and then
+// by namespace. The slice is the caller's and never nil.
+func (m *memory) Functions(namespace string) []function.Function {
 	m.mu.RLock()
 	found := make([]function.Function, 0, len(m.functions))
 	for id, f := range m.functions {
@@ -46,10 +41,9 @@ func (s functionTable) Function(n function.Name) (function.Function, error) {
 	return f, nil
 }
 
-// Create stores a function that does not exist yet and returns it with its
-// Revision, which the store assigns. It is an ErrConflict if the function
-// exists, an ErrNotFound if its namespace does not, and an ErrInvalid if one of its
-// secrets does not.
+// Create stores a function that does not exist yet and returns it with its Revision, which the
+// store assigns. It is an ErrConflict if the function exists, an ErrNotFound if its namespace does
+// not, and an ErrInvalid if one of its secrets does not.
 func (s functionTable) Create(f function.Function) (function.Function, error) {
 	n := f.ID()
 	if err := n.Validate(); err != nil {
@@ -69,9 +63,9 @@ func (s functionTable) Create(f function.Function) (function.Function, error) {
 	return s.put(f, nextRevision)
 }
 
-// Replace stores what change makes of a function, as a new Revision, which it
-// returns. A function that is not deployed is an ErrNotFound, and a secret that does
-// not exist an ErrInvalid. change may read the Store but not change it, and it cannot give the function another name.
+// Replace stores what change makes of a function, as a new Revision, which it returns. A function
+// that is not deployed is an ErrNotFound, and a secret that does not exist an ErrInvalid. change may
+// read the Store but not change it, and it cannot give the function another name.
 func (s functionTable) Replace(n function.Name, change func(function.Function) function.Function) (function.Function, error) {
 	return s.rewrite(n, nextRevision, func(old function.Function) (function.Function, error) {
 		next := change(old)
@@ -79,9 +73,8 @@ func (s functionTable) Replace(n function.Name, change func(function.Function) f
 	})
 }
 
-// Restore is Replace with a revision that was there before, of which nothing else
-// has the number: change names it. An error of change is returned, and changes
-// nothing.
+// Restore is Replace with a revision that was there before, of which nothing else has the number:
+// change names it. An error of change is returned, and changes nothing.
 func (s functionTable) Restore(n function.Name, change func(function.Function) (function.Function, error)) (function.Function, error) {
 	return s.rewrite(n, givenRevision, change)
 }

@@ -29,7 +29,7 @@ func (s namespaceTable) Namespace(name string) (function.Namespace, error) {
 	defer s.mu.RUnlock()
 	n, exists := s.namespaces[name]
 	if !exists {
-		return function.Namespace{}, unknownNamespace(name)
+		return function.Namespace{}, function.NotFound("namespace %q does not exist", name)
 	}
 	return n, nil
 }
@@ -51,20 +51,18 @@ func (s namespaceTable) CreateNamespace(n function.Namespace) error {
 	return nil
 }
 
-// UpdateNamespace replaces the labels and annotations of a namespace; one that
-// does not exist is an ErrNotFound.
+// UpdateNamespace replaces the labels and annotations of one that exists, or is an ErrNotFound.
 func (s namespaceTable) UpdateNamespace(n function.Namespace) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if _, exists := s.namespaces[n.Name]; !exists {
-		return unknownNamespace(n.Name)
+	if _, err := s.Namespace(n.Name); err != nil {
+		return err
 	}
 	return s.putNamespace(n)
 }
 
-// DeleteNamespace forgets a namespace together with its secrets. It is an
-// ErrNotFound if the namespace does not exist, and an ErrConflict if functions
-// live in it or it is the default one.
+// DeleteNamespace forgets a namespace together with its secrets. It is an ErrNotFound if the
+// namespace does not exist, and an ErrConflict if functions live in it or it is the default one.
 func (s namespaceTable) DeleteNamespace(name string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -78,20 +76,20 @@ func (s namespaceTable) DeleteNamespace(name string) error {
 }
 
 func (s namespaceTable) mayDeleteNamespace(name string) error {
-	if _, exists := s.namespaces[name]; !exists {
-		return unknownNamespace(name)
+	if _, err := s.Namespace(name); err != nil {
+		return err
 	}
 	if name == s.defaultNamespace {
 		return function.Conflict("namespace %q is the default one and cannot be deleted: delete its functions and secrets instead", name)
 	}
-	if count := len(s.functionsOf(name)); count > 0 {
+	if count := len(s.Functions(name)); count > 0 {
 		return function.Conflict("functions still live in namespace %q (%d): delete them first", name, count)
 	}
 	return nil
 }
 
 func (s namespaceTable) eraseNamespace(tx *bbolt.Tx, name string) error {
-	for _, secret := range s.secretsOf(name) {
+	for _, secret := range s.Secrets(name) {
 		if err := erasing(secretsBucket, keyOf(function.Name{Name: secret, Namespace: name}))(tx); err != nil {
 			return err
 		}
@@ -113,15 +111,10 @@ func (m *memory) loadNamespaces(tx *bbolt.Tx) error {
 	return eachRecord(tx, namespaceBucket, key, func(n function.Namespace) { m.namespaces[n.Name] = n })
 }
 
-// needNamespace is for records that are about to be put into a namespace. The caller
-// holds writing.
+// needNamespace is for records that are about to be put into it. The caller holds writing.
 func (m *memory) needNamespace(name string) error {
 	if _, exists := m.namespaces[name]; exists {
 		return nil
 	}
 	return function.NotFound("namespace %q does not exist: create it first, for example with: faas-cli namespace create %s", name, name)
-}
-
-func unknownNamespace(name string) error {
-	return function.NotFound("namespace %q does not exist", name)
 }

@@ -18,14 +18,9 @@ type secretTable struct{ *core }
 
 // Secrets returns the names of a namespace's secrets, sorted; none if there is
 // no such namespace. The slice is the caller's and never nil.
-func (s secretTable) Secrets(namespace string) []string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.secretsOf(namespace)
-}
-
-// secretsOf is for callers that hold mu or writing.
-func (m *memory) secretsOf(namespace string) []string {
+func (m *memory) Secrets(namespace string) []string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	names := []string{}
 	for secret := range m.secrets {
 		if secret.Namespace == namespace {
@@ -49,8 +44,11 @@ func (s secretTable) Secret(namespace, name string) (function.Secret, error) {
 		secret.Value = bytes.Clone(value)
 		return nil
 	})
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		err = stopping(err)
+	}
 	if err != nil {
-		return function.Secret{}, explainRead(err)
+		return function.Secret{}, err
 	}
 	return secret, nil
 }
@@ -84,8 +82,7 @@ func (s *core) announce() {
 	}
 }
 
-// UpdateSecret replaces the value of a secret; one that does not exist is an
-// ErrNotFound.
+// UpdateSecret replaces the value of a secret; one that does not exist is an ErrNotFound.
 func (s secretTable) UpdateSecret(secret function.Secret) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -96,10 +93,9 @@ func (s secretTable) UpdateSecret(secret function.Secret) error {
 	return s.commit(storing(id, secret.Value), func() {})
 }
 
-// DeleteSecret forgets a secret; one that does not exist is an ErrNotFound, and one
-// that a function reads an ErrConflict that names the functions. Those without a
-// replica, and the deployments that are kept for a rollback, count too: their next
-// start would fail.
+// DeleteSecret forgets a secret; one that does not exist is an ErrNotFound, and one that a function
+// reads an ErrConflict that names the functions. Those without a replica, and the deployments that
+// are kept for a rollback, count too: their next start would fail.
 func (s secretTable) DeleteSecret(namespace, name string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -116,7 +112,7 @@ func (s secretTable) DeleteSecret(namespace, name string) error {
 // readersOf lists the functions that read a secret, for people.
 func (s secretTable) readersOf(namespace, secret string) []string {
 	var readers []string
-	for _, f := range s.functionsOf(namespace) {
+	for _, f := range s.Functions(namespace) {
 		switch {
 		case slices.Contains(f.Secrets, secret):
 			readers = append(readers, f.Name)
@@ -129,8 +125,8 @@ func (s secretTable) readersOf(namespace, secret string) []string {
 	return readers
 }
 
-// needSecrets is for a function that is about to be stored: a secret may have been
-// deleted since the deployment was judged. The caller holds writing.
+// needSecrets is for a function that is about to be stored: a secret may have been deleted since the
+// deployment was judged. The caller holds writing.
 func (m *memory) needSecrets(namespace string, secrets []string) error {
 	for i, name := range secrets {
 		if _, exists := m.secrets[function.Name{Name: name, Namespace: namespace}]; !exists {
@@ -154,13 +150,6 @@ func (m *memory) loadSecrets(tx *bbolt.Tx) error {
 // storing is the change that stores a secret's value.
 func storing(secret function.Name, value []byte) func(tx *bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error { return tx.Bucket([]byte(secretsBucket)).Put([]byte(keyOf(secret)), value) }
-}
-
-func explainRead(err error) error {
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return stopping(err)
-	}
-	return err
 }
 
 func unknownSecret(namespace, name string) error {

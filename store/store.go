@@ -15,10 +15,9 @@ import (
 	"faas-docker/function"
 )
 
-// Store is the open file and its content. All methods are safe for concurrent
-// use. Functions and namespaces that it returns share their maps and slices
-// with every other reader: they must not be modified. The hooks FunctionsChanged and
-// Created may be set before use.
+// Store is the open file and its content. All methods are safe for concurrent use. Functions and
+// namespaces that it returns share their maps and slices with every other reader: they must not
+// be modified. The hooks FunctionsChanged and Created may be set before use.
 type Store struct {
 	*core
 	functionTable
@@ -50,8 +49,7 @@ type core struct {
 // memory is what the file holds, but for the values of secrets. It changes with writing
 // and mu both held, hence a holder of writing may read it without mu.
 type memory struct {
-	// mu protects the maps below and is never held across I/O, so readers do not
-	// wait for the disk.
+	// mu protects the maps below and is never held across I/O: readers do not wait for the disk.
 	mu         sync.RWMutex
 	functions  map[function.Name]function.Function
 	namespaces map[string]function.Namespace
@@ -61,11 +59,10 @@ type memory struct {
 	routes map[string]string
 }
 
-// Open reads the file at path, making it (mode 0600) and its folder (mode 0700)
-// when they are missing, and makes sure that defaultNamespace exists. Only one
-// Store can have the file open: a second one gives up after about a second. A
-// record that cannot be read fails Open, because leaving it out would stop a
-// function or lose a secret without a word. The caller must Close the Store.
+// Open reads the file at path, making it (mode 0600) and its folder (mode 0700) when they are
+// missing, and makes sure that defaultNamespace exists. Only one Store can have the file open: a
+// second one gives up after about a second. A record that cannot be read fails Open, because
+// leaving it out would stop a function or lose a secret. The caller must Close the Store.
 func Open(path, defaultNamespace string) (*Store, error) {
 	if err := function.ValidateNamespace(defaultNamespace); err != nil {
 		return nil, fmt.Errorf("default namespace: %w", err)
@@ -100,7 +97,6 @@ func (s *core) Close() error {
 	return nil
 }
 
-// Fresh reports whether, when Open returned, nothing had ever been stored: the
-// file is new, or its first owner was stopped before storing anything. The
-// answer stays the same for the life of the Store.
+// Fresh reports whether, when Open returned, nothing had ever been stored: the file was new, or its
+// first owner was stopped before that. The answer stays the same for the life of the Store.
 func (s *core) Fresh() bool { return s.fresh }
