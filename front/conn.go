@@ -185,17 +185,17 @@ func (c *conn) admit(head int) error {
 	case head == 0:
 		c.enter(through)
 		return nil
-	case isHTTP2(ahead[:head]):
+	case string(ahead[:head]) == http2Preface+"\r\n":
 		return c.admitHTTP2()
 	case head < len(http2Preface)-len("\r\n"):
 		// net/http looks at so much of a connection first, and would wait for the rest.
 		return c.refuse("not a request of HTTP/1")
 	}
-	text := string(ahead[:head])
-	if why := objection(text); why != "" {
+	request, why := judge(string(ahead[:head]))
+	if why != "" {
 		return c.refuse(why)
 	}
-	c.request = newIncoming(text)
+	c.request = request
 	c.enter(within)
 	return nil
 }
@@ -243,18 +243,11 @@ func (c *conn) closeGently() {
 	}
 }
 
-// closeIf closes the connection on a condition.
-func (c *conn) closeIf(condition bool) {
-	if condition {
-		c.Conn.Close()
-	}
-}
-
 // Close is for net/http, which may think a connection idle while the Lane is using it: that ends
 // behind the present call. A client that is still sending gets time to read its answer.
 func (c *conn) Close() error {
 	switch {
-	case c.server.tracker.isClosed():
+	case c.server.tracker.closed.Err() != nil:
 		return c.Conn.Close()
 	case c.is(within) && c.unread.Load():
 		c.closeGently()
@@ -263,7 +256,9 @@ func (c *conn) Close() error {
 		return c.Conn.Close()
 	}
 	c.parting.Store(true)
-	c.closeIf(c.isIdleUntil(never))
+	if c.isIdleUntil(never) {
+		c.Conn.Close()
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package front
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -37,9 +38,7 @@ func boundedWrites(given *http.HTTP2Config, limit time.Duration) *http.HTTP2Conf
 	if given != nil {
 		config = *given
 	}
-	if config.WriteByteTimeout == 0 {
-		config.WriteByteTimeout = limit
-	}
+	config.WriteByteTimeout = cmp.Or(config.WriteByteTimeout, limit)
 	return &config
 }
 
@@ -160,22 +159,21 @@ func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // SetWriteDeadline serves http.ResponseController. It may be called from any goroutine,
 // and at any time: when the answer is over it does nothing, and says so.
 func (f *foreign) SetWriteDeadline(at time.Time) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.over {
-		return errOver
-	}
-	return f.control().SetWriteDeadline(at)
+	return f.setDeadline((*http.ResponseController).SetWriteDeadline, at)
 }
 
 // SetReadDeadline serves http.ResponseController, with the same care.
 func (f *foreign) SetReadDeadline(at time.Time) error {
+	return f.setDeadline((*http.ResponseController).SetReadDeadline, at)
+}
+
+func (f *foreign) setDeadline(set func(*http.ResponseController, time.Time) error, at time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over {
 		return errOver
 	}
-	return f.control().SetReadDeadline(at)
+	return set(f.control(), at)
 }
 
 // Unwrap gives http.ResponseController what net/http's writer can do besides.
@@ -196,11 +194,12 @@ func (f *foreign) wait() {
 
 // returned bounds what net/http sends behind the handler. It takes the deadline back then.
 func (f *foreign) returned() {
-	if !f.taken.Load() {
-		f.clean()
-		f.boundBody()
+	if f.taken.Load() {
+		return
 	}
-	if f.unsent.Load() && !f.taken.Load() {
+	f.clean()
+	f.boundBody()
+	if f.unsent.Load() {
 		_ = f.SetWriteDeadline(time.Now().Add(f.limit))
 	}
 }

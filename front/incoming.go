@@ -2,10 +2,7 @@ package front
 
 import (
 	"io"
-	"strconv"
 	"strings"
-
-	"faas-docker/grammar"
 )
 
 // incoming is a request that net/http is being given: so much of the connection is its own.
@@ -18,25 +15,6 @@ type incoming struct {
 	chunks *chunks
 	// isBroken is set when it does not come to its end.
 	isBroken bool
-}
-
-// newIncoming reads where a request ends from a head to which there is no objection. What
-// net/http will refuse has no body here: its connection ends with the refusal.
-func newIncoming(text string) incoming {
-	r := incoming{head: len(text)}
-	_, rest := cutLine(text)
-	for name, value := range oddFields(rest) {
-		switch grammar.Key(name) {
-		case "Transfer-Encoding":
-			r.chunks = &chunks{}
-		case "Content-Length":
-			length, err := strconv.ParseUint(strings.TrimSpace(value), 10, 63)
-			if err == nil {
-				r.left = int64(length)
-			}
-		}
-	}
-	return r
 }
 
 func (r *incoming) isOver() bool {

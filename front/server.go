@@ -128,6 +128,8 @@ func (s *Server) Close() error {
 	return s.HTTP.Close()
 }
 
+func (s *Server) stallTimeout() time.Duration { return cmp.Or(max(0, s.StallTimeout), 60*time.Second) }
+
 // stop lets no further request begin, and returns a channel that is closed when no
 // connection is left.
 func (s *Server) stop() <-chan struct{} {
@@ -147,7 +149,7 @@ func (s *Server) sweep() {
 		select {
 		case <-s.tracker.empty:
 			return
-		case <-s.tracker.closed:
+		case <-s.tracker.closed.Done():
 			return
 		case <-ticker.C:
 		}
