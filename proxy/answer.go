@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -24,10 +25,6 @@ func (c *client) beginFramed(h upstream.Head, framing upstream.Framing) {
 	default:
 		suppressType(header)
 	}
-	if c.isUnread() {
-		// The function does not wait for what the client is still sending.
-		c.dismiss()
-	}
 	c.begin(h.Code)
 }
 
@@ -41,9 +38,6 @@ func (c *client) beginUnframed(h upstream.Head, hasBody bool, trailers []string)
 		// In HTTP/1 only chunked bodies have trailers.
 		delete(header, "Content-Length")
 		header["Transfer-Encoding"] = []string{"chunked"}
-	}
-	if c.isUnread() {
-		c.dismiss()
 	}
 	if len(trailers) > 0 {
 		header["Trailer"] = trailers
@@ -75,7 +69,7 @@ func (c *client) copyFields(header http.Header, h upstream.Head) {
 	c.clearOthers(header, h)
 	values := make([]string, len(h.Fields))
 	for i, f := range h.Fields {
-		if !c.passes(f.Key, h) {
+		if !passes(f.Key, &h, c.r.Method) {
 			continue
 		}
 		values[i] = f.Value
@@ -99,14 +93,11 @@ func (c *client) clearOthers(header http.Header, h upstream.Head) {
 		return
 	}
 	for _, f := range h.Fields {
-		if c.passes(f.Key, h) {
+		if passes(f.Key, &h, c.r.Method) {
 			delete(header, f.Key)
 		}
 	}
 }
-
-// passes reports whether a field of the answer is for the client.
-func (c *client) passes(key string, h upstream.Head) bool { return passes(key, &h, c.r.Method) }
 
 // passes reports whether a field of an answer to a method is for the client.
 func passes(key string, h *upstream.Head, method string) bool {
@@ -149,9 +140,7 @@ func (c *client) inform(h upstream.Head) {
 	delete(header, "Content-Length")
 	c.w.WriteHeader(h.Code)
 	clear(header)
-	for key, values := range before {
-		header[key] = values
-	}
+	maps.Copy(header, before)
 }
 
 // setTrailers adds what followed a body, but for what belongs into a head. What was

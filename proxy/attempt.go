@@ -98,14 +98,13 @@ func (a *attempt) Begin(h upstream.Head, framing upstream.Framing) {
 func (a *attempt) typed(h upstream.Head) upstream.Head {
 	c := a.call
 	fallback := c.handler.dialect.fallbackType
-	if fallback == nil || c.w.Header()["Content-Type"] != nil || slices.ContainsFunc(h.Fields, isContentType) {
+	isType := func(f upstream.Field) bool { return f.Key == "Content-Type" }
+	if fallback == nil || c.w.Header()["Content-Type"] != nil || slices.ContainsFunc(h.Fields, isType) {
 		return h
 	}
 	h.Fields = append(slices.Clip(h.Fields), upstream.Field{Key: "Content-Type", Value: fallback(c.r)})
 	return h
 }
-
-func isContentType(f upstream.Field) bool { return f.Key == "Content-Type" }
 
 // Write passes a piece of the answer's body on.
 func (a *attempt) Write(piece []byte) error {
@@ -133,15 +132,27 @@ func (a *attempt) SetTrailers(fields []upstream.Field) error {
 	return a.call.setTrailers(fields)
 }
 
-// deliver has the call answered in one attempt and passes the answer on.
-func (c *call) deliver(lease resolver.Lease) error {
-	defer c.out.end()
+// prepare prepares the only attempt of the call; release follows.
+func (c *call) prepare() {
 	var body upstream.Body
 	if upstream.HasBody(c.r) {
 		body = c.sendBody(true)
-		defer c.upload.release()
 	}
 	c.attempt.prepare(c.r.Context(), c, body)
+}
+
+// release ends what the attempt has begun with the client.
+func (c *call) release() {
+	if c.upload != nil {
+		c.upload.release()
+	}
+	c.out.end()
+}
+
+// deliver has the call answered in one attempt and passes the answer on.
+func (c *call) deliver(lease resolver.Lease) error {
+	c.prepare()
+	defer c.release()
 	got, lease, err := c.send(&c.attempt, lease)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type call struct {
 	handler *Handler
 	target  target
 	policy  function.CallPolicy
-	began   time.Time
+	observation
 	// attempt is the only one of a call without policies.
 	attempt attempt
 	// repeats bounds what is repeated without any policy.
@@ -30,22 +30,40 @@ type call struct {
 	// unbind lets go of the deadline that r is bound to: only when the call has been
 	// finished, which asks how r ended. It is nil for one that is not bound.
 	unbind context.CancelFunc
-	seen   observation
 	// previous is set when the revision before is wanted.
 	previous bool
 }
 
-// observation is what the observer knows of a call. The zero value is nothing: the function
-// may not exist.
-type observation uint8
+// observation is since when a call has been going on, and what the observer knows of it.
+type observation struct {
+	began time.Time
+	state observed
+}
+
+// observed is nothing at first: the function may not exist.
+type observed uint8
 
 const (
-	_ observation = iota
 	// observedStart: it does, and the call goes on.
-	observedStart
+	observedStart observed = iota + 1
 	// observedEnd: the call has ended.
 	observedEnd
 )
+
+func (o *observation) started(h *Handler, name function.Name) {
+	o.state = observedStart
+	if h.Observer != nil {
+		h.Observer.Started(name)
+	}
+}
+
+// ended tells the observer how the call has ended, once.
+func (o *observation) ended(h *Handler, name function.Name, code int) {
+	if o.state == observedStart && h.Observer != nil {
+		o.state = observedEnd
+		h.Observer.Finished(name, code, time.Since(o.began))
+	}
+}
 
 // intercept asks the hook. The body that it has replaced will not be read.
 func (c *call) intercept() error {
@@ -75,8 +93,8 @@ func (c *call) run() (err error) {
 	}
 	own := c.ownPolicy()
 	lease, err := c.attempt.acquire(c.r.Context(), c, c.handler.wakeTimeout())
-	if !isUnknown(err) && c.seen != observedStart {
-		c.started()
+	if !errors.Is(err, function.ErrNotFound) && c.state != observedStart {
+		c.started(c.handler, c.target.name)
 	}
 	if err != nil {
 		return err
@@ -131,28 +149,13 @@ func (c *call) wantsHTTP2() bool {
 	return c.policy.Protocol == function.ProtocolH2C || c.policy.Protocol == "" && grammar.IsGRPC(c.r)
 }
 
-func (c *call) started() {
-	c.seen = observedStart
-	if c.handler.Observer != nil {
-		c.handler.Observer.Started(c.target.name)
-	}
-}
-
-// ended tells the observer how the call has ended, once.
-func (c *call) ended(code int) {
-	if c.seen == observedStart && c.handler.Observer != nil {
-		c.seen = observedEnd
-		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
-	}
-}
-
 // errUnwound says that somebody around the call, or in it, has panicked.
 var errUnwound = errors.New("panic while the call was carried")
 
 // unwind lets go of a call, and tells the observer and the policies of one that did not
 // come to its end: somebody around us answers what panics.
 func (c *call) unwind() {
-	c.ended(http.StatusInternalServerError)
+	c.ended(c.handler, c.target.name, http.StatusInternalServerError)
 	if c.request != nil {
 		c.request.End(http.StatusInternalServerError, errUnwound)
 	}
@@ -172,7 +175,7 @@ func (c *call) finish(err error) {
 		// For a client that went away the server would make up an empty 200.
 		cut = begun || code == statusClientGone
 	}
-	c.ended(code)
+	c.ended(c.handler, c.target.name, code)
 	if c.request != nil {
 		c.request.End(code, err)
 	}

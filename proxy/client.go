@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,12 +66,10 @@ const maxCallID = 128
 // isCallID reports whether a client's number can stand in a log as it is. Those of
 // others, such as UUIDs, ULIDs and the traces of clouds, can.
 func isCallID(text string) bool {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>' {
-			return false
-		}
+	isOdd := func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>'
 	}
-	return text != "" && len(text) <= maxCallID
+	return text != "" && len(text) <= maxCallID && !strings.ContainsFunc(text, isOdd)
 }
 
 // stripped is a request without what its client meant for its own connection: fields that
@@ -129,8 +128,11 @@ func (c *client) isUnread() bool {
 	return c.r.ContentLength != 0 && (c.upload == nil || !c.upload.over.Load())
 }
 
-// begin sends the status and the header.
+// begin sends the status and the header. Nothing waits for what the client is still sending.
 func (c *client) begin(code int) {
+	if c.isUnread() {
+		c.dismiss()
+	}
 	c.code = code
 	c.w.WriteHeader(code)
 }

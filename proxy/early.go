@@ -30,7 +30,7 @@ func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 		return nil, err
 	}
 	if !isEarly(got) && !a.isUnheard(got) {
-		if a.isProof(got) {
+		if isProof(got, c.target.path) {
 			lease.Prove()
 		}
 		return got, nil
@@ -57,14 +57,14 @@ func (a *attempt) isUnheard(got upstream.Answer) bool {
 		return false
 	}
 	header := a.call.r.Header
-	accepted := grammar.Lower(strings.Join(header["Accept"], ","))
-	return grammar.HasToken(header["Upgrade"], "websocket") || namesStream(accepted)
+	return grammar.HasToken(header["Upgrade"], "websocket") || acceptsStream(header)
 }
 
-// namesStream reports whether a text, in lower case, names a type of events that of-watchdog
-// passes on by its other proxy.
-func namesStream(text string) bool {
-	return strings.Contains(text, "text/event-stream") || strings.Contains(text, "application/x-ndjson")
+// acceptsStream reports whether a request wants events of a type that of-watchdog passes on by its
+// other proxy.
+func acceptsStream(header http.Header) bool {
+	types := grammar.Lower(strings.Join(header["Accept"], ","))
+	return strings.Contains(types, "text/event-stream") || strings.Contains(types, "application/x-ndjson")
 }
 
 // isEmpty reports whether an answer is a 200 that says nothing.
@@ -74,8 +74,6 @@ func isEmpty(got upstream.Answer) bool {
 
 // isProof reports whether an answer comes from the function itself, and not from what
 // stands before it in its container. A watchdog answers paths below /_/ by itself.
-func (a *attempt) isProof(got upstream.Answer) bool { return isProof(got, a.call.target.path) }
-
 func isProof(got upstream.Answer, path string) bool {
 	code := got.Status()
 	return !strings.HasPrefix(path, "/_/") && got.Field(internalField) == "" && code != http.StatusUnauthorized && code != http.StatusTooManyRequests

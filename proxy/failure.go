@@ -76,9 +76,6 @@ func (c *call) fail(err error) int {
 	if answer.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, POST, PUT, PATCH, DELETE, OPTIONS, HEAD")
 	}
-	if c.isUnread() {
-		c.dismiss()
-	}
 	c.begin(answer.code)
 	fmt.Fprintln(c.w, function.Clip(answer.text))
 	return answer.code
@@ -100,20 +97,16 @@ func (c *call) refusal(err error) refusal {
 	if errors.Is(err, upstream.ErrDied) && c.pastGRPCDeadline() {
 		return refusal{code: 504, text: c.naming("the deadline of the call has passed")}
 	}
-	var failure *function.Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*function.Failure](err); ok {
 		return refusal{code: statusOf(failure), text: c.naming(failure.Text), retryAfter: failure.RetryAfter}
 	}
-	var status *GRPCStatus
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*GRPCStatus](err); ok {
 		return refusal{code: http.StatusOK, text: status.Message, status: status}
 	}
-	var refused *policy.Refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*policy.Refusal](err); ok {
 		return refusal{code: refused.Status, text: c.naming(refused.Text)}
 	}
-	var cut *upstream.CutOff
-	if errors.As(err, &cut) {
+	if cut, ok := errors.AsType[*upstream.CutOff](err); ok {
 		return refusal{code: http.StatusBadGateway, text: c.naming(cutOffText(cut))}
 	}
 	for _, known := range c.refusals() {
@@ -208,8 +201,6 @@ func statusOf(failure *function.Failure) int {
 	return http.StatusServiceUnavailable
 }
 
-func isUnknown(err error) bool { return errors.Is(err, function.ErrNotFound) }
-
 // logFailure writes down what the function did wrong. What the client did wrong
 // it is told itself.
 func (c *call) logFailure(err error, code int) {
@@ -226,9 +217,8 @@ func (c *call) logFailure(err error, code int) {
 
 // findEnd notes whether the replica that broke off a call has ended.
 func (h *Handler) findEnd(ctx context.Context, replica *function.Replica, err error) {
-	var cut *upstream.CutOff
-	if h.HasEnded == nil || ctx.Err() != nil || !errors.As(err, &cut) || errors.Is(err, upstream.ErrReset) {
-		return
+	cut, ok := errors.AsType[*upstream.CutOff](err)
+	if ok && h.HasEnded != nil && ctx.Err() == nil && !errors.Is(err, upstream.ErrReset) {
+		cut.Gone = cut.Gone || h.HasEnded(ctx, *replica)
 	}
-	cut.Gone = cut.Gone || h.HasEnded(ctx, *replica)
 }

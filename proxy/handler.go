@@ -188,7 +188,8 @@ func (h *Handler) Previous() http.Handler {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
-	c := &call{handler: h, client: client{w: w, r: stripped(r), incoming: r}, previous: previous, began: time.Now()}
+	c := &call{handler: h, client: client{w: w, r: stripped(r), incoming: r}, previous: previous}
+	c.began = time.Now()
 	c.takeOver()
 	defer c.unwind()
 	c.identify(c.began)
@@ -240,19 +241,16 @@ func (h *Handler) keptBodies() *policy.Spools {
 	return &h.spools
 }
 
-func (h *Timeouts) timeout() time.Duration { return orElse(h.Timeout, 60*time.Second) }
+func (h *Timeouts) timeout() time.Duration { return cmp.Or(max(0, h.Timeout), 60*time.Second) }
 
-func (h *Timeouts) wakeTimeout() time.Duration { return orElse(h.WakeTimeout, 30*time.Second) }
+func (h *Timeouts) wakeTimeout() time.Duration { return cmp.Or(max(0, h.WakeTimeout), 30*time.Second) }
 
-func (h *Timeouts) retryTimeout() time.Duration { return orElse(h.RetryTimeout, 10*time.Second) }
+func (h *Timeouts) retryTimeout() time.Duration {
+	return cmp.Or(max(0, h.RetryTimeout), 10*time.Second)
+}
 
-func (h *Timeouts) stallTimeout() time.Duration { return orElse(h.StallTimeout, 60*time.Second) }
-
-func orElse(given, otherwise time.Duration) time.Duration {
-	if given > 0 {
-		return given
-	}
-	return otherwise
+func (h *Timeouts) stallTimeout() time.Duration {
+	return cmp.Or(max(0, h.StallTimeout), 60*time.Second)
 }
 
 // awaited advises a caller whose function has no replica ready.

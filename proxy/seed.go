@@ -119,7 +119,7 @@ var (
 )
 
 func (s *resolved) serve(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}, began: time.Now()}
+	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}, observation: observation{began: time.Now()}}
 	c.identify(c.began)
 	c.take()
 	err := s.run(&c)
@@ -148,33 +148,15 @@ func (s *resolved) carry(c *call) error {
 		s.engine.log().Error("resolver error", "function", c.target.given, "err", err)
 		return fmt.Errorf("%w: %w", errNoEndpoint, err)
 	}
-	host := base.Host
 	if base.Port() == "" {
-		host = net.JoinHostPort(base.Hostname(), "8080")
+		base.Host = net.JoinHostPort(base.Hostname(), "8080")
 	}
-	if base.Scheme != "https" {
-		return s.carryPlainly(c, host)
+	if base.Scheme == "https" {
+		return c.attempt.roundTrip(c, s.secure, base)
 	}
-	return c.attempt.roundTrip(c, s.secure, func(o *upstream.Request) (*url.URL, error) {
-		target, err := url.ParseRequestURI(o.RootedPath())
-		if err != nil {
-			return nil, err
-		}
-		target.Scheme, target.Host = base.Scheme, host
-		return target, nil
-	})
-}
-
-// carryPlainly carries a call over the engine's own connections.
-func (s *resolved) carryPlainly(c *call, host string) error {
-	defer c.out.end()
-	var body upstream.Body
-	if upstream.HasBody(c.r) {
-		body = c.sendBody(true)
-		defer c.upload.release()
-	}
-	c.attempt.prepare(c.r.Context(), c, body)
-	got, err := s.engine.pools().At(host).Open(&c.attempt.out)
+	c.prepare()
+	defer c.release()
+	got, err := s.engine.pools().At(base.Host).Open(&c.attempt.out)
 	if err != nil {
 		return err
 	}

@@ -105,10 +105,5 @@ func isHost(text string) bool {
 // isVisible reports whether text can stand in a request line. HTTP/2 lets through
 // what in HTTP/1 would end the line, or begin another.
 func isVisible(text string) bool {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f })
 }

@@ -109,7 +109,7 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	got, err := frozen.openOn(replica)
 	forget()
 	if err == nil {
-		return thawed{got, func() { abandon(nil) }}, nil
+		return heldAnswer{got, func() { abandon(nil) }}, nil
 	}
 	defer abandon(nil)
 	why := context.Cause(ctx)
@@ -128,23 +128,21 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	return nil, fmt.Errorf("%w: %w", upstream.ErrDied, why)
 }
 
-// thawed is the answer of a replica that was frozen.
-type thawed struct {
+// heldAnswer is an answer that needs something for as long as it lasts.
+type heldAnswer struct {
 	upstream.Answer
-	// end lets go of what waited for the thaw; the answer lasts no longer.
+	// end lets go of that.
 	end func()
 }
 
-// Pass passes the answer on.
-func (r thawed) Pass() error {
-	defer r.end()
-	return r.Answer.Pass()
+func (a heldAnswer) Pass() error {
+	defer a.end()
+	return a.Answer.Pass()
 }
 
-// Drop gives the answer up.
-func (r thawed) Drop() {
-	defer r.end()
-	r.Answer.Drop()
+func (a heldAnswer) Drop() {
+	defer a.end()
+	a.Answer.Drop()
 }
 
 // recording remembers what was read, up to maxRecording.

@@ -26,8 +26,8 @@ type tunnels struct {
 	mu     sync.Mutex
 	open   map[*tunnel]struct{}
 	closed bool
-	// empty is closed when the last one has ended; nil while it is not awaited.
-	empty chan struct{}
+	// ended waits for those that are open.
+	ended sync.WaitGroup
 }
 
 // add reports false when no more tunnels are wanted.
@@ -41,6 +41,7 @@ func (t *tunnels) add(one *tunnel) bool {
 		t.open = map[*tunnel]struct{}{}
 	}
 	t.open[one] = struct{}{}
+	t.ended.Add(1)
 	return true
 }
 
@@ -48,10 +49,7 @@ func (t *tunnels) remove(one *tunnel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.open, one)
-	if len(t.open) == 0 && t.empty != nil {
-		close(t.empty)
-		t.empty = nil
-	}
+	t.ended.Done()
 }
 
 // drain refuses newcomers and returns a channel that is closed when none is left.
@@ -59,15 +57,12 @@ func (t *tunnels) drain() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	if len(t.open) == 0 {
-		none := make(chan struct{})
-		close(none)
-		return none
-	}
-	if t.empty == nil {
-		t.empty = make(chan struct{})
-	}
-	return t.empty
+	drained := make(chan struct{})
+	go func() {
+		t.ended.Wait()
+		close(drained)
+	}()
+	return drained
 }
 
 // cut closes all that are left.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"faas-docker/grammar"
@@ -233,28 +234,9 @@ func parseChunkSize(line []byte) (int64, error) {
 	if end := bytes.IndexByte(digits, ';'); end >= 0 {
 		digits = digits[:end]
 	}
-	if len(digits) == 0 || len(digits) > 15 {
+	size, err := strconv.ParseUint(string(digits), 16, 63)
+	if err != nil || len(digits) > 15 {
 		return 0, fmt.Errorf("%w: chunk line %.80q", ErrBadAnswer, line)
 	}
-	var size int64
-	for _, c := range digits {
-		digit, ok := hexDigit(c)
-		if !ok {
-			return 0, fmt.Errorf("%w: chunk line %.80q", ErrBadAnswer, line)
-		}
-		size = size<<4 | digit
-	}
-	return size, nil
-}
-
-func hexDigit(c byte) (int64, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return int64(c - '0'), true
-	case c >= 'a' && c <= 'f':
-		return int64(c-'a') + 10, true
-	case c >= 'A' && c <= 'F':
-		return int64(c-'A') + 10, true
-	}
-	return 0, false
+	return int64(size), nil
 }

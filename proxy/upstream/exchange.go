@@ -99,10 +99,8 @@ func (x *exchange) begin() (err error) {
 	return nil
 }
 
-// Status is the answer's.
 func (x *exchange) Status() int { return x.head.Code }
 
-// Field is one of the answer's header.
 func (x *exchange) Field(key string) string { return x.head.Field(key) }
 
 // Pass passes the answer on, and keeps the connection for the next call when it can

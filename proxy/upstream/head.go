@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"faas-docker/grammar"
@@ -107,19 +108,13 @@ func parseHead(text string, fields []Field) (Head, error) {
 // missing, as they often are.
 func (h *Head) parseStatus(line string) (http11 bool, err error) {
 	version, rest, _ := strings.Cut(line, " ")
-	if version != "HTTP/1.1" && version != "HTTP/1.0" {
+	digits, reason, _ := strings.Cut(rest, " ")
+	code, err := strconv.ParseUint(digits, 10, 16)
+	isHTTP1 := version == "HTTP/1.1" || version == "HTTP/1.0"
+	if !isHTTP1 || err != nil || len(digits) != 3 || !grammar.IsValue(reason) {
 		return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
 	}
-	if len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || !grammar.IsValue(rest) {
-		return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
-	}
-	for _, c := range []byte(rest[:3]) {
-		if c < '0' || c > '9' {
-			return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
-		}
-		h.Code = 10*h.Code + int(c-'0')
-	}
-	if h.Code < 100 {
+	if h.Code = int(code); h.Code < 100 {
 		return false, fmt.Errorf("%w: status %d", ErrBadAnswer, h.Code)
 	}
 	return version == "HTTP/1.1", nil
@@ -222,25 +217,18 @@ func (h *Head) Bodyless(method string) bool {
 
 // parseLength reads the digits of a Content-Length; nothing else may stand there.
 func parseLength(text string) (int64, error) {
-	var n int64
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' || n > (1<<62)/10 {
-			return 0, fmt.Errorf("%w: length %.80q", ErrBadAnswer, text)
-		}
-		n = 10*n + int64(c-'0')
-	}
 	if text == "" {
 		return 0, fmt.Errorf("%w: empty length", ErrBadAnswer)
 	}
-	return n, nil
+	n, err := strconv.ParseUint(text, 10, 62)
+	if err != nil {
+		return 0, fmt.Errorf("%w: length %.80q", ErrBadAnswer, text)
+	}
+	return int64(n), nil
 }
 
 // cutLine splits text after its first line, and strips CRLF, or LF, from that.
 func cutLine(text string) (line, rest string) {
-	end := strings.IndexByte(text, '\n')
-	if end < 0 {
-		return text, ""
-	}
-	line, rest = text[:end], text[end+1:]
+	line, rest, _ = strings.Cut(text, "\n")
 	return strings.TrimSuffix(line, "\r"), rest
 }

@@ -238,10 +238,8 @@ func (x *http2Exchange) awaitHead() error {
 	}
 }
 
-// Status is the answer's.
 func (x *http2Exchange) Status() int { return x.head.Code }
 
-// Field is one of the answer's header.
 func (x *http2Exchange) Field(key string) string { return x.head.Field(key) }
 
 // Pass passes the answer on.

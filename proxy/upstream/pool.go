@@ -142,7 +142,9 @@ func (u *Pools) shed() bool {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	for _, pool := range u.byID {
-		pool.shed()
+		pool.mu.Lock()
+		pool.closeIdle()
+		pool.mu.Unlock()
 	}
 	return true
 }
@@ -184,10 +186,6 @@ func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 		}
 		c.Close()
 	}
-	return u.dial(ctx)
-}
-
-func (u *Pool) dial(ctx context.Context) (*Conn, error) {
 	tcp, err := u.DialTCP(ctx)
 	if err != nil {
 		return nil, err
@@ -281,14 +279,7 @@ func (u *Pool) sweep() {
 	}
 }
 
-// shed closes what is idle.
-func (u *Pool) shed() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.closeIdle()
-}
-
-// closeIdle is shed, with mu held.
+// closeIdle closes what is idle. It is called with mu held.
 func (u *Pool) closeIdle() {
 	for _, c := range u.idle {
 		c.Close()

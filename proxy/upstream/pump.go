@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"faas-docker/function/clock"
 	"faas-docker/policy"
 )
 
@@ -157,34 +158,23 @@ const goneTime = 100 * time.Millisecond
 
 // ExplainBody tells why a request's body could not be read.
 func ExplainBody(ctx context.Context, r *http.Request, err error) error {
-	var broken net.Error
-	var tooLarge *http.MaxBytesError
+	broken, isNet := errors.AsType[net.Error](err)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case errors.Is(err, policy.ErrBodyGone), errors.Is(err, ErrPanicked), errors.Is(err, ErrClientGone):
 		return err
-	case errors.As(err, &tooLarge):
+	case tooLarge:
 		return fmt.Errorf("%w: %w", ErrLargeBody, err)
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
-	case errors.As(err, &broken) && broken.Timeout():
+	case isNet && broken.Timeout():
 		return fmt.Errorf("%w: %w", ErrSlowClient, err)
-	case errors.As(err, &broken):
+	case isNet:
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %w", ErrShortBody, err)
-	case r.ProtoMajor == 2 && endsWithin(ctx, goneTime):
+	case r.ProtoMajor == 2 && clock.Sleep(ctx, goneTime) != nil:
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
 	}
 	return fmt.Errorf("%w: %w", ErrBadBody, err)
-}
-
-func endsWithin(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return true
-	case <-timer.C:
-		return false
-	}
 }

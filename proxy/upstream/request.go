@@ -176,14 +176,17 @@ func (r *Request) IsReplayable() bool {
 	if r.Plain != nil {
 		return r.Plain.IsReplayable
 	}
-	if HasBody(r.HTTP) {
-		return false
-	}
-	switch r.HTTP.Method {
+	header := r.HTTP.Header
+	return !HasBody(r.HTTP) && (IsSafe(r.HTTP.Method) || len(header["Idempotency-Key"]) > 0 || len(header["X-Idempotency-Key"]) > 0)
+}
+
+// IsSafe reports whether requests with a method may be sent more than once (RFC 9110, 9.2.1).
+func IsSafe(method string) bool {
+	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true
 	}
-	return len(r.HTTP.Header["Idempotency-Key"]) > 0 || len(r.HTTP.Header["X-Idempotency-Key"]) > 0
+	return false
 }
 
 // RootedPath is the target with the slash that the client may have left out.
@@ -209,10 +212,9 @@ func (o *outgoing) appendHead(b []byte) []byte {
 
 // Header is the head of the request as a map.
 func (r *Request) Header() (http.Header, error) {
-	// Without an agent the transport would name itself.
-	header := http.Header{"User-Agent": {""}}
-	if given := r.HTTP.Header["User-Agent"]; given != nil {
-		delete(header, "User-Agent")
+	header := http.Header{}
+	if r.HTTP.Header["User-Agent"] == nil {
+		header["User-Agent"] = []string{""} // the transport would else name itself
 	}
 	o := newOutgoing(r)
 	o.each(func(key, value string) { header[key] = append(header[key], value) })
@@ -285,7 +287,9 @@ func (o *outgoing) appendFraming(b []byte) []byte {
 	}
 	switch {
 	case o.chunked:
-		b = o.appendTrailerNames(b)
+		for _, key := range o.Announced {
+			b = AppendField(b, "Trailer", key)
+		}
 		b = AppendField(b, "Transfer-Encoding", "chunked")
 	case o.hasBody:
 		b = append(b, "Content-Length: "...)
@@ -304,13 +308,6 @@ func (o *outgoing) saysEmpty() bool {
 		return true
 	}
 	return len(o.HTTP.Header["Content-Length"]) > 0
-}
-
-func (o *outgoing) appendTrailerNames(b []byte) []byte {
-	for _, key := range o.Announced {
-		b = AppendField(b, "Trailer", key)
-	}
-	return b
 }
 
 // AppendField adds a line to a head, unless it would be more than one.
