@@ -22,11 +22,9 @@ const (
 	RefuseUnderscores
 )
 
-// errTrailerField says that a field that may not follow a body does.
 var errTrailerField = errors.New("front: field that must not be a trailer")
 
-// admit makes a header what handlers may see: without the fields for the client's connection
-// only. It says why the request is refused; empty when it is not.
+// admit makes a header what handlers may see, or says why the request is refused.
 func (s *Server) admit(header http.Header) string {
 	grammar.StripConnection(header)
 	return s.Underscores.apply(header)

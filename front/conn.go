@@ -38,10 +38,9 @@ const (
 	over
 )
 
-// conn is the connection of one client, as net/http sees it. Its Read gives net/http one request
-// at a time: each has been judged by its head, and plain ones never appear, because the Lane
-// has carried them. So no request passes by the rules of this package, and a connection serves
-// requests of both kinds.
+// conn is the connection of one client, as net/http sees it. Its Read gives net/http one request at a
+// time: each has been judged by its head, and plain ones never appear, because the Lane has carried
+// them. So no request passes by the rules of this package.
 type conn struct {
 	*wire.Conn
 	input
@@ -54,8 +53,7 @@ type conn struct {
 	idling
 	// parting is set when the connection ends with the call that the Lane carries.
 	parting atomic.Bool
-	// unread is set while net/http has not read all of its request: Close may come from any
-	// goroutine.
+	// unread is set while net/http has not read all of its request: Close may come from any goroutine.
 	unread atomic.Bool
 	stall  stall
 	// frames follows a client that speaks HTTP/2; nil for others.
@@ -276,9 +274,8 @@ func (c *conn) SetReadDeadline(at time.Time) error {
 // smallWrite is the size up to which a write of HTTP/2 waits for others.
 const smallWrite = 4 << 10
 
-// Write is for net/http. Its server of HTTP/2 writes whenever it has nothing else to do at that
-// moment, be it one frame of a call that is about to write two more; giving way before each
-// small write lets it, and the calls beside it, add theirs to the next one.
+// Write is for net/http. Its server of HTTP/2 writes whenever it has nothing else to do, be it one
+// frame of a call with two more to come; giving way before small writes lets it add those.
 func (c *conn) Write(piece []byte) (int, error) {
 	if c.frames != nil && len(piece) <= smallWrite {
 		c.server.batching.Gather()

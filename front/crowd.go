@@ -48,8 +48,7 @@ func (s *Server) tell() {
 	}
 }
 
-// turnAway tells a client that there are too many. Most get no time to read it: they need
-// descriptors, too.
+// turnAway tells a client that there are too many. Most get no time to read it, which takes descriptors.
 func (s *Server) turnAway(tcp *net.TCPConn) {
 	s.tell()
 	_ = tcp.SetDeadline(time.Now().Add(drainTime))

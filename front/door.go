@@ -15,8 +15,7 @@ type door struct {
 	server *Server
 }
 
-// Accept waits for the next client that can be served. What passes, such as a lack of
-// descriptors, net/http waits for.
+// Accept waits for the next client that can be served. net/http waits while descriptors are lacking.
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		accepted, err := d.Listener.Accept()

@@ -31,8 +31,7 @@ func (s *Server) watchOver(next http.Handler) http.Handler {
 	})
 }
 
-// boundedWrites is a configuration of HTTP/2 that gives up connections on which nothing
-// can be written.
+// boundedWrites is a configuration of HTTP/2 that gives up connections on which nothing can be written.
 func boundedWrites(given *http.HTTP2Config, limit time.Duration) *http.HTTP2Config {
 	var config http.HTTP2Config
 	if given != nil {
@@ -42,9 +41,8 @@ func boundedWrites(given *http.HTTP2Config, limit time.Duration) *http.HTTP2Conf
 	return &config
 }
 
-// foreign is net/http's writer with what that of a plain request can do. Like that, and
-// unlike net/http's, it bounds what waits for the client; a deadline would end a stream of
-// HTTP/2 also while the handler is silent.
+// foreign is net/http's writer, but bounds what waits for the client, as is done for plain requests: a
+// deadline would end a stream of HTTP/2 also while the handler is silent.
 type foreign struct {
 	http.ResponseWriter
 	// limit is how long the client may take to accept a piece.
@@ -59,20 +57,17 @@ type foreign struct {
 	// taken when the connection was taken over.
 	begun, unsent, taken atomic.Bool
 
-	// mu protects over, which is set when the answer is no longer the handler's: timers
-	// that were stopped too late reach nothing then. In HTTP/2 there would be nothing left
-	// to reach, which ended the program.
+	// mu protects over, which is set when the answer is no longer the handler's. A timer that was
+	// stopped too late would in HTTP/2 reach what is gone, and end the program.
 	mu   sync.Mutex
 	over bool
 }
 
-// errOver says that a deadline was set for an answer that is over.
 var errOver = errors.New("the answer is over")
 
 // HasBegun reports whether the answer has a status, or the connection another owner.
 func (f *foreign) HasBegun() bool { return f.begun.Load() }
 
-// WriteHeader implements http.ResponseWriter.
 func (f *foreign) WriteHeader(code int) {
 	f.clean()
 	if code >= http.StatusOK {
@@ -82,7 +77,6 @@ func (f *foreign) WriteHeader(code int) {
 	f.ResponseWriter.WriteHeader(code)
 }
 
-// Write implements http.ResponseWriter.
 func (f *foreign) Write(piece []byte) (int, error) {
 	f.begin()
 	f.unsent.Store(true)
@@ -107,7 +101,6 @@ func (f *foreign) boundBody() {
 	}
 }
 
-// EnableFullDuplex serves http.ResponseController.
 func (f *foreign) EnableFullDuplex() error {
 	f.duplex = true
 	return f.control().EnableFullDuplex()
@@ -131,7 +124,6 @@ func (f *foreign) clean() {
 
 func isUnsendable(value string) bool { return !grammar.IsValue(value) }
 
-// FlushError serves http.ResponseController.
 func (f *foreign) FlushError() error {
 	f.begin()
 	f.unsent.Store(false)
@@ -140,10 +132,8 @@ func (f *foreign) FlushError() error {
 	return f.control().Flush()
 }
 
-// Flush implements http.Flusher.
 func (f *foreign) Flush() { _ = f.FlushError() }
 
-// Hijack serves http.ResponseController.
 func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

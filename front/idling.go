@@ -33,8 +33,7 @@ func forever(limit time.Duration) time.Duration {
 	return limit
 }
 
-// rest makes the connection idle, until the next request or for a time. The clock may
-// tick any moment.
+// rest makes the connection idle, until the next request or for a time. The clock may tick any moment.
 func (i *idling) rest(now, limit time.Duration) {
 	i.since.Store(int64(now))
 	i.until.Store(int64(now + tickTime + forever(limit)))

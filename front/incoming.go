@@ -7,8 +7,7 @@ import (
 
 // incoming is a request that net/http is being given: so much of the connection is its own.
 type incoming struct {
-	// head are the bytes of its head that are left, and left those of its body when that has a
-	// length.
+	// head are the bytes of its head that are left, and left those of its body when that has a length.
 	head int
 	left int64
 	// chunks finds the end of a body in chunks; nil for others.
@@ -36,8 +35,7 @@ func (c *conn) leave() {
 	c.enter(between)
 }
 
-// readWithin gives net/http the next bytes of its request, and none behind that: net/http reads
-// on while it answers, to see whether the client is still there.
+// readWithin gives net/http the next bytes of its request. While it answers it asks for more.
 func (c *conn) readWithin(into []byte) (int, error) {
 	n, err := c.give(into)
 	c.unread.Store(!c.request.isOver())
@@ -69,7 +67,6 @@ func (c *conn) give(into []byte) (int, error) {
 	return n, err
 }
 
-// readChunks gives the next bytes of a body in chunks.
 func (c *conn) readChunks(into []byte) (int, error) {
 	if len(c.ahead()) == 0 {
 		if _, err := c.fill(); err != nil {
@@ -212,7 +209,6 @@ func (f *chunks) step(b byte) bool {
 	return b == '\n' && f.endLine()
 }
 
-// endLine follows the LF of a line.
 func (f *chunks) endLine() bool {
 	switch f.state {
 	case inSizeEnd:
@@ -230,7 +226,6 @@ func (f *chunks) endLine() bool {
 	return true
 }
 
-// size follows a byte of a chunk's size.
 func (f *chunks) size(b byte) bool {
 	digit := strings.IndexByte("0123456789abcdef", b|0x20)
 	switch {

@@ -28,8 +28,7 @@ const (
 	CarriedLast
 )
 
-// bodyPatience is how long a body may take to arrive behind its head and still be carried by
-// the Lane.
+// bodyPatience is how long a body may take to arrive behind its head and still be carried by the Lane.
 const bodyPatience = 10 * time.Millisecond
 
 // Call is a request of which the head has arrived. It serves one goroutine, but for Gone.
@@ -47,7 +46,6 @@ type Call struct {
 	pieces [2][]byte
 }
 
-// callKey is for contexts.
 type callKey struct{}
 
 func withCall(ctx context.Context, of net.Conn) context.Context {

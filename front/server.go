@@ -130,8 +130,7 @@ func (s *Server) Close() error {
 
 func (s *Server) stallTimeout() time.Duration { return cmp.Or(max(0, s.StallTimeout), 60*time.Second) }
 
-// stop lets no further request begin, and returns a channel that is closed when no
-// connection is left.
+// stop lets no further request begin, and returns a channel that is closed when no connection is left.
 func (s *Server) stop() <-chan struct{} {
 	s.tracker.mu.Lock()
 	defer s.tracker.mu.Unlock()
@@ -161,8 +160,7 @@ func (s *Server) sweep() {
 // tickTime is the time between two ticks.
 const tickTime = time.Second
 
-// clock tells the time as it was when it last ticked, which costs nothing, and words it
-// for the Date field.
+// clock tells the time as it was when it last ticked, which costs nothing, and the Date field.
 type clock struct {
 	began time.Time
 	// ticked is the time of the last tick since the server began; a wall clock that
@@ -176,7 +174,6 @@ func (c *clock) start() {
 	c.tick()
 }
 
-// tick takes a look at the clock.
 func (c *clock) tick() {
 	now := time.Now()
 	c.ticked.Store(int64(now.Sub(c.began)))

@@ -73,7 +73,6 @@ func (t *tracker) stop() <-chan struct{} {
 	return t.empty
 }
 
-// closeAll closes every connection at once.
 func (t *tracker) closeAll() {
 	t.end()
 	t.mu.Lock()
@@ -83,8 +82,7 @@ func (t *tracker) closeAll() {
 	}
 }
 
-// closeOneIdle closes a connection that has been idle for a while, and reports whether
-// there was one.
+// closeOneIdle closes a connection that has been idle for a while, and reports whether there was one.
 func (t *tracker) closeOneIdle(now time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -101,8 +99,7 @@ func (t *tracker) closeOneIdle(now time.Duration) bool {
 	return false
 }
 
-// sweep closes connections that have been idle for too long, or whose clients have not read
-// for limit.
+// sweep closes connections that have been idle for too long, or whose clients have not read for limit.
 func (t *tracker) sweep(now, limit time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

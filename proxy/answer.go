@@ -28,8 +28,7 @@ func (c *client) beginFramed(h upstream.Head, framing upstream.Framing) {
 	c.begin(h.Code)
 }
 
-// beginUnframed sends the head of an answer that came without HTTP/1's framing,
-// and announces its trailers.
+// beginUnframed is beginFramed for an answer without HTTP/1's framing. It announces the trailers.
 func (c *client) beginUnframed(h upstream.Head, hasBody bool, trailers []string) {
 	header := c.w.Header()
 	c.copyFields(header, h)
@@ -63,8 +62,7 @@ func trailerNames(h upstream.Head) []string {
 	return names
 }
 
-// copyFields copies what the function sent, but for what concerns its connection
-// to us and what we say ourselves.
+// copyFields copies what the function sent, but for what is of its connection or what we say.
 func (c *client) copyFields(header http.Header, h upstream.Head) {
 	c.clearOthers(header, h)
 	values := make([]string, len(h.Fields))
@@ -120,8 +118,7 @@ func suppressType(header http.Header) {
 	}
 }
 
-// keepLength and the type of what was not modified, which the server leaves out
-// under their usual spelling.
+// keepLength respells the length and the type of what was not modified: the server drops them else.
 func keepLength(header http.Header) {
 	for _, key := range []string{"Content-Length", "Content-Type"} {
 		if values, ok := header[key]; ok {
@@ -143,8 +140,7 @@ func (c *client) inform(h upstream.Head) {
 	maps.Copy(header, before)
 }
 
-// setTrailers adds what followed a body, but for what belongs into a head. What was
-// announced goes under its own name.
+// setTrailers adds what followed a body, under its own name if it was announced.
 func (c *client) setTrailers(fields []upstream.Field) error {
 	header := c.w.Header()
 	for _, f := range fields {

@@ -129,8 +129,7 @@ func (c *call) applyPolicy() error {
 // watchdogMargin lets a watchdog say itself that a call took too long.
 const watchdogMargin = time.Second
 
-// headTimeout bounds the wait for the head of the answer. A watchdog that gives a call
-// more time than we would is let.
+// headTimeout bounds the wait for an answer's head. A watchdog that gives a call more time is let.
 func (h *Handler) headTimeout(policy *function.CallPolicy) time.Duration {
 	if policy.HeadTimeout > 0 {
 		return policy.HeadTimeout
@@ -143,8 +142,7 @@ func (h *Handler) headTimeout(policy *function.CallPolicy) time.Duration {
 
 func (c *call) headTimeout() time.Duration { return c.handler.headTimeout(&c.policy) }
 
-// wantsHTTP2 reports whether the function is to be spoken to in HTTP/2: when it
-// says so, or when it says nothing and the call is gRPC's.
+// wantsHTTP2 reports whether the function speaks HTTP/2: it says so, or nothing, and the call is gRPC's.
 func (c *call) wantsHTTP2() bool {
 	return c.policy.Protocol == function.ProtocolH2C || c.policy.Protocol == "" && grammar.IsGRPC(c.r)
 }
@@ -164,9 +162,8 @@ func (c *call) unwind() {
 	}
 }
 
-// finish answers what is still unanswered and tells the observer. An answer that
-// has begun and cannot be completed is cut, which is the only way to tell the
-// client.
+// finish answers what is still unanswered and tells the observer. An answer that has begun and cannot
+// be completed is cut: nothing else would tell the client.
 func (c *call) finish(err error) {
 	code, cut := c.code, false
 	if err != nil {

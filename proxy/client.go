@@ -14,15 +14,13 @@ import (
 	"faas-docker/proxy/upstream"
 )
 
-// lingerTime is how long the connection of a client that was refused stays open,
-// so that it can read why.
+// lingerTime is how long a client that was refused has to read why.
 const lingerTime = time.Second
 
 // client is the side of a call that faces the client: its request, and the answer to it.
 type client struct {
 	w http.ResponseWriter
-	// incoming is the request as the server gave it; r may be a copy, and be bound to a
-	// deadline.
+	// incoming is the request as the server gave it; r may be a copy, and be bound to a deadline.
 	r, incoming *http.Request
 	// body is what the client sends, perhaps limited.
 	body io.ReadCloser
@@ -59,8 +57,7 @@ func (c *client) identify(began time.Time) {
 // appendStart words when a call began, for X-Start-Time.
 func appendStart(b []byte, began time.Time) []byte { return strconv.AppendInt(b, began.UnixNano(), 10) }
 
-// maxCallID is the longest number of a call that is taken from a client, in bytes: it
-// goes into every line of the log about the call, and to the function.
+// maxCallID is how long a client's number for a call may be, in bytes: every line of the log has it.
 const maxCallID = 128
 
 // isCallID reports whether a client's number can stand in a log as it is. Those of
@@ -72,9 +69,8 @@ func isCallID(text string) bool {
 	return text != "" && len(text) <= maxCallID && !strings.ContainsFunc(text, isOdd)
 }
 
-// stripped is a request without what its client meant for its own connection: fields that
-// are set later are not the client's to remove. It is the same one where the server has
-// seen to that.
+// stripped is a request without what its client meant for its own connection: fields that are set
+// later are not the client's to remove. It is the same one where the server has seen to that.
 func stripped(r *http.Request) *http.Request {
 	if grammar.IsStripped(r.Header) {
 		return r
@@ -116,8 +112,7 @@ func (c *client) sendBody(mayInterrupt bool) *upload {
 	return c.upload
 }
 
-// interrupt ends a read of the request's body. With HTTP/1 that looks to the server
-// as if the client had gone.
+// interrupt ends a read of the request's body. In HTTP/1 the server takes the client for gone then.
 func (c *client) interrupt() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Now()) }
 
 // isInterrupted reports whether we ended the reading of the request, and not the client.
@@ -137,9 +132,8 @@ func (c *client) begin(code int) {
 	c.w.WriteHeader(code)
 }
 
-// cut ends the client's connection, or its stream, so that the answer cannot be
-// taken for a whole one. The end of a connection is what an HTTP/1.0 client may
-// wait for: there it has to be a reset.
+// cut ends the client's connection, or its stream, so that the answer cannot be taken for a whole one.
+// A client of HTTP/1.0 may wait for the end of the connection: there it has to be a reset.
 func (c *client) cut() {
 	if !c.r.ProtoAtLeast(1, 1) {
 		if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
@@ -152,9 +146,8 @@ func (c *client) cut() {
 	panic(http.ErrAbortHandler)
 }
 
-// dismiss lets go of a client that may still be sending: it gets the answer at
-// once, and then its connection ends. Only HTTP/1 needs that: there, what is left
-// of a request could be taken for the next one.
+// dismiss lets go of a client that may still be sending: it gets the answer at once, and then its
+// connection ends. In HTTP/1 what is left of a request could else be taken for the next one.
 func (c *client) dismiss() {
 	if c.r.ProtoMajor == 1 {
 		c.dismissed = true

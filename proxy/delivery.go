@@ -146,8 +146,7 @@ type promptWriter struct {
 	panicked upstream.Transported
 }
 
-// sendSoon sends what was written before: the head of an answer, which waits a
-// moment for the first piece of the body.
+// sendSoon sends the head of an answer, which waits a moment for the first piece of the body.
 func (p *promptWriter) sendSoon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -11,8 +11,7 @@ import (
 	"faas-docker/resolver"
 )
 
-// errEarly says that a watchdog has answered in the place of a process that does not
-// listen yet: the function has seen nothing of the call.
+// errEarly says that a watchdog has answered for a process that has seen nothing of the call.
 var errEarly = errors.New("the process behind the watchdog does not listen yet")
 
 // openUnproven is openLent for a replica that has not answered for itself yet. An answer
@@ -60,8 +59,7 @@ func (a *attempt) isUnheard(got upstream.Answer) bool {
 	return grammar.HasToken(header["Upgrade"], "websocket") || acceptsStream(header)
 }
 
-// acceptsStream reports whether a request wants events of a type that of-watchdog passes on by its
-// other proxy.
+// acceptsStream reports whether a request wants events that of-watchdog passes on by that proxy.
 func acceptsStream(header http.Header) bool {
 	types := grammar.Lower(strings.Join(header["Accept"], ","))
 	return strings.Contains(types, "text/event-stream") || strings.Contains(types, "application/x-ndjson")

@@ -44,8 +44,7 @@ type express struct {
 
 // caller is who calls.
 type caller struct {
-	// peer is the client's address; isTrusted is set when what it says of its own clients is
-	// believed.
+	// peer is the client's address; isTrusted is set when what it says of its own clients is believed.
 	peer      string
 	isTrusted bool
 	// host is the last that was found to be in order.
@@ -139,8 +138,7 @@ func (e *express) carry() front.Verdict {
 	return e.finish(err)
 }
 
-// rescue ends a call in which something has panicked, and its connection. One that has not begun
-// is left to the other lane.
+// rescue ends a call that has panicked, and its connection. The other lane gets one that has not begun.
 func (e *express) rescue(failure any) front.Verdict {
 	if e.began.IsZero() {
 		return front.Declined
@@ -290,7 +288,6 @@ func (e *express) leaves(err error) bool {
 	return true
 }
 
-// finish ends the answer and tells the observer.
 func (e *express) finish(err error) front.Verdict {
 	code := e.answer.code
 	switch {
@@ -313,8 +310,7 @@ func (e *express) finish(err error) front.Verdict {
 	return front.Carried
 }
 
-// fail answers a call that has failed, if no answer has begun, as the other lane would. It returns
-// the status for the observer.
+// fail is call.fail for a call of this lane: both give the same answers.
 func (e *express) fail(err error) int {
 	if e.call.Gone() {
 		return statusClientGone

@@ -25,8 +25,7 @@ var (
 	errIntercepted = errors.New("intercepted")
 )
 
-// expiry is why a call ended whose function took too long: errExpired, which policies know
-// as ErrLate.
+// expiry is why a call ended whose function took too long: errExpired, which policies know as ErrLate.
 type expiry struct{}
 
 func (expiry) Error() string { return errExpired.Error() }
@@ -51,8 +50,8 @@ type refusal struct {
 	status *GRPCStatus
 }
 
-// fail is the one place where an error becomes an answer. When the answer has
-// begun already nothing is written. It returns the status for the observer.
+// fail is the one place where an error becomes an answer, unless one has begun already. It returns the
+// status for the observer.
 func (c *call) fail(err error) int {
 	answer := c.refusal(err)
 	c.logFailure(err, answer.code)
@@ -170,8 +169,7 @@ func (c *call) refusals() []known {
 	}
 }
 
-// inTime says what was too long for a call: its policy's timeout, or else the deadline
-// that a director gave it.
+// inTime says what has passed: the policy's timeout, or else the deadline that a director gave.
 func (c *call) inTime() string {
 	if c.policy.Timeout > 0 {
 		return "within " + c.policy.Timeout.String()
@@ -201,8 +199,7 @@ func statusOf(failure *function.Failure) int {
 	return http.StatusServiceUnavailable
 }
 
-// logFailure writes down what the function did wrong. What the client did wrong
-// it is told itself.
+// logFailure writes down what the function did wrong. What the client did wrong it is told itself.
 func (c *call) logFailure(err error, code int) {
 	if errors.Is(err, upstream.ErrExhausted) {
 		c.handler.complaints.Do(func() {

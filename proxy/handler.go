@@ -29,8 +29,7 @@ import (
 // Observer is told of every invocation of a function that exists. Its methods
 // are called from many goroutines at once and must not block.
 type Observer interface {
-	// Started is called when an invocation has been given a replica, or has been
-	// refused one.
+	// Started is called when an invocation has been given a replica, or has been refused one.
 	Started(function.Name)
 	// Finished is called when the call has ended: with the status code that was
 	// sent, 101 for an upgrade, 499 when the client went away, and 502 when the
@@ -203,8 +202,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 	c.finish(err)
 }
 
-// Sever breaks off the calls that are in flight on a replica which has died; see
-// upstream.Pools.Sever.
+// Sever breaks off the calls that are in flight on a replica which has died; see upstream.Pools.Sever.
 func (h *Handler) Sever(replica function.Replica) { h.upstreams.Sever(&replica) }
 
 // Drop closes the pooled connections to a replica. It is meant for a replica

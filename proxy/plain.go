@@ -32,9 +32,8 @@ const (
 	maxPlainBody = 64 << 10
 )
 
-// parse reads a head and appends the request line and the fields for the function to out. It
-// is not ok when the request is not plain: the other lane reads it then, and refuses what is to be
-// refused.
+// parse reads a head and appends the request line and the fields for the function to out. It is not
+// ok when the request is not plain: the other lane reads it then.
 func (p *plain) parse(head, out []byte) (_ []byte, ok bool) {
 	*p = plain{}
 	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
@@ -55,7 +54,6 @@ func (p *plain) parse(head, out []byte) (_ []byte, ok bool) {
 	return out, len(rest) == 2 && p.host != nil
 }
 
-// parseLine reads the request line.
 func (p *plain) parseLine(line []byte) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, proto, _ := bytes.Cut(rest, []byte(" "))
@@ -131,8 +129,7 @@ func isPlainValue(value []byte) bool {
 	return true
 }
 
-// note reads what a field says to us. It reports whether the function gets it, too, and, by ok,
-// whether the request is plain still.
+// note reads a field. It reports whether the function gets it, and whether the request is plain still.
 func (p *plain) note(name, value []byte) (passes, ok bool) {
 	switch grammar.RoleOf(name) {
 	case grammar.OfConnection:
@@ -190,8 +187,7 @@ func (p *plain) isReplayable() bool {
 	return p.length == 0 && (p.idempotent || upstream.IsSafe(p.method))
 }
 
-// saysEmpty reports whether the function is told that there is no body, though the client has
-// not said so.
+// saysEmpty reports whether we say that there is no body, where the client has not.
 func (p *plain) saysEmpty() bool {
 	return !p.measured && (p.method == http.MethodPost || p.method == http.MethodPut || p.method == http.MethodPatch)
 }

@@ -91,8 +91,7 @@ func (a *plainAnswer) connection(h *upstream.Head) {
 	}
 }
 
-// fields writes the fields of an answer that are for the client, and reports whether a date is
-// among them.
+// fields writes what is for the client, and reports whether a date is among it.
 func (a *plainAnswer) fields(h *upstream.Head) (dated bool) {
 	var announced []string
 	for _, f := range h.Fields {
@@ -191,7 +190,6 @@ func (a *plainAnswer) SetTrailers(fields []upstream.Field) error {
 	return nil
 }
 
-// end ends the answer.
 func (a *plainAnswer) end() error {
 	if a.chunked {
 		a.text("0\r\n")

@@ -27,8 +27,7 @@ func (c *call) policies() *policy.Chain {
 	return c.handler.Chains.Of(c.target.name, c.policy.Policies, function.PoliciesFrom(c.r.Context()))
 }
 
-// deliverThrough has the call answered through its policies, then passes on the
-// answer that they have settled on.
+// deliverThrough has the call answered through its policies, and passes their answer on.
 func (c *call) deliverThrough(chain *policy.Chain, own policy.Policy, lease resolver.Lease) error {
 	defer c.out.end()
 	sender := &sender{call: c}

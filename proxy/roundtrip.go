@@ -16,8 +16,7 @@ import (
 func (a *attempt) roundTrip(c *call, transport http.RoundTripper, base url.URL) error {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
-	// The function's time begins when it has all of the request: before that, a
-	// stream may rightly be silent.
+	// The function's time begins when it has all of the request.
 	slow := time.AfterFunc(c.headTimeout(), func() { cancel(upstream.ErrTooSlow) })
 	defer slow.Stop()
 	a.prepare(ctx, c, nil)
@@ -50,7 +49,6 @@ func (a *attempt) roundTrip(c *call, transport http.RoundTripper, base url.URL) 
 	return a.passOn(answer)
 }
 
-// passOn passes an answer on.
 func (a *attempt) passOn(answer *http.Response) error {
 	c := a.call
 	if answer.StatusCode < http.StatusOK {

@@ -199,8 +199,7 @@ func routedPath(r *http.Request) string {
 	return path
 }
 
-// spelled returns the end of a path that a router has found, and perhaps decoded, as the
-// client wrote it.
+// spelled is the end of a path, which a router has found and perhaps decoded, as the client wrote it.
 func spelled(path, found string) string {
 	path, _, _ = strings.Cut(path, "?")
 	for slash := strings.IndexByte(path, '/'); slash >= 0; slash = strings.IndexByte(path, '/') {
@@ -225,8 +224,7 @@ func seedRefusal(c *call, err error) (refusal, bool) {
 	return refusal{}, false
 }
 
-// fallbackType is the type of an answer that names none: the request's, or plain
-// text.
+// fallbackType is the type of an answer that names none: the request's, or plain text.
 func fallbackType(r *http.Request) string {
 	if named := r.Header.Get("Content-Type"); named != "" {
 		return named

@@ -17,9 +17,8 @@ type target struct {
 	name function.Name
 	// given is the name as the client wrote it.
 	given string
-	// path is what the function gets to see, byte for byte as the client sent it,
-	// with its query. When the client sent none it is empty or begins with "?";
-	// a "/" then belongs before it.
+	// path is what the function gets to see, with the query, byte for byte as the client sent it. It
+	// may lack its first "/", where the client sent no path.
 	path string
 }
 

@@ -65,7 +65,6 @@ func (t *tunnels) drain() <-chan struct{} {
 	return drained
 }
 
-// cut closes all that are left.
 func (t *tunnels) cut() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,8 +102,7 @@ func (t *tunnel) close() {
 	t.function.Close()
 }
 
-// Switch passes a 101 on and then bytes, in both directions, until both
-// sides have ended.
+// Switch passes a 101 on and then bytes, in both directions, until both sides have ended.
 func (a *attempt) Switch(h upstream.Head, function *upstream.Conn, ahead []byte) error {
 	c := a.call
 	// Whoever stands around the call sees the head of the answer before it goes out.
@@ -147,19 +145,14 @@ func (c *client) switchHead(h upstream.Head) []byte {
 
 // run writes first to each side what has come already, then joins them.
 func (t *tunnel) run(first []byte, fromClient *bufio.Reader) {
+	ahead, _ := fromClient.Peek(fromClient.Buffered())
 	var upward sync.WaitGroup
-	upward.Go(func() { t.pass(t.function.TCPConn, t.client, taken(fromClient)) })
+	upward.Go(func() { t.pass(t.function.TCPConn, t.client, ahead) })
 	t.pass(t.client, t.function.TCPConn, first)
 	upward.Wait()
 	if alone := t.alone.Load(); alone != nil {
 		alone.stop()
 	}
-}
-
-// taken is what a reader has read ahead.
-func taken(reader *bufio.Reader) []byte {
-	ahead, _ := reader.Peek(reader.Buffered())
-	return ahead
 }
 
 // pass copies one direction. Its end is passed on; a failure ends both.
@@ -180,8 +173,7 @@ func (t *tunnel) pass(to, from net.Conn, first []byte) {
 	t.hasten(to)
 }
 
-// copy copies one direction to its end. The kernel does so, until the other direction has
-// ended.
+// copy copies one direction to its end. The kernel does so, until the other direction has ended.
 func (t *tunnel) copy(to, from net.Conn) error {
 	_, err := io.Copy(to, t.silence.from(from))
 	alone := t.alone.Load()

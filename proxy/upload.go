@@ -8,9 +8,8 @@ import (
 	"faas-docker/proxy/upstream"
 )
 
-// upload is the body of a request on its way to the function. It tells when it ends. Closing
-// it does not close what it reads from: before anything was read, that may be needed for
-// another try.
+// upload is the body of a request on its way to the function. Closing it does not close what it reads
+// from: before anything was read, that may be needed for another try.
 type upload struct {
 	io.Reader
 	// begun is set when something was read, or was to be, over when all was, and interrupted
@@ -54,8 +53,7 @@ func (b *upload) read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// retire ends the reading of the body. It waits for a read that is under way,
-// which the client's connection must bound.
+// retire ends the reading. It waits for the present read, which the client's connection must bound.
 func (b *upload) retire() {
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -73,7 +71,6 @@ func (b *upload) Interrupt() {
 	}
 }
 
-// IsInterrupted reports whether it has.
 func (b *upload) IsInterrupted() bool { return b.interrupted.Load() }
 
 // Close is Interrupt, for transports of net/http.
@@ -101,8 +98,6 @@ type keptBody struct{ io.Reader }
 
 var _ upstream.Body = keptBody{}
 
-// Interrupt does nothing.
 func (keptBody) Interrupt() {}
 
-// IsInterrupted is never so.
 func (keptBody) IsInterrupted() bool { return false }

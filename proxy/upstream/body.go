@@ -145,7 +145,6 @@ func (b *body) pass() error {
 	return b.send((*b.buffer)[:n])
 }
 
-// send passes a piece on.
 func (b *body) send(piece []byte) error {
 	b.left -= int64(len(piece))
 	return b.x.out.Client.Write(piece)

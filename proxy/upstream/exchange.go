@@ -76,8 +76,7 @@ func (u *Pool) Open(request *Request) (Answer, error) {
 	}
 }
 
-// begin sends the request and reads the head of the answer. Without one the
-// connection is closed.
+// begin sends the request and reads the head of the answer. Without one the connection is closed.
 func (x *exchange) begin() (err error) {
 	sound := false
 	defer func() {
@@ -103,8 +102,7 @@ func (x *exchange) Status() int { return x.head.Code }
 
 func (x *exchange) Field(key string) string { return x.head.Field(key) }
 
-// Pass passes the answer on, and keeps the connection for the next call when it can
-// be kept.
+// Pass passes the answer on, and keeps the connection for the next call when it can be kept.
 func (x *exchange) Pass() (err error) {
 	defer x.end()
 	if x.head.Code == http.StatusSwitchingProtocols {
@@ -118,7 +116,6 @@ func (x *exchange) Pass() (err error) {
 	return nil
 }
 
-// answer passes a final answer on.
 func (x *exchange) answer(h Head) error {
 	b := x.newBody(h)
 	if err := x.conn.arrived(!b.isBuffered()); err != nil {
@@ -296,7 +293,6 @@ func (x *exchange) awaitFirstByte() error {
 	return x.peek(limit)
 }
 
-// peek waits for a byte of the answer.
 func (x *exchange) peek(limit time.Duration) error {
 	if x.reader.Buffered() > 0 {
 		return nil

@@ -10,8 +10,7 @@ import (
 	"faas-docker/grammar"
 )
 
-// MaxHead bounds the head of an answer, its trailers and a line of its chunked
-// coding, in bytes.
+// MaxHead bounds the head of an answer, its trailers and a line of its chunked coding, in bytes.
 const MaxHead = 256 << 10
 
 // Field is one header field. Its key has the canonical spelling.
@@ -164,7 +163,6 @@ func (h *Head) note(f Field) (err error) {
 	return err
 }
 
-// noteConnection reads one value of Connection.
 func (h *Head) noteConnection(value string) {
 	switch {
 	case grammar.EqualFold(value, "keep-alive"):

@@ -287,7 +287,6 @@ func (x *http2Exchange) copyBody() error {
 	}
 }
 
-// Drop gives the answer up, or what remains of it.
 func (x *http2Exchange) Drop() {
 	x.end()
 	x.release()

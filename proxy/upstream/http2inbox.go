@@ -41,8 +41,7 @@ func (b *inbox) readFrame() (http2.Frame, error) {
 	return b.framer.ReadFrame()
 }
 
-// hasFrame reports whether a frame can be read without waiting. It may say no when
-// it could say yes.
+// hasFrame reports whether a frame can be read without waiting. It may say no when it could say yes.
 func (b *inbox) hasFrame() bool {
 	const size = 9
 	if b.reader.Buffered() < size {

@@ -78,8 +78,7 @@ type peerSettings struct {
 	head uint64
 }
 
-// newLink begins to speak HTTP/2 on a connection. The function must say its
-// settings within limit.
+// newLink begins to speak HTTP/2 on a connection. The function must say its settings within limit.
 func newLink(tcp net.Conn, limit time.Duration) (*link, error) {
 	l := &link{tcp: tcp, keep: idleTimeout, closed: make(chan struct{}), streams: map[uint32]*stream{}, nextID: 1, idleSince: time.Now()}
 	l.in.setUp(tcp)
@@ -131,8 +130,7 @@ func (l *link) greet(limit time.Duration) error {
 	return nil
 }
 
-// open begins a call, by sending its head. It returns nil when the link takes no
-// more calls.
+// open begins a call, by sending its head. It returns nil when the link takes no more calls.
 func (l *link) open(out *outgoing) (*stream, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,8 +180,7 @@ func (l *link) forget(s *stream) {
 	}
 }
 
-// closeIdle ends the link when no call needed it for a while, and comes back later
-// when one did.
+// closeIdle ends the link when no call needed it for a while, and comes back later when one did.
 func (l *link) closeIdle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

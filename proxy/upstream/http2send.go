@@ -22,8 +22,7 @@ func (l *link) send() {
 		case <-l.closed:
 			return
 		}
-		// Callers that can go on get to write first: one write for many of them is
-		// worth the moment.
+		// Callers that can go on get to write first: one write for many of them is worth the moment.
 		l.batching.Gather()
 		l.mu.Lock()
 		batch := l.out.nextBatch()
@@ -160,7 +159,6 @@ type tails struct {
 	size    int
 }
 
-// writeTails writes all that is kept.
 func (o *outbox) writeTails() {
 	for i, s := range o.tails.streams {
 		s.writeTail(false)
@@ -175,8 +173,7 @@ func (o *outbox) unwritten() int { return len(o.waiting) + o.tails.size }
 // maxLength is how many digits a Content-Length may have.
 const maxLength = len("9223372036854775807")
 
-// encodeTrailer puts a request's trailers into the block, and reports whether
-// there are any.
+// encodeTrailer puts a request's trailers into the block, and reports whether there are any.
 func (o *outbox) encodeTrailer(trailer http.Header) bool {
 	o.block.Reset()
 	for key, values := range trailer {

@@ -22,13 +22,11 @@ const (
 	dialTimeout = 3 * time.Second
 	// idleTimeout is how long a connection is kept for the next invocation.
 	idleTimeout = 30 * time.Second
-	// maxIdle bounds the idle connections to one replica, and to all of them, unless
-	// told otherwise.
+	// maxIdle bounds the idle connections to one replica, and to all of them, unless told otherwise.
 	maxIdle = 1024
 )
 
-// Pools holds the pools of connections, one per replica. The zero value is
-// ready for use.
+// Pools holds the pools of connections, one per replica. The zero value is ready for use.
 type Pools struct {
 	// MaxIdle bounds the idle connections that are kept to all replicas together, and
 	// MaxIdlePerReplica those to one. Zero means 1024; a negative number for one replica that
@@ -261,8 +259,7 @@ func (u *Pool) put(c *Conn) {
 	}
 }
 
-// sweep closes the connections that no call needed for a while, and comes back
-// while others remain.
+// sweep closes the connections that no call needed for a while, and comes back while others remain.
 func (u *Pool) sweep() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -98,11 +98,9 @@ func (p *pump) read(space []byte) (int, error) {
 	return n, err
 }
 
-// errLongBody is the error of a body that is longer than its Content-Length.
 var errLongBody = errors.New("the body is longer than its Content-Length")
 
-// write sends n bytes that lie in the buffer behind chunkFront, with the framing
-// they need.
+// write sends n bytes that lie in the buffer behind chunkFront, with the framing they need.
 func (p *pump) write(buffer []byte, n int, last bool) error {
 	piece := buffer[chunkFront : chunkFront+n]
 	if p.chunked {
@@ -130,8 +128,7 @@ func frame(buffer []byte, n int) []byte {
 	return append(buffer[start:chunkFront+n], "\r\n"...)
 }
 
-// appendEnd writes the last chunk and the trailers. These are only known when
-// the body has been read.
+// appendEnd writes the last chunk and the trailers. These are only known when the body has been read.
 func (p *pump) appendEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
 	for key, values := range p.incoming.Trailer {

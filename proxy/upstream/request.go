@@ -63,7 +63,6 @@ type Watched interface {
 	Gone() bool
 }
 
-// method is the request's.
 func (r *Request) method() string {
 	if r.Plain != nil {
 		return r.Plain.Method
@@ -197,7 +196,6 @@ func (r *Request) RootedPath() string {
 	return "/" + r.Path
 }
 
-// appendHead writes the head of the request.
 func (o *outgoing) appendHead(b []byte) []byte {
 	b = append(append(b, o.HTTP.Method...), ' ')
 	if !strings.HasPrefix(o.Path, "/") {

@@ -33,8 +33,7 @@ func (u *Pools) Sever(replica *function.Replica) {
 	})
 }
 
-// remove drops the pool of a replica that has died and returns the connections to it
-// that are in use.
+// remove drops the pool of a replica that has died and returns the connections to it that are in use.
 func (u *Pools) remove(replica *function.Replica) []*socket {
 	u.mu.Lock()
 	defer u.mu.Unlock()
