@@ -30,7 +30,7 @@ func headEnd(b []byte, from int) (end, next int) {
 // may judge it. What net/http will refuse has no body here: its connection ends with the refusal.
 func judge(head string) (r incoming, why string) {
 	r.head = len(head)
-	line, rest := cutLine(head)
+	line, rest := grammar.CutLine(head)
 	method, target, proto := splitRequestLine(line)
 	if method == "PRI" {
 		return r, "half a preface of HTTP/2"
@@ -100,10 +100,10 @@ func oddFields(text string) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
 		for text != "" {
 			var line string
-			line, text = cutLine(text)
+			line, text = grammar.CutLine(text)
 			for text != "" && isBlank(text[0]) {
 				var more string
-				more, text = cutLine(text)
+				more, text = grammar.CutLine(text)
 				line += " " + grammar.Trim(more)
 			}
 			name, value, _ := strings.Cut(line, ":")
@@ -124,9 +124,3 @@ const (
 func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
-
-// cutLine splits text after its first line, and strips CRLF, or LF, from that.
-func cutLine(text string) (line, rest string) {
-	line, rest, _ = strings.Cut(text, "\n")
-	return strings.TrimSuffix(line, "\r"), rest
-}

@@ -34,24 +34,15 @@ type call struct {
 	previous bool
 }
 
-// observation is since when a call has been going on, and what the observer knows of it.
+// observation is since when a call has been going on, and whether the observer knows of it: it does not
+// where the function may not exist, nor when the call has ended.
 type observation struct {
 	began time.Time
-	state observed
+	known bool
 }
 
-// observed is nothing at first: the function may not exist.
-type observed uint8
-
-const (
-	// observedStart: it does, and the call goes on.
-	observedStart observed = iota + 1
-	// observedEnd: the call has ended.
-	observedEnd
-)
-
 func (o *observation) started(h *Handler, name function.Name) {
-	o.state = observedStart
+	o.known = true
 	if h.Observer != nil {
 		h.Observer.Started(name)
 	}
@@ -59,8 +50,8 @@ func (o *observation) started(h *Handler, name function.Name) {
 
 // ended tells the observer how the call has ended, once.
 func (o *observation) ended(h *Handler, name function.Name, code int) {
-	if o.state == observedStart && h.Observer != nil {
-		o.state = observedEnd
+	if o.known && h.Observer != nil {
+		o.known = false
 		h.Observer.Finished(name, code, time.Since(o.began))
 	}
 }
@@ -93,7 +84,7 @@ func (c *call) run() (err error) {
 	}
 	own := c.ownPolicy()
 	lease, err := c.attempt.acquire(c.r.Context(), c, c.handler.wakeTimeout())
-	if !errors.Is(err, function.ErrNotFound) && c.state != observedStart {
+	if !errors.Is(err, function.ErrNotFound) && !c.known {
 		c.started(c.handler, c.target.name)
 	}
 	if err != nil {

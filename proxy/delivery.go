@@ -40,7 +40,8 @@ type delivery struct {
 
 // newDelivery serves an answer whose head is about to be written.
 func (h *Handler) newDelivery(w http.ResponseWriter) delivery {
-	return delivery{w: w, interval: max(0, h.FlushInterval), stall: stall{w: w, limit: h.stallTimeout()}, unsent: true}
+	patient := stall{w: w, limit: h.stallTimeout()}
+	return delivery{w: w, interval: max(0, h.FlushInterval), stall: patient, unsent: true}
 }
 
 // speedUp sends each piece at once, or when the interval has passed.

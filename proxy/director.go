@@ -71,7 +71,8 @@ func (h *Handler) Direct(director Director) http.Handler {
 // a *function.Failure is told to the caller, ErrUnimplemented is a 404, and of any other
 // error the text is for the log only.
 func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	c := call{handler: h, client: client{w: w, r: r, incoming: r}, observation: observation{began: time.Now()}}
+	c := call{handler: h, client: client{w: w, r: r, incoming: r}}
+	c.began = time.Now()
 	c.identify(c.began)
 	_, failed := errors.AsType[*function.Failure](err)
 	_, answered := errors.AsType[*GRPCStatus](err)

@@ -359,7 +359,7 @@ func (c *call) takeOver() {
 	if !known || e.left.began.IsZero() {
 		return
 	}
-	c.began, c.state = e.left.began, observedStart
+	c.began, c.known = e.left.began, true
 	c.repeats.replays.Store(e.left.tries)
 	e.left = leftover{}
 }

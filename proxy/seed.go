@@ -119,7 +119,8 @@ var (
 )
 
 func (s *resolved) serve(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}, observation: observation{began: time.Now()}}
+	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}}
+	c.began = time.Now()
 	c.identify(c.began)
 	c.take()
 	err := s.run(&c)

@@ -28,9 +28,8 @@ const (
 	FramingClose
 )
 
-// body is the body of an answer on its way to the client. Before it waits for
-// the function, everything is sent that has come: the client sees at once what
-// the function flushed.
+// body is the body of an answer on its way to the client. Before it waits for the function, everything
+// is sent that has come: the client sees at once what the function flushed.
 type body struct {
 	x       *exchange
 	reader  *bufio.Reader
@@ -53,7 +52,6 @@ func (x *exchange) newBody(h Head) *body {
 		b.framing, b.left = FramingLength, h.Length
 	default:
 		b.framing = FramingClose
-		x.endless = true
 	}
 	return b
 }

@@ -40,8 +40,6 @@ type exchange struct {
 	// have come since.
 	began    time.Time
 	informed int
-	// endless is set when only the end of the connection ends the answer.
-	endless bool
 	// reusable is set when the connection can carry another exchange.
 	reusable bool
 	// cutShort is set when not all of a plain request could be written.
@@ -57,8 +55,7 @@ var _ Answer = (*exchange)(nil)
 func (u *Pool) Open(request *Request) (Answer, error) {
 	s := u.all.scratches.get()
 	for fresh := false; ; fresh = true {
-		// Not between the look whether the connection still stands and the write: the function
-		// may close it meanwhile.
+		// Not behind the look whether the connection still stands: it may be closed meanwhile.
 		u.all.batching.Gather()
 		conn, err := u.connect(request.Context, fresh)
 		if err == nil {
@@ -112,7 +109,7 @@ func (x *exchange) Pass() (err error) {
 		return x.blame(err)
 	}
 	whole := x.settle()
-	x.reusable = x.stopWatching() && whole && !x.head.closes && !x.endless && x.reader.Buffered() == 0
+	x.reusable = x.stopWatching() && whole && !x.head.closes && x.body.framing != FramingClose && x.reader.Buffered() == 0
 	return nil
 }
 
@@ -272,9 +269,8 @@ func (x *exchange) receive() (Head, error) {
 	return Head{}, fmt.Errorf("%w: more than %d interim answers", ErrBadAnswer, MaxInformational)
 }
 
-// awaitFirstByte waits until the function begins to answer. At first it only
-// waits; then it gives the body to a function that does not ask for it, and
-// watches whether the client is still there.
+// awaitFirstByte waits until the function begins to answer: at first without more ado; then it gives the
+// body to a function that does not ask for it, and watches whether the client is still there.
 func (x *exchange) awaitFirstByte() error {
 	limit := x.out.HeadTimeout
 	if x.pump == nil && (x.unwatch == nil || x.out.hasBody) {

@@ -81,12 +81,11 @@ func isBlank(line []byte) bool {
 	return len(line) == 1 || len(line) == 2 && line[0] == '\r'
 }
 
-// parseHead reads a whole head. It is stricter than HTTP asks of a recipient:
-// what two recipients could read differently is refused. The fields are appended
-// to fields, and are parts of text.
+// parseHead reads a whole head. It is stricter than HTTP asks: what two recipients could read differently
+// is refused. The fields are appended to fields, and are parts of text.
 func parseHead(text string, fields []Field) (Head, error) {
 	h := Head{Fields: fields, Length: -1}
-	status, rest := cutLine(text)
+	status, rest := grammar.CutLine(text)
 	http11, err := h.parseStatus(status)
 	if err != nil {
 		return Head{}, err
@@ -122,7 +121,7 @@ func (h *Head) parseStatus(line string) (http11 bool, err error) {
 // parseFields reads field lines until the blank one.
 func parseFields(text string, fields []Field) ([]Field, error) {
 	for {
-		line, rest := cutLine(text)
+		line, rest := grammar.CutLine(text)
 		if line == "" {
 			return fields, nil
 		}
@@ -223,10 +222,4 @@ func parseLength(text string) (int64, error) {
 		return 0, fmt.Errorf("%w: length %.80q", ErrBadAnswer, text)
 	}
 	return int64(n), nil
-}
-
-// cutLine splits text after its first line, and strips CRLF, or LF, from that.
-func cutLine(text string) (line, rest string) {
-	line, rest, _ = strings.Cut(text, "\n")
-	return strings.TrimSuffix(line, "\r"), rest
 }

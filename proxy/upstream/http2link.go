@@ -37,9 +37,8 @@ const (
 	maxNames = 256
 )
 
-// link is one HTTP/2 connection to a replica, shared by many calls. One goroutine
-// reads it and another writes: callers leave their frames in a buffer, so that
-// what many of them say at the same time goes out at once.
+// link is one HTTP/2 connection to a replica, shared by many calls. One goroutine reads it and another
+// writes: callers leave their frames in a buffer, so that what many say at a time goes out at once.
 type link struct {
 	tcp net.Conn
 	in  inbox
@@ -164,8 +163,7 @@ func (l *link) newStream(out *outgoing) *stream {
 	return s
 }
 
-// forget takes a stream off the link when neither side says anything on it any
-// more. It is called with mu held.
+// forget takes a stream off the link that is over for both sides. It is called with mu held.
 func (l *link) forget(s *stream) {
 	if l.streams[s.id] != s {
 		return
@@ -203,8 +201,7 @@ func (l *link) closeSoon() {
 	l.closing.Reset(closeTime)
 }
 
-// closeTime is how long a link that was made for a replica that is leaving waits
-// for the call that it was made for.
+// closeTime is how long the link to a replica that is leaving waits for the call that wanted it.
 const closeTime = time.Second
 
 // retire lets no further call begin, and closes the link after the last one.

@@ -152,8 +152,7 @@ func (o *outgoing) headSize() uint64 {
 	return uint64(size)
 }
 
-// tails are the streams whose last piece of body is not written yet, and how many bytes
-// these pieces have.
+// tails are the streams that keep a piece of body, and how many bytes all of these have.
 type tails struct {
 	streams []*stream
 	size    int

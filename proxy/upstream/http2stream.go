@@ -12,8 +12,7 @@ import (
 
 var errStopped = errors.New("the function wants no more of the body")
 
-// stream is one call on a link. Its methods are for the goroutines of the call;
-// what the link's reader does with it is in http2frames.go.
+// stream is one call on a link. What the link's reader does with it is in http2frames.go.
 type stream struct {
 	link   *link
 	id     uint32
@@ -133,8 +132,7 @@ func (s *stream) cancel(err error) {
 	s.reset(code, err)
 }
 
-// reset tells the function that the stream is over, unless it is for both sides.
-// It is called with mu held.
+// reset tells the function that the stream is over, unless it knows. It is called with mu held.
 func (s *stream) reset(code http2.ErrCode, err error) {
 	l := s.link
 	s.writeTail(false)

@@ -131,8 +131,7 @@ func (u *Pools) Counts() Counts {
 	return counts
 }
 
-// shed closes the idle connections of all pools, which others need more, and reports whether
-// there were any.
+// shed closes the idle connections of all pools, and reports whether there were any.
 func (u *Pools) shed() bool {
 	if u == nil || u.idle.Load() == 0 {
 		return false
@@ -164,15 +163,13 @@ type Pool struct {
 	mu     sync.Mutex
 	idle   []*Conn // the one that was used last is last
 	closed bool
-	// links are the connections to a replica that speaks HTTP/2; the slice is never
-	// changed, but replaced.
+	// links are the connections in HTTP/2; the slice is never changed, but replaced.
 	links []*link
 	// sweeper closes what has been idle for too long; it is set while something is.
 	sweeper *time.Timer
 }
 
-// connect returns a connection that was used before, or a new one when there is
-// none or fresh asks for it.
+// connect returns a connection that was used before, or a new one if there is none, or for fresh.
 func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := u.take()

@@ -15,16 +15,14 @@ import (
 	"faas-docker/policy"
 )
 
-// The space that is kept in a buffer for the framing of one chunk: its length in
-// front, and behind it the end of the line and, perhaps, of the body.
+// The space in a buffer for the framing of a chunk, before it and behind it.
 const (
 	chunkFront = len("ffffffff\r\n")
 	chunkBack  = len("\r\n0\r\n\r\n")
 )
 
-// pump sends a request's body to the function while its answer is read. It may
-// outlive the exchange, when the client takes its time and the answer is
-// complete; it then ends with the next byte, or with the client's connection.
+// pump sends a request's body to the function while its answer is read. Where the answer is complete
+// before the body it outlives the exchange until the next byte, or the end of the client's connection.
 type pump struct {
 	incoming *http.Request
 	body     io.Reader
@@ -148,9 +146,8 @@ func (p *pump) fail(err error) {
 	p.conn.Close()
 }
 
-// goneTime is how much later than its body the context of a request may end whose client
-// goes away over HTTP/2. The server of net/http ends one right after the other, but it may
-// have to wait for a processor in between.
+// goneTime is how much later than its body the context of a request may end whose client goes away
+// over HTTP/2: net/http's server may have to wait for a processor in between.
 const goneTime = 100 * time.Millisecond
 
 // ExplainBody tells why a request's body could not be read.

@@ -145,8 +145,7 @@ type outgoing struct {
 	*Request
 	// upgrade is the protocol the client wants to switch to; empty for none.
 	upgrade string
-	// unsendable is the name of a field that was left out of the head, because it cannot be
-	// sent; empty for none.
+	// unsendable is the name of a field that cannot be sent, and was left out; empty for none.
 	unsendable string
 	// hasBody is set when a body follows: as many bytes as its length says, or chunks
 	// when chunked is set.
@@ -176,7 +175,8 @@ func (r *Request) IsReplayable() bool {
 		return r.Plain.IsReplayable
 	}
 	header := r.HTTP.Header
-	return !HasBody(r.HTTP) && (IsSafe(r.HTTP.Method) || len(header["Idempotency-Key"]) > 0 || len(header["X-Idempotency-Key"]) > 0)
+	isMarked := len(header["Idempotency-Key"]) > 0 || len(header["X-Idempotency-Key"]) > 0
+	return !HasBody(r.HTTP) && (isMarked || IsSafe(r.HTTP.Method))
 }
 
 // IsSafe reports whether requests with a method may be sent more than once (RFC 9110, 9.2.1).
@@ -298,8 +298,7 @@ func (o *outgoing) appendFraming(b []byte) []byte {
 	return b
 }
 
-// saysEmpty reports whether the request says that it has no body, as those do
-// whose method lets one expect it.
+// saysEmpty reports whether a request says that it has no body: its method lets one expect it.
 func (o *outgoing) saysEmpty() bool {
 	switch o.HTTP.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:

@@ -46,9 +46,8 @@ func (u *Pools) remove(replica *function.Replica) []*socket {
 	return dead.sockets.all()
 }
 
-// sockets are the open connections to one replica. Connections enter when they are
-// made and leave when they are closed, so that calls have nothing to do with it. The
-// zero value is ready for use.
+// sockets are the open connections to one replica. They enter when they are made and leave when they
+// are closed, so that calls have nothing to do with it. The zero value is ready for use.
 type sockets struct {
 	mu   sync.Mutex
 	open map[*socket]struct{}
