@@ -20,8 +20,8 @@ func (r *incoming) isOver() bool {
 	return r.head == 0 && r.left == 0 && (r.chunks == nil || r.chunks.over)
 }
 
-// leave is called when net/http has done with a request. Where it has not found the end of that,
-// nobody knows where the next one begins.
+// leave is called when net/http has done with a request. Unless that has come to its end, nobody knows
+// where the next one begins.
 func (c *conn) leave() {
 	if !c.is(within) {
 		return

@@ -138,9 +138,8 @@ func (s *Server) stop() <-chan struct{} {
 	return s.tracker.stop()
 }
 
-// sweep closes connections that have been idle for too long, or whose clients do not
-// read: once a second for all of them, which costs the requests nothing. It also moves
-// the clock. It ends with the last connection, or when the server is closed.
+// sweep moves the clock, and closes connections that have been idle for too long, or whose clients do not
+// read: once a second, which costs the requests nothing. It ends with the last connection, or by Close.
 func (s *Server) sweep() {
 	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()

@@ -23,9 +23,8 @@ const (
 	prompt
 )
 
-// delivery passes the body of an answer on to the client, and cuts off one that does not
-// read. It begins as gathered or prompt, and from gathered becomes flushed, or spaced where
-// there is an interval, once the function is waited for.
+// delivery passes the body of an answer on. It begins as gathered or prompt, and from gathered becomes
+// flushed, or spaced where there is an interval, once the function is waited for.
 type delivery struct {
 	w http.ResponseWriter
 	// interval is how long what is spaced may wait.
@@ -101,9 +100,8 @@ func (d *delivery) end() {
 	}
 }
 
-// stall cuts off a client that does not read what it is sent. A deadline would do that, too, but in
-// HTTP/2 one that passes ends the stream, also while nothing is being sent because the function
-// is silent.
+// stall cuts off a client that does not read what it is sent. A deadline would in HTTP/2 end the stream
+// also while nothing is being sent because the function is silent.
 type stall struct {
 	w http.ResponseWriter
 	// limit is how long the client may take to accept a piece.

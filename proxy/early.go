@@ -14,10 +14,9 @@ import (
 // errEarly says that a watchdog has answered for a process that has seen nothing of the call.
 var errEarly = errors.New("the process behind the watchdog does not listen yet")
 
-// openUnproven is openLent for a replica that has not answered for itself yet. An answer
-// that may only mean that it is too early is not passed on: the try is as it was before,
-// if its body can be sent again. Such a replica is not lent again until it has been seen
-// to be ready; what it answers then counts.
+// openUnproven is openLent for a replica that has not answered for itself yet. An answer that may only
+// mean that it is too early is not passed on, if the body can be sent again. Such a replica is not lent
+// again until it has been seen to be ready; what it answers then counts.
 func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 	c := a.call
 	record := &recording{Body: a.out.Body}
@@ -48,9 +47,8 @@ func isEarly(got upstream.Answer) bool {
 	return got.Status() == http.StatusInternalServerError && got.Field(internalField) == "of-watchdog"
 }
 
-// isUnheard reports whether an answer is that of of-watchdog to a WebSocket or an event stream
-// while its process does not listen: it passes such calls on by another proxy, which answers
-// with an empty 200 when it cannot connect.
+// isUnheard reports whether an answer is of-watchdog's to a WebSocket or an event stream while its process
+// does not listen: its proxy for such calls answers with an empty 200 when it cannot connect.
 func (a *attempt) isUnheard(got upstream.Answer) bool {
 	if !isEmpty(got) {
 		return false

@@ -20,11 +20,10 @@ import (
 	"faas-docker/resolver"
 )
 
-// express carries the plain calls of one client's connection, one after the other: from the bytes
-// of a head to those that the function gets, and back. It makes the promises that call makes, by
-// the same resolver, connections and table of failures. What would need more than that it leaves
-// to the other lane, before the client has any answer: a function with policies of its own, one that
-// has no replica ready or speaks HTTP/2, the next try of a call that may be repeated.
+// express carries the plain calls of one client's connection, one after the other: from the bytes of a
+// head to those that the function gets, and back. It keeps what call promises. What needs more it
+// leaves to the other lane, before the client has any answer: a function with policies of its own, one
+// that has no replica ready or speaks HTTP/2, the next try of a call that may be repeated.
 type express struct {
 	handler *Handler
 	call    *front.Call

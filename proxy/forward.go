@@ -10,8 +10,7 @@ import (
 	"faas-docker/proxy/upstream"
 )
 
-// forwardingOf replaces what the client claims, unless it is a trusted proxy:
-// then it is added to.
+// forwardingOf replaces what the client claims, or adds to it if the client is a trusted proxy.
 func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
 	f := upstream.Forwarding{Address: hostOf(r.RemoteAddr), Host: r.Host, Proto: scheme(r), Prefix: prefixOf(r)}
 	trusted := h.TrustedProxies.Sent(r)

@@ -187,8 +187,7 @@ func (t *tunnel) copy(to, from net.Conn) error {
 	return err
 }
 
-// hasten bounds the silence of the side that has not ended, which may not have noticed that
-// the other has.
+// hasten bounds the silence of the side that may not have noticed that the other has ended.
 func (t *tunnel) hasten(from net.Conn) {
 	if t.alone.CompareAndSwap(nil, watchSilence(t.patience, t.close)) {
 		// It has copy look at what passes. It fails only on a closed connection.

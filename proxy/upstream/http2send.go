@@ -191,8 +191,7 @@ func (o *outbox) encodeField(key, value string) {
 	}
 }
 
-// encode adds a field to the block. What differs with every call, and what is
-// secret, is kept out of the table of fields that both sides remember.
+// encode adds a field to the block. Both sides remember it, unless it is of one call, or secret.
 func (o *outbox) encode(name, value string) {
 	f := hpack.HeaderField{Name: name, Value: value}
 	switch name {

@@ -226,8 +226,7 @@ func (r *Request) AppendHead(b []byte) ([]byte, error) {
 	return b, o.check()
 }
 
-// each calls say with every field that the function gets, but for those that say
-// how the message is framed, and those that cannot be sent.
+// each calls say with every field for the function, but for framing, and what cannot be sent.
 func (o *outgoing) each(say func(key, value string)) {
 	for key, values := range o.HTTP.Header {
 		if isOurs(key) {
@@ -271,8 +270,7 @@ func (o *outgoing) check() error {
 	return nil
 }
 
-// isOurs reports whether a request's field is not copied: it belongs to one
-// connection only, frames the message, or is written anew.
+// isOurs reports whether a request's field is not copied: it is of one connection, or written anew.
 func isOurs(key string) bool { return grammar.RoleOf(key) != grammar.ForAll }
 
 func (o *outgoing) appendFraming(b []byte) []byte {
