@@ -35,7 +35,8 @@ func (c *conn) leave() {
 	c.enter(between)
 }
 
-// readWithin gives net/http the next bytes of its request. While it answers it asks for more.
+// readWithin gives net/http the next bytes of its request, and none behind that: net/http reads
+// on while it answers, to see whether the client is still there.
 func (c *conn) readWithin(into []byte) (int, error) {
 	n, err := c.give(into)
 	c.unread.Store(!c.request.isOver())
