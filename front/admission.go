@@ -22,16 +22,9 @@ const (
 	RefuseUnderscores
 )
 
-// errTrailerField says that a field that may not follow a body does.
 var errTrailerField = errors.New("front: field that must not be a trailer")
 
-// admit makes a header what handlers may see: without the fields for the client's connection
-// only. It says why the request is refused; empty when it is not.
-func (s *Server) admit(header http.Header) string {
-	grammar.StripConnection(header)
-	return s.Underscores.apply(header)
-}
-
+// apply says why a request with such a header is refused; empty when it is not.
 func (u Underscores) apply(header http.Header) string {
 	if u == KeepUnderscores {
 		return ""
@@ -48,7 +41,7 @@ func (u Underscores) apply(header http.Header) string {
 	return ""
 }
 
-// checkTrailer is admit for the fields that have followed a body.
+// checkTrailer judges the fields that have followed a body.
 func (s *Server) checkTrailer(trailer http.Header) error {
 	if key := grammar.BadTrailer(trailer); key != "" {
 		return fmt.Errorf("%w: %.80q", errTrailerField, key)
@@ -59,8 +52,8 @@ func (s *Server) checkTrailer(trailer http.Header) error {
 	return nil
 }
 
-// admitForeign is admit for a request that net/http has read. It returns the request that the
-// handler gets: net/http looks at the body of its own again.
+// admitForeign makes a request that net/http has read what handlers may see, or says why it is refused.
+// It returns the request that the handler gets: net/http looks at the body of its own again.
 func (s *Server) admitForeign(r *http.Request) (own *http.Request, why string) {
 	hosts := r.Header["Host"]
 	switch {
@@ -79,7 +72,8 @@ func (s *Server) admitForeign(r *http.Request) (own *http.Request, why string) {
 	if why := s.Underscores.apply(r.Trailer); why != "" {
 		return nil, why
 	}
-	if why := s.admit(r.Header); why != "" || r.ContentLength == 0 {
+	grammar.StripConnection(r.Header)
+	if why := s.Underscores.apply(r.Header); why != "" || r.ContentLength == 0 {
 		return r, why
 	}
 	own = r.WithContext(r.Context())

@@ -38,10 +38,9 @@ const (
 	over
 )
 
-// conn is the connection of one client, as net/http sees it. Its Read gives net/http one request
-// at a time: each has been judged by its head, and plain ones never appear, because the Lane
-// has carried them. So no request passes by the rules of this package, and a connection serves
-// requests of both kinds.
+// conn is the connection of one client, as net/http sees it. Its Read gives net/http one request at a
+// time: each has been judged by its head, and plain ones never appear, because the Lane has carried
+// them. So no request passes by the rules of this package.
 type conn struct {
 	*wire.Conn
 	input
@@ -54,8 +53,7 @@ type conn struct {
 	idling
 	// parting is set when the connection ends with the call that the Lane carries.
 	parting atomic.Bool
-	// unread is set while net/http has not read all of its request: Close may come from any
-	// goroutine.
+	// unread is set while net/http has not read all of its request: Close may come from any goroutine.
 	unread atomic.Bool
 	stall  stall
 	// frames follows a client that speaks HTTP/2; nil for others.
@@ -185,17 +183,17 @@ func (c *conn) admit(head int) error {
 	case head == 0:
 		c.enter(through)
 		return nil
-	case isHTTP2(ahead[:head]):
+	case string(ahead[:head]) == http2Preface+"\r\n":
 		return c.admitHTTP2()
 	case head < len(http2Preface)-len("\r\n"):
 		// net/http looks at so much of a connection first, and would wait for the rest.
 		return c.refuse("not a request of HTTP/1")
 	}
-	text := string(ahead[:head])
-	if why := objection(text); why != "" {
+	request, why := judge(string(ahead[:head]))
+	if why != "" {
 		return c.refuse(why)
 	}
-	c.request = newIncoming(text)
+	c.request = request
 	c.enter(within)
 	return nil
 }
@@ -243,18 +241,11 @@ func (c *conn) closeGently() {
 	}
 }
 
-// closeIf closes the connection on a condition.
-func (c *conn) closeIf(condition bool) {
-	if condition {
-		c.Conn.Close()
-	}
-}
-
 // Close is for net/http, which may think a connection idle while the Lane is using it: that ends
 // behind the present call. A client that is still sending gets time to read its answer.
 func (c *conn) Close() error {
 	switch {
-	case c.server.tracker.isClosed():
+	case c.server.tracker.closed.Err() != nil:
 		return c.Conn.Close()
 	case c.is(within) && c.unread.Load():
 		c.closeGently()
@@ -263,7 +254,9 @@ func (c *conn) Close() error {
 		return c.Conn.Close()
 	}
 	c.parting.Store(true)
-	c.closeIf(c.isIdleUntil(never))
+	if c.isIdleUntil(never) {
+		c.Conn.Close()
+	}
 	return nil
 }
 
@@ -281,9 +274,8 @@ func (c *conn) SetReadDeadline(at time.Time) error {
 // smallWrite is the size up to which a write of HTTP/2 waits for others.
 const smallWrite = 4 << 10
 
-// Write is for net/http. Its server of HTTP/2 writes whenever it has nothing else to do at that
-// moment, be it one frame of a call that is about to write two more; giving way before each
-// small write lets it, and the calls beside it, add theirs to the next one.
+// Write is for net/http. Its server of HTTP/2 writes whenever it has nothing else to do, be it one
+// frame of a call with two more to come; giving way before small writes lets it add those.
 func (c *conn) Write(piece []byte) (int, error) {
 	if c.frames != nil && len(piece) <= smallWrite {
 		c.server.batching.Gather()

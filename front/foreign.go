@@ -2,6 +2,7 @@ package front
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -30,22 +31,18 @@ func (s *Server) watchOver(next http.Handler) http.Handler {
 	})
 }
 
-// boundedWrites is a configuration of HTTP/2 that gives up connections on which nothing
-// can be written.
+// boundedWrites is a configuration of HTTP/2 that gives up connections on which nothing can be written.
 func boundedWrites(given *http.HTTP2Config, limit time.Duration) *http.HTTP2Config {
 	var config http.HTTP2Config
 	if given != nil {
 		config = *given
 	}
-	if config.WriteByteTimeout == 0 {
-		config.WriteByteTimeout = limit
-	}
+	config.WriteByteTimeout = cmp.Or(config.WriteByteTimeout, limit)
 	return &config
 }
 
-// foreign is net/http's writer with what that of a plain request can do. Like that, and
-// unlike net/http's, it bounds what waits for the client; a deadline would end a stream of
-// HTTP/2 also while the handler is silent.
+// foreign is net/http's writer, but bounds what waits for the client, as is done for plain requests: a
+// deadline would end a stream of HTTP/2 also while the handler is silent.
 type foreign struct {
 	http.ResponseWriter
 	// limit is how long the client may take to accept a piece.
@@ -60,20 +57,17 @@ type foreign struct {
 	// taken when the connection was taken over.
 	begun, unsent, taken atomic.Bool
 
-	// mu protects over, which is set when the answer is no longer the handler's: timers
-	// that were stopped too late reach nothing then. In HTTP/2 there would be nothing left
-	// to reach, which ended the program.
+	// mu protects over, which is set when the answer is no longer the handler's. A timer that was
+	// stopped too late would in HTTP/2 reach what is gone, and end the program.
 	mu   sync.Mutex
 	over bool
 }
 
-// errOver says that a deadline was set for an answer that is over.
 var errOver = errors.New("the answer is over")
 
 // HasBegun reports whether the answer has a status, or the connection another owner.
 func (f *foreign) HasBegun() bool { return f.begun.Load() }
 
-// WriteHeader implements http.ResponseWriter.
 func (f *foreign) WriteHeader(code int) {
 	f.clean()
 	if code >= http.StatusOK {
@@ -83,7 +77,6 @@ func (f *foreign) WriteHeader(code int) {
 	f.ResponseWriter.WriteHeader(code)
 }
 
-// Write implements http.ResponseWriter.
 func (f *foreign) Write(piece []byte) (int, error) {
 	f.begin()
 	f.unsent.Store(true)
@@ -108,7 +101,6 @@ func (f *foreign) boundBody() {
 	}
 }
 
-// EnableFullDuplex serves http.ResponseController.
 func (f *foreign) EnableFullDuplex() error {
 	f.duplex = true
 	return f.control().EnableFullDuplex()
@@ -132,7 +124,6 @@ func (f *foreign) clean() {
 
 func isUnsendable(value string) bool { return !grammar.IsValue(value) }
 
-// FlushError serves http.ResponseController.
 func (f *foreign) FlushError() error {
 	f.begin()
 	f.unsent.Store(false)
@@ -141,10 +132,8 @@ func (f *foreign) FlushError() error {
 	return f.control().Flush()
 }
 
-// Flush implements http.Flusher.
 func (f *foreign) Flush() { _ = f.FlushError() }
 
-// Hijack serves http.ResponseController.
 func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -160,22 +149,21 @@ func (f *foreign) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // SetWriteDeadline serves http.ResponseController. It may be called from any goroutine,
 // and at any time: when the answer is over it does nothing, and says so.
 func (f *foreign) SetWriteDeadline(at time.Time) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.over {
-		return errOver
-	}
-	return f.control().SetWriteDeadline(at)
+	return f.setDeadline((*http.ResponseController).SetWriteDeadline, at)
 }
 
 // SetReadDeadline serves http.ResponseController, with the same care.
 func (f *foreign) SetReadDeadline(at time.Time) error {
+	return f.setDeadline((*http.ResponseController).SetReadDeadline, at)
+}
+
+func (f *foreign) setDeadline(set func(*http.ResponseController, time.Time) error, at time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over {
 		return errOver
 	}
-	return f.control().SetReadDeadline(at)
+	return set(f.control(), at)
 }
 
 // Unwrap gives http.ResponseController what net/http's writer can do besides.
@@ -196,11 +184,12 @@ func (f *foreign) wait() {
 
 // returned bounds what net/http sends behind the handler. It takes the deadline back then.
 func (f *foreign) returned() {
-	if !f.taken.Load() {
-		f.clean()
-		f.boundBody()
+	if f.taken.Load() {
+		return
 	}
-	if f.unsent.Load() && !f.taken.Load() {
+	f.clean()
+	f.boundBody()
+	if f.unsent.Load() {
 		_ = f.SetWriteDeadline(time.Now().Add(f.limit))
 	}
 }

@@ -44,7 +44,6 @@ type frames struct {
 
 func newFrames() *frames { return &frames{skip: prefaceLength, head: make([]byte, 0, frameHead)} }
 
-// follow looks at the next bytes.
 func (f *frames) follow(piece []byte) error {
 	for len(piece) > 0 {
 		switch {
@@ -100,7 +99,6 @@ func (f *frames) begin() error {
 	return nil
 }
 
-// data judges a piece of a body by its length.
 func (f *frames) data(length int) error {
 	if length <= 0 && f.flags&flagEndStream == 0 {
 		return f.fruitless()

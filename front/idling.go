@@ -33,8 +33,7 @@ func forever(limit time.Duration) time.Duration {
 	return limit
 }
 
-// rest makes the connection idle, until the next request or for a time. The clock may
-// tick any moment.
+// rest makes the connection idle, until the next request or for a time. The clock may tick any moment.
 func (i *idling) rest(now, limit time.Duration) {
 	i.since.Store(int64(now))
 	i.until.Store(int64(now + tickTime + forever(limit)))
@@ -58,3 +57,27 @@ func (i *idling) claim(may func(until time.Duration) bool) bool {
 	until := i.until.Load()
 	return until > int64(busy) && may(time.Duration(until)) && i.until.CompareAndSwap(until, int64(claimed))
 }
+
+// stall notices that a client does not read its answer. To write costs no look
+// at a clock: the sweep has one.
+type stall struct {
+	// count is odd while something is being written.
+	count atomic.Uint32
+	// seen is the count that the sweep found last, and since when. They are the sweep's own.
+	seen  uint32
+	since time.Duration
+}
+
+// lasts reports whether one write is under way for longer than limit.
+func (s *stall) lasts(now, limit time.Duration) bool {
+	count := s.count.Load()
+	if count != s.seen {
+		s.seen, s.since = count, now
+	}
+	return count%2 == 1 && now-s.since >= limit
+}
+
+// begin and end are called around a write.
+func (s *stall) begin() { s.count.Add(1) }
+
+func (s *stall) end() { s.count.Add(1) }

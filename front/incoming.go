@@ -2,16 +2,12 @@ package front
 
 import (
 	"io"
-	"strconv"
 	"strings"
-
-	"faas-docker/grammar"
 )
 
 // incoming is a request that net/http is being given: so much of the connection is its own.
 type incoming struct {
-	// head are the bytes of its head that are left, and left those of its body when that has a
-	// length.
+	// head are the bytes of its head that are left, and left those of its body when that has a length.
 	head int
 	left int64
 	// chunks finds the end of a body in chunks; nil for others.
@@ -20,31 +16,12 @@ type incoming struct {
 	isBroken bool
 }
 
-// newIncoming reads where a request ends from a head to which there is no objection. What
-// net/http will refuse has no body here: its connection ends with the refusal.
-func newIncoming(text string) incoming {
-	r := incoming{head: len(text)}
-	_, rest := cutLine(text)
-	for name, value := range oddFields(rest) {
-		switch grammar.Key(name) {
-		case "Transfer-Encoding":
-			r.chunks = &chunks{}
-		case "Content-Length":
-			length, err := strconv.ParseUint(strings.TrimSpace(value), 10, 63)
-			if err == nil {
-				r.left = int64(length)
-			}
-		}
-	}
-	return r
-}
-
 func (r *incoming) isOver() bool {
 	return r.head == 0 && r.left == 0 && (r.chunks == nil || r.chunks.over)
 }
 
-// leave is called when net/http has done with a request. Where it has not found the end of that,
-// nobody knows where the next one begins.
+// leave is called when net/http has done with a request. Unless that has come to its end, nobody knows
+// where the next one begins.
 func (c *conn) leave() {
 	if !c.is(within) {
 		return
@@ -91,7 +68,6 @@ func (c *conn) give(into []byte) (int, error) {
 	return n, err
 }
 
-// readChunks gives the next bytes of a body in chunks.
 func (c *conn) readChunks(into []byte) (int, error) {
 	if len(c.ahead()) == 0 {
 		if _, err := c.fill(); err != nil {
@@ -234,7 +210,6 @@ func (f *chunks) step(b byte) bool {
 	return b == '\n' && f.endLine()
 }
 
-// endLine follows the LF of a line.
 func (f *chunks) endLine() bool {
 	switch f.state {
 	case inSizeEnd:
@@ -252,7 +227,6 @@ func (f *chunks) endLine() bool {
 	return true
 }
 
-// size follows a byte of a chunk's size.
 func (f *chunks) size(b byte) bool {
 	digit := strings.IndexByte("0123456789abcdef", b|0x20)
 	switch {

@@ -43,14 +43,12 @@ func (i *input) liftDeadlines() {
 // ahead are the bytes that were read and not used yet.
 func (i *input) ahead() []byte { return i.buffer[i.begin:i.end] }
 
-// skip takes bytes for used.
 func (i *input) skip(n int) {
 	if i.begin += n; i.begin == i.end {
 		i.begin, i.end = 0, 0
 	}
 }
 
-// fill reads more.
 func (i *input) fill() (int, error) {
 	if i.end == len(i.buffer) {
 		i.reserve(len(i.ahead()) + readerSize)

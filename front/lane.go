@@ -3,6 +3,8 @@ package front
 import (
 	"context"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,8 +28,7 @@ const (
 	CarriedLast
 )
 
-// bodyPatience is how long a body may take to arrive behind its head and still be carried by
-// the Lane.
+// bodyPatience is how long a body may take to arrive behind its head and still be carried by the Lane.
 const bodyPatience = 10 * time.Millisecond
 
 // Call is a request of which the head has arrived. It serves one goroutine, but for Gone.
@@ -45,7 +46,6 @@ type Call struct {
 	pieces [2][]byte
 }
 
-// callKey is for contexts.
 type callKey struct{}
 
 func withCall(ctx context.Context, of net.Conn) context.Context {
@@ -123,4 +123,31 @@ func (c *conn) carry(head int) Verdict {
 	}
 	call.Head = nil
 	return verdict
+}
+
+// watchDelay is how long a client is not watched yet: most answers are over sooner, and cost less.
+const watchDelay = 20 * time.Millisecond
+
+// clientWatch learns that a client goes away while its call is carried. It takes nothing of
+// what the client sends.
+type clientWatch struct{ gone atomic.Bool }
+
+func (w *clientWatch) begin(c *conn, abort func()) (stop func() bool) {
+	ended := make(chan struct{})
+	later := time.AfterFunc(watchDelay, func() {
+		defer close(ended)
+		if c.Conn.AwaitEnd() {
+			w.gone.Store(true)
+			abort()
+		}
+	})
+	return sync.OnceValue(func() bool {
+		if later.Stop() {
+			return true
+		}
+		c.setReadDeadline(time.Unix(1, 0))
+		<-ended
+		c.liftDeadlines()
+		return !w.gone.Load()
+	})
 }

@@ -128,8 +128,9 @@ func (s *Server) Close() error {
 	return s.HTTP.Close()
 }
 
-// stop lets no further request begin, and returns a channel that is closed when no
-// connection is left.
+func (s *Server) stallTimeout() time.Duration { return cmp.Or(max(0, s.StallTimeout), 60*time.Second) }
+
+// stop lets no further request begin, and returns a channel that is closed when no connection is left.
 func (s *Server) stop() <-chan struct{} {
 	s.tracker.mu.Lock()
 	defer s.tracker.mu.Unlock()
@@ -137,9 +138,8 @@ func (s *Server) stop() <-chan struct{} {
 	return s.tracker.stop()
 }
 
-// sweep closes connections that have been idle for too long, or whose clients do not
-// read: once a second for all of them, which costs the requests nothing. It also moves
-// the clock. It ends with the last connection, or when the server is closed.
+// sweep moves the clock, and closes connections that have been idle for too long, or whose clients do not
+// read: once a second, which costs the requests nothing. It ends with the last connection, or by Close.
 func (s *Server) sweep() {
 	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()
@@ -147,7 +147,7 @@ func (s *Server) sweep() {
 		select {
 		case <-s.tracker.empty:
 			return
-		case <-s.tracker.closed:
+		case <-s.tracker.closed.Done():
 			return
 		case <-ticker.C:
 		}
@@ -159,8 +159,7 @@ func (s *Server) sweep() {
 // tickTime is the time between two ticks.
 const tickTime = time.Second
 
-// clock tells the time as it was when it last ticked, which costs nothing, and words it
-// for the Date field.
+// clock tells the time as it was when it last ticked, which costs nothing, and the Date field.
 type clock struct {
 	began time.Time
 	// ticked is the time of the last tick since the server began; a wall clock that
@@ -174,7 +173,6 @@ func (c *clock) start() {
 	c.tick()
 }
 
-// tick takes a look at the clock.
 func (c *clock) tick() {
 	now := time.Now()
 	c.ticked.Store(int64(now.Sub(c.began)))

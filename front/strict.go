@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"faas-docker/grammar"
@@ -25,42 +26,46 @@ func headEnd(b []byte, from int) (end, next int) {
 	}
 }
 
-// objection says why a head must not be served; empty when net/http may judge it.
-func objection(head string) string {
-	line, rest := cutLine(head)
+// judge reads a head: where its request ends, and why that must not be served; empty when net/http
+// may judge it. What net/http will refuse has no body here: its connection ends with the refusal.
+func judge(head string) (r incoming, why string) {
+	r.head = len(head)
+	line, rest := grammar.CutLine(head)
 	method, target, proto := splitRequestLine(line)
 	if method == "PRI" {
-		return "half a preface of HTTP/2"
+		return r, "half a preface of HTTP/2"
 	}
 	if !isTarget(method, target) {
-		return badTarget
+		return r, badTarget
 	}
-	var hosts, codings, lengths []string
+	var hosts, lengths []string
 	for name, value := range oddFields(rest) {
 		switch grammar.Key(name) {
 		case "Host":
 			hosts = append(hosts, value)
 		case "Transfer-Encoding":
-			codings = append(codings, value)
+			r.chunks = &chunks{}
 		case "Content-Length":
 			lengths = append(lengths, value)
+			if length, err := strconv.ParseUint(strings.TrimSpace(value), 10, 63); err == nil {
+				r.left = int64(length)
+			}
 		}
 	}
 	switch {
-	case len(codings) > 0 && len(lengths) > 0:
-		return twoLengths
-	case len(codings) > 0 && proto == "HTTP/1.0":
-		return "Transfer-Encoding in HTTP/1.0: it is not clear where the request ends"
+	case r.chunks != nil && len(lengths) > 0:
+		why = "both Content-Length and Transfer-Encoding: it is not clear where the request ends"
+	case r.chunks != nil && proto == "HTTP/1.0":
+		why = "Transfer-Encoding in HTTP/1.0: it is not clear where the request ends"
 	case len(hosts) == 1 && !grammar.IsHost(hosts[0]):
-		return badHost
+		why = badHost
 	}
-	return ""
+	return r, why
 }
 
 const (
-	badTarget  = "the target is neither a path nor a URL with a proper host"
-	twoLengths = "both Content-Length and Transfer-Encoding: it is not clear where the request ends"
-	badHost    = "the host is neither a name nor an address, with or without a port"
+	badTarget = "the target is neither a path nor a URL with a proper host"
+	badHost   = "the host is neither a name nor an address, with or without a port"
 )
 
 func splitRequestLine(line string) (method, target, proto string) {
@@ -95,10 +100,10 @@ func oddFields(text string) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
 		for text != "" {
 			var line string
-			line, text = cutLine(text)
+			line, text = grammar.CutLine(text)
 			for text != "" && isBlank(text[0]) {
 				var more string
-				more, text = cutLine(text)
+				more, text = grammar.CutLine(text)
 				line += " " + grammar.Trim(more)
 			}
 			name, value, _ := strings.Cut(line, ":")
@@ -116,15 +121,6 @@ const (
 	wholePreface = http2Preface + "\r\nSM\r\n\r\n"
 )
 
-// isHTTP2 reports whether a head is the first line of HTTP/2's preface.
-func isHTTP2(head []byte) bool { return string(head) == http2Preface+"\r\n" }
-
 func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
-
-// cutLine splits text after its first line, and strips CRLF, or LF, from that.
-func cutLine(text string) (line, rest string) {
-	line, rest, _ = strings.Cut(text, "\n")
-	return strings.TrimSuffix(line, "\r"), rest
-}

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -16,10 +17,11 @@ type tracker struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[*conn]struct{}
-	// empty is closed when the last connection has ended and no other will come; closed is
-	// by end, when the server is told to close.
-	empty, closed chan struct{}
-	end           func()
+	// empty is closed when the last connection has ended and no other will come.
+	empty chan struct{}
+	// closed is ended by end, when the server is told to close.
+	closed context.Context
+	end    context.CancelFunc
 }
 
 // prepare completes the zero value, and reports whether it had to.
@@ -28,8 +30,8 @@ func (t *tracker) prepare() bool {
 		return false
 	}
 	t.conns = map[*conn]struct{}{}
-	t.empty, t.closed = make(chan struct{}), make(chan struct{})
-	t.end = sync.OnceFunc(func() { close(t.closed) })
+	t.empty = make(chan struct{})
+	t.closed, t.end = context.WithCancel(context.Background())
 	return true
 }
 
@@ -61,7 +63,9 @@ func (t *tracker) stop() <-chan struct{} {
 		t.listener.Close()
 	}
 	for c := range t.conns {
-		c.closeIf(c.isIdleUntil(never))
+		if c.isIdleUntil(never) {
+			c.Conn.Close()
+		}
 	}
 	if !stopped && len(t.conns) == 0 {
 		close(t.empty)
@@ -69,17 +73,6 @@ func (t *tracker) stop() <-chan struct{} {
 	return t.empty
 }
 
-// isClosed reports whether closeAll was called.
-func (t *tracker) isClosed() bool {
-	select {
-	case <-t.closed:
-		return true
-	default:
-		return false
-	}
-}
-
-// closeAll closes every connection at once.
 func (t *tracker) closeAll() {
 	t.end()
 	t.mu.Lock()
@@ -89,8 +82,7 @@ func (t *tracker) closeAll() {
 	}
 }
 
-// closeOneIdle closes a connection that has been idle for a while, and reports whether
-// there was one.
+// closeOneIdle closes a connection that has been idle for a while, and reports whether there was one.
 func (t *tracker) closeOneIdle(now time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,12 +99,13 @@ func (t *tracker) closeOneIdle(now time.Duration) bool {
 	return false
 }
 
-// sweep closes connections that have been idle for too long, or whose clients have not read
-// for limit.
+// sweep closes connections that have been idle for too long, or whose clients have not read for limit.
 func (t *tracker) sweep(now, limit time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.conns {
-		c.closeIf(c.isIdleUntil(now) || c.stall.lasts(now, limit))
+		if c.isIdleUntil(now) || c.stall.lasts(now, limit) {
+			c.Conn.Close()
+		}
 	}
 }

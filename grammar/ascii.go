@@ -6,7 +6,7 @@
 package grammar
 
 // EqualFold reports whether two texts are the same but for the case of ASCII letters.
-func EqualFold(a, b string) bool {
+func EqualFold[A, B ~string | ~[]byte](a A, b B) bool {
 	if len(a) != len(b) {
 		return false
 	}

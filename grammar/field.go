@@ -32,6 +32,12 @@ func firstBad(header http.Header, may func(key string) bool) string {
 // Trim takes the blanks off both ends.
 func Trim(text string) string { return strings.Trim(text, " \t") }
 
+// CutLine splits text after its first line, and strips CRLF, or LF, from that.
+func CutLine(text string) (line, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
+}
+
 // Tokens are the words of the comma-separated lists in the values of one field, without empty ones.
 func Tokens(lists []string) iter.Seq[string] {
 	return func(yield func(string) bool) {

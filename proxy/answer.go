@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -24,15 +25,10 @@ func (c *client) beginFramed(h upstream.Head, framing upstream.Framing) {
 	default:
 		suppressType(header)
 	}
-	if c.isUnread() {
-		// The function does not wait for what the client is still sending.
-		c.dismiss()
-	}
 	c.begin(h.Code)
 }
 
-// beginUnframed sends the head of an answer that came without HTTP/1's framing,
-// and announces its trailers.
+// beginUnframed is beginFramed for an answer without HTTP/1's framing. It announces the trailers.
 func (c *client) beginUnframed(h upstream.Head, hasBody bool, trailers []string) {
 	header := c.w.Header()
 	c.copyFields(header, h)
@@ -41,9 +37,6 @@ func (c *client) beginUnframed(h upstream.Head, hasBody bool, trailers []string)
 		// In HTTP/1 only chunked bodies have trailers.
 		delete(header, "Content-Length")
 		header["Transfer-Encoding"] = []string{"chunked"}
-	}
-	if c.isUnread() {
-		c.dismiss()
 	}
 	if len(trailers) > 0 {
 		header["Trailer"] = trailers
@@ -69,13 +62,12 @@ func trailerNames(h upstream.Head) []string {
 	return names
 }
 
-// copyFields copies what the function sent, but for what concerns its connection
-// to us and what we say ourselves.
+// copyFields copies what the function sent, but for what is of its connection or what we say.
 func (c *client) copyFields(header http.Header, h upstream.Head) {
 	c.clearOthers(header, h)
 	values := make([]string, len(h.Fields))
 	for i, f := range h.Fields {
-		if !c.passes(f.Key, h) {
+		if !passes(f.Key, &h, c.r.Method) {
 			continue
 		}
 		values[i] = f.Value
@@ -99,14 +91,11 @@ func (c *client) clearOthers(header http.Header, h upstream.Head) {
 		return
 	}
 	for _, f := range h.Fields {
-		if c.passes(f.Key, h) {
+		if passes(f.Key, &h, c.r.Method) {
 			delete(header, f.Key)
 		}
 	}
 }
-
-// passes reports whether a field of the answer is for the client.
-func (c *client) passes(key string, h upstream.Head) bool { return passes(key, &h, c.r.Method) }
 
 // passes reports whether a field of an answer to a method is for the client.
 func passes(key string, h *upstream.Head, method string) bool {
@@ -129,8 +118,7 @@ func suppressType(header http.Header) {
 	}
 }
 
-// keepLength and the type of what was not modified, which the server leaves out
-// under their usual spelling.
+// keepLength respells the length and the type of what was not modified: the server drops them else.
 func keepLength(header http.Header) {
 	for _, key := range []string{"Content-Length", "Content-Type"} {
 		if values, ok := header[key]; ok {
@@ -149,13 +137,10 @@ func (c *client) inform(h upstream.Head) {
 	delete(header, "Content-Length")
 	c.w.WriteHeader(h.Code)
 	clear(header)
-	for key, values := range before {
-		header[key] = values
-	}
+	maps.Copy(header, before)
 }
 
-// setTrailers adds what followed a body, but for what belongs into a head. What was
-// announced goes under its own name.
+// setTrailers adds what followed a body, under its own name if it was announced.
 func (c *client) setTrailers(fields []upstream.Field) error {
 	header := c.w.Header()
 	for _, f := range fields {

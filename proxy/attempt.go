@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	// maxReplays bounds how often a request is repeated that replicas died of, or
-	// with. The kernel still accepts connections for a process that is ending: the
-	// second try may meet the same one.
+	// maxReplays bounds how often a request is repeated that replicas died of, or with: the kernel
+	// accepts connections for a process that is ending, so the second try may meet the same one.
 	maxReplays = 2
 	// replayPause is the wait before the second of them; the first comes at once.
 	replayPause = 20 * time.Millisecond
@@ -49,8 +48,7 @@ func (a *attempt) prepare(ctx context.Context, c *call, body upstream.Body) {
 	}
 }
 
-// speaks reports whether an interim answer may be passed on. It settles whose the
-// answer is.
+// speaks reports whether an interim answer may be passed on. It settles whose the answer is.
 func (a *attempt) speaks() bool {
 	if a.request == nil {
 		return true
@@ -62,7 +60,6 @@ func (a *attempt) speaks() bool {
 	return true
 }
 
-// Inform passes an interim answer on, such as 103 Early Hints.
 func (a *attempt) Inform(h upstream.Head) {
 	switch c := a.call; {
 	case h.Code == http.StatusContinue:
@@ -82,7 +79,6 @@ func (a *attempt) askForBody(h upstream.Head) {
 	}
 }
 
-// Begin passes the head of the answer on.
 func (a *attempt) Begin(h upstream.Head, framing upstream.Framing) {
 	c := a.call
 	c.out = c.handler.newDelivery(c.w)
@@ -98,16 +94,14 @@ func (a *attempt) Begin(h upstream.Head, framing upstream.Framing) {
 func (a *attempt) typed(h upstream.Head) upstream.Head {
 	c := a.call
 	fallback := c.handler.dialect.fallbackType
-	if fallback == nil || c.w.Header()["Content-Type"] != nil || slices.ContainsFunc(h.Fields, isContentType) {
+	isType := func(f upstream.Field) bool { return f.Key == "Content-Type" }
+	if fallback == nil || c.w.Header()["Content-Type"] != nil || slices.ContainsFunc(h.Fields, isType) {
 		return h
 	}
 	h.Fields = append(slices.Clip(h.Fields), upstream.Field{Key: "Content-Type", Value: fallback(c.r)})
 	return h
 }
 
-func isContentType(f upstream.Field) bool { return f.Key == "Content-Type" }
-
-// Write passes a piece of the answer's body on.
 func (a *attempt) Write(piece []byte) error {
 	c := a.call
 	if err := c.out.write(piece); err != nil {
@@ -119,7 +113,6 @@ func (a *attempt) Write(piece []byte) error {
 	return nil
 }
 
-// Flush sends what was passed on.
 func (a *attempt) Flush() error {
 	if err := a.call.out.flush(); err != nil {
 		return fmt.Errorf("%w: %w", upstream.ErrClientGone, err)
@@ -133,15 +126,27 @@ func (a *attempt) SetTrailers(fields []upstream.Field) error {
 	return a.call.setTrailers(fields)
 }
 
-// deliver has the call answered in one attempt and passes the answer on.
-func (c *call) deliver(lease resolver.Lease) error {
-	defer c.out.end()
+// prepare prepares the only attempt of the call; release follows.
+func (c *call) prepare() {
 	var body upstream.Body
 	if upstream.HasBody(c.r) {
 		body = c.sendBody(true)
-		defer c.upload.release()
 	}
 	c.attempt.prepare(c.r.Context(), c, body)
+}
+
+// release ends what the attempt has begun with the client.
+func (c *call) release() {
+	if c.upload != nil {
+		c.upload.release()
+	}
+	c.out.end()
+}
+
+// deliver has the call answered in one attempt and passes the answer on.
+func (c *call) deliver(lease resolver.Lease) error {
+	c.prepare()
+	defer c.release()
 	got, lease, err := c.send(&c.attempt, lease)
 	if err != nil {
 		return err
@@ -158,12 +163,11 @@ type repeats struct {
 	replays atomic.Int32
 }
 
-// send carries a try to the replica, and to others as long as one cannot be reached
-// at all: no replica has seen anything of it then. It may have stopped a moment ago,
-// and its successor be about to start. A request that may be repeated (RFC 9110,
-// 9.2.2) also survives a replica that ends at once (upstream.WorkTime), without a byte of an
-// answer; but not many, since it may be what ended them. The lease is to be released when the answer
-// has been passed on or dropped; there is none with an error.
+// send carries a try to the replica, and to others as long as one cannot be reached at all: it may
+// have stopped a moment ago, and its successor be about to start. A request that may be repeated
+// (RFC 9110, 9.2.2) also survives a replica that ends at once (upstream.WorkTime), without a byte of
+// an answer; but not many, since it may be what ended them. The lease, which is none with an error, is
+// to be released when the answer has been passed on or dropped.
 func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver.Lease, error) {
 	for {
 		got, err := a.open(lease)
@@ -203,9 +207,8 @@ func (c *call) mayRepeat(a *attempt, err error) bool {
 	return true
 }
 
-// open carries the attempt to the replica and waits for the head of the answer. Without
-// one the replica is given back; if it cannot be reached it is not lent again until
-// it has been seen to answer.
+// open carries the attempt to the replica and waits for the head of the answer. Without one the replica
+// is given back; one that cannot be reached is not lent again until it has been seen to answer.
 func (a *attempt) open(lease resolver.Lease) (got upstream.Answer, err error) {
 	defer func() {
 		if got == nil {
@@ -255,9 +258,8 @@ func (a *attempt) acquire(ctx context.Context, c *call, limit time.Duration) (re
 	return lease, err
 }
 
-// waitContext is a context that ends when its parent does or the limit is over. Its
-// clock starts when somebody waits for it: most callers are served at once. Only
-// one goroutine may use it.
+// waitContext ends when its parent does or the limit is over, whose clock starts when somebody waits:
+// most callers are served at once. Only one goroutine may use it.
 type waitContext struct {
 	context.Context
 	limit   time.Duration
@@ -265,7 +267,6 @@ type waitContext struct {
 	cancel  context.CancelFunc
 }
 
-// Done starts the clock.
 func (w *waitContext) Done() <-chan struct{} {
 	if w.bounded == nil {
 		w.bounded, w.cancel = context.WithTimeout(w.Context, w.limit)
@@ -273,7 +274,6 @@ func (w *waitContext) Done() <-chan struct{} {
 	return w.bounded.Done()
 }
 
-// Err says why it ended.
 func (w *waitContext) Err() error {
 	if w.bounded != nil {
 		return w.bounded.Err()

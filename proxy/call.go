@@ -20,7 +20,7 @@ type call struct {
 	handler *Handler
 	target  target
 	policy  function.CallPolicy
-	began   time.Time
+	observation
 	// attempt is the only one of a call without policies.
 	attempt attempt
 	// repeats bounds what is repeated without any policy.
@@ -30,22 +30,31 @@ type call struct {
 	// unbind lets go of the deadline that r is bound to: only when the call has been
 	// finished, which asks how r ended. It is nil for one that is not bound.
 	unbind context.CancelFunc
-	seen   observation
 	// previous is set when the revision before is wanted.
 	previous bool
 }
 
-// observation is what the observer knows of a call. The zero value is nothing: the function
-// may not exist.
-type observation uint8
+// observation is since when a call has been going on, and whether the observer knows of it: it does not
+// where the function may not exist, nor when the call has ended.
+type observation struct {
+	began time.Time
+	known bool
+}
 
-const (
-	_ observation = iota
-	// observedStart: it does, and the call goes on.
-	observedStart
-	// observedEnd: the call has ended.
-	observedEnd
-)
+func (o *observation) started(h *Handler, name function.Name) {
+	o.known = true
+	if h.Observer != nil {
+		h.Observer.Started(name)
+	}
+}
+
+// ended tells the observer how the call has ended, once.
+func (o *observation) ended(h *Handler, name function.Name, code int) {
+	if o.known && h.Observer != nil {
+		o.known = false
+		h.Observer.Finished(name, code, time.Since(o.began))
+	}
+}
 
 // intercept asks the hook. The body that it has replaced will not be read.
 func (c *call) intercept() error {
@@ -75,8 +84,8 @@ func (c *call) run() (err error) {
 	}
 	own := c.ownPolicy()
 	lease, err := c.attempt.acquire(c.r.Context(), c, c.handler.wakeTimeout())
-	if !isUnknown(err) && c.seen != observedStart {
-		c.started()
+	if !errors.Is(err, function.ErrNotFound) && !c.known {
+		c.started(c.handler, c.target.name)
 	}
 	if err != nil {
 		return err
@@ -111,8 +120,7 @@ func (c *call) applyPolicy() error {
 // watchdogMargin lets a watchdog say itself that a call took too long.
 const watchdogMargin = time.Second
 
-// headTimeout bounds the wait for the head of the answer. A watchdog that gives a call
-// more time than we would is let.
+// headTimeout bounds the wait for an answer's head. A watchdog that gives a call more time is let.
 func (h *Handler) headTimeout(policy *function.CallPolicy) time.Duration {
 	if policy.HeadTimeout > 0 {
 		return policy.HeadTimeout
@@ -125,25 +133,9 @@ func (h *Handler) headTimeout(policy *function.CallPolicy) time.Duration {
 
 func (c *call) headTimeout() time.Duration { return c.handler.headTimeout(&c.policy) }
 
-// wantsHTTP2 reports whether the function is to be spoken to in HTTP/2: when it
-// says so, or when it says nothing and the call is gRPC's.
+// wantsHTTP2 reports whether the function speaks HTTP/2: it says so, or nothing, and the call is gRPC's.
 func (c *call) wantsHTTP2() bool {
 	return c.policy.Protocol == function.ProtocolH2C || c.policy.Protocol == "" && grammar.IsGRPC(c.r)
-}
-
-func (c *call) started() {
-	c.seen = observedStart
-	if c.handler.Observer != nil {
-		c.handler.Observer.Started(c.target.name)
-	}
-}
-
-// ended tells the observer how the call has ended, once.
-func (c *call) ended(code int) {
-	if c.seen == observedStart && c.handler.Observer != nil {
-		c.seen = observedEnd
-		c.handler.Observer.Finished(c.target.name, code, time.Since(c.began))
-	}
 }
 
 // errUnwound says that somebody around the call, or in it, has panicked.
@@ -152,7 +144,7 @@ var errUnwound = errors.New("panic while the call was carried")
 // unwind lets go of a call, and tells the observer and the policies of one that did not
 // come to its end: somebody around us answers what panics.
 func (c *call) unwind() {
-	c.ended(http.StatusInternalServerError)
+	c.ended(c.handler, c.target.name, http.StatusInternalServerError)
 	if c.request != nil {
 		c.request.End(http.StatusInternalServerError, errUnwound)
 	}
@@ -161,9 +153,8 @@ func (c *call) unwind() {
 	}
 }
 
-// finish answers what is still unanswered and tells the observer. An answer that
-// has begun and cannot be completed is cut, which is the only way to tell the
-// client.
+// finish answers what is still unanswered and tells the observer. An answer that has begun and cannot
+// be completed is cut: nothing else would tell the client.
 func (c *call) finish(err error) {
 	code, cut := c.code, false
 	if err != nil {
@@ -172,7 +163,7 @@ func (c *call) finish(err error) {
 		// For a client that went away the server would make up an empty 200.
 		cut = begun || code == statusClientGone
 	}
-	c.ended(code)
+	c.ended(c.handler, c.target.name, code)
 	if c.request != nil {
 		c.request.End(code, err)
 	}

@@ -5,6 +5,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,15 +16,13 @@ import (
 	"faas-docker/proxy/upstream"
 )
 
-// lingerTime is how long the connection of a client that was refused stays open,
-// so that it can read why.
+// lingerTime is how long a client that was refused has to read why.
 const lingerTime = time.Second
 
 // client is the side of a call that faces the client: its request, and the answer to it.
 type client struct {
 	w http.ResponseWriter
-	// incoming is the request as the server gave it; r may be a copy, and be bound to a
-	// deadline.
+	// incoming is the request as the server gave it; r may be a copy, and be bound to a deadline.
 	r, incoming *http.Request
 	// body is what the client sends, perhaps limited.
 	body io.ReadCloser
@@ -58,24 +59,20 @@ func (c *client) identify(began time.Time) {
 // appendStart words when a call began, for X-Start-Time.
 func appendStart(b []byte, began time.Time) []byte { return strconv.AppendInt(b, began.UnixNano(), 10) }
 
-// maxCallID is the longest number of a call that is taken from a client, in bytes: it
-// goes into every line of the log about the call, and to the function.
+// maxCallID is how long a client's number for a call may be, in bytes: every line of the log has it.
 const maxCallID = 128
 
 // isCallID reports whether a client's number can stand in a log as it is. Those of
 // others, such as UUIDs, ULIDs and the traces of clouds, can.
 func isCallID(text string) bool {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>' {
-			return false
-		}
+	isOdd := func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>'
 	}
-	return text != "" && len(text) <= maxCallID
+	return text != "" && len(text) <= maxCallID && !strings.ContainsFunc(text, isOdd)
 }
 
-// stripped is a request without what its client meant for its own connection: fields that
-// are set later are not the client's to remove. It is the same one where the server has
-// seen to that.
+// stripped is a request without what its client meant for its own connection: fields that are set
+// later are not the client's to remove. It is the same one where the server has seen to that.
 func stripped(r *http.Request) *http.Request {
 	if grammar.IsStripped(r.Header) {
 		return r
@@ -117,8 +114,7 @@ func (c *client) sendBody(mayInterrupt bool) *upload {
 	return c.upload
 }
 
-// interrupt ends a read of the request's body. With HTTP/1 that looks to the server
-// as if the client had gone.
+// interrupt ends a read of the request's body. In HTTP/1 the server takes the client for gone then.
 func (c *client) interrupt() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Now()) }
 
 // isInterrupted reports whether we ended the reading of the request, and not the client.
@@ -129,15 +125,17 @@ func (c *client) isUnread() bool {
 	return c.r.ContentLength != 0 && (c.upload == nil || !c.upload.over.Load())
 }
 
-// begin sends the status and the header.
+// begin sends the status and the header. Nothing waits for what the client is still sending.
 func (c *client) begin(code int) {
+	if c.isUnread() {
+		c.dismiss()
+	}
 	c.code = code
 	c.w.WriteHeader(code)
 }
 
-// cut ends the client's connection, or its stream, so that the answer cannot be
-// taken for a whole one. The end of a connection is what an HTTP/1.0 client may
-// wait for: there it has to be a reset.
+// cut ends the client's connection, or its stream, so that the answer cannot be taken for a whole one.
+// A client of HTTP/1.0 may wait for the end of the connection: there it has to be a reset.
 func (c *client) cut() {
 	if !c.r.ProtoAtLeast(1, 1) {
 		if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
@@ -150,9 +148,8 @@ func (c *client) cut() {
 	panic(http.ErrAbortHandler)
 }
 
-// dismiss lets go of a client that may still be sending: it gets the answer at
-// once, and then its connection ends. Only HTTP/1 needs that: there, what is left
-// of a request could be taken for the next one.
+// dismiss lets go of a client that may still be sending: it gets the answer at once, and then its
+// connection ends. In HTTP/1 what is left of a request could else be taken for the next one.
 func (c *client) dismiss() {
 	if c.r.ProtoMajor == 1 {
 		c.dismissed = true
@@ -171,3 +168,97 @@ func (c *client) linger() {
 		c.upload.retire()
 	}
 }
+
+// upload is the body of a request on its way to the function. Closing it does not close what it reads
+// from: before anything was read, that may be needed for another try.
+type upload struct {
+	io.Reader
+	// begun is set when something was read, or was to be, over when all was, and interrupted
+	// when we ended the reading, not the client.
+	begun, over, interrupted atomic.Bool
+	// reading is held during a read; it protects retired.
+	reading sync.Mutex
+	retired bool
+	// mu protects the fields below.
+	mu sync.Mutex
+	// ended is called at the end, once; nil means that nothing is.
+	ended func()
+	// from is the client whose reads are interrupted; nil means that none is, or not any more.
+	from *client
+}
+
+var _ upstream.Body = (*upload)(nil)
+
+func (b *upload) Read(p []byte) (int, error) {
+	b.begun.Store(true)
+	n, err := b.read(p)
+	if err == nil {
+		return n, nil
+	}
+	b.over.Store(err == io.EOF)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended != nil {
+		b.ended()
+		b.ended = nil
+	}
+	return n, err
+}
+
+func (b *upload) read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.retired {
+		return 0, upstream.ErrClientGone
+	}
+	return b.Reader.Read(p)
+}
+
+// retire ends the reading. It waits for the present read, which the client's connection must bound.
+func (b *upload) retire() {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.retired = true
+}
+
+// Interrupt ends a read that is under way: the function wants no more, or has died,
+// and whoever sends the body waits for that read before it says so.
+func (b *upload) Interrupt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.from != nil && b.begun.Load() && !b.over.Load() {
+		b.interrupted.Store(true)
+		b.from.interrupt()
+	}
+}
+
+func (b *upload) IsInterrupted() bool { return b.interrupted.Load() }
+
+// Close is Interrupt, for transports of net/http.
+func (b *upload) Close() error {
+	b.Interrupt()
+	return nil
+}
+
+// release keeps the body from touching the client's connection: its call is over.
+func (b *upload) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.from = nil
+}
+
+// forget keeps the body from telling its end.
+func (b *upload) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = nil
+}
+
+// keptBody is a body that policies keep to send it again. They end its reading.
+type keptBody struct{ io.Reader }
+
+var _ upstream.Body = keptBody{}
+
+func (keptBody) Interrupt() {}
+
+func (keptBody) IsInterrupted() bool { return false }

@@ -52,20 +52,13 @@ func (c *ClientConn) Do(r *http.Request) (*http.Response, error) {
 	defer stop()
 	err := r.Write(c.conn)
 	if err != nil {
-		return nil, c.explain(r, fmt.Errorf("write request: %w", err))
+		return nil, errors.Join(context.Cause(r.Context()), fmt.Errorf("write request: %w", err))
 	}
 	answer, err := http.ReadResponse(c.reader, r)
 	if err != nil {
-		return nil, c.explain(r, fmt.Errorf("read answer: %w", err))
+		return nil, errors.Join(context.Cause(r.Context()), fmt.Errorf("read answer: %w", err))
 	}
 	return answer, nil
-}
-
-func (c *ClientConn) explain(r *http.Request, err error) error {
-	if cause := context.Cause(r.Context()); cause != nil {
-		return errors.Join(cause, err)
-	}
-	return err
 }
 
 // Hijack hands the connection over, with a reader that holds what has been read

@@ -71,13 +71,12 @@ func (h *Handler) Direct(director Director) http.Handler {
 // a *function.Failure is told to the caller, ErrUnimplemented is a 404, and of any other
 // error the text is for the log only.
 func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	c := call{handler: h, client: client{w: w, r: r, incoming: r}, began: time.Now()}
+	c := call{handler: h, client: client{w: w, r: r, incoming: r}}
+	c.began = time.Now()
 	c.identify(c.began)
-	var (
-		failure *function.Failure
-		status  *GRPCStatus
-	)
-	if !errors.Is(err, ErrUnimplemented) && !errors.As(err, &failure) && !errors.As(err, &status) {
+	_, failed := errors.AsType[*function.Failure](err)
+	_, answered := errors.AsType[*GRPCStatus](err)
+	if !errors.Is(err, ErrUnimplemented) && !failed && !answered {
 		err = errors.Join(errIntercepted, err)
 	}
 	c.finish(err)

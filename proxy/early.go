@@ -11,14 +11,12 @@ import (
 	"faas-docker/resolver"
 )
 
-// errEarly says that a watchdog has answered in the place of a process that does not
-// listen yet: the function has seen nothing of the call.
+// errEarly says that a watchdog has answered for a process that has seen nothing of the call.
 var errEarly = errors.New("the process behind the watchdog does not listen yet")
 
-// openUnproven is openLent for a replica that has not answered for itself yet. An answer
-// that may only mean that it is too early is not passed on: the try is as it was before,
-// if its body can be sent again. Such a replica is not lent again until it has been seen
-// to be ready; what it answers then counts.
+// openUnproven is openLent for a replica that has not answered for itself yet. An answer that may only
+// mean that it is too early is not passed on, if the body can be sent again. Such a replica is not lent
+// again until it has been seen to be ready; what it answers then counts.
 func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 	c := a.call
 	record := &recording{Body: a.out.Body}
@@ -30,7 +28,7 @@ func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 		return nil, err
 	}
 	if !isEarly(got) && !a.isUnheard(got) {
-		if a.isProof(got) {
+		if isProof(got, c.target.path) {
 			lease.Prove()
 		}
 		return got, nil
@@ -49,22 +47,20 @@ func isEarly(got upstream.Answer) bool {
 	return got.Status() == http.StatusInternalServerError && got.Field(internalField) == "of-watchdog"
 }
 
-// isUnheard reports whether an answer is that of of-watchdog to a WebSocket or an event stream
-// while its process does not listen: it passes such calls on by another proxy, which answers
-// with an empty 200 when it cannot connect.
+// isUnheard reports whether an answer is of-watchdog's to a WebSocket or an event stream while its process
+// does not listen: its proxy for such calls answers with an empty 200 when it cannot connect.
 func (a *attempt) isUnheard(got upstream.Answer) bool {
 	if !isEmpty(got) {
 		return false
 	}
 	header := a.call.r.Header
-	accepted := grammar.Lower(strings.Join(header["Accept"], ","))
-	return grammar.HasToken(header["Upgrade"], "websocket") || namesStream(accepted)
+	return grammar.HasToken(header["Upgrade"], "websocket") || acceptsStream(header)
 }
 
-// namesStream reports whether a text, in lower case, names a type of events that of-watchdog
-// passes on by its other proxy.
-func namesStream(text string) bool {
-	return strings.Contains(text, "text/event-stream") || strings.Contains(text, "application/x-ndjson")
+// acceptsStream reports whether a request wants events that of-watchdog passes on by that proxy.
+func acceptsStream(header http.Header) bool {
+	types := grammar.Lower(strings.Join(header["Accept"], ","))
+	return strings.Contains(types, "text/event-stream") || strings.Contains(types, "application/x-ndjson")
 }
 
 // isEmpty reports whether an answer is a 200 that says nothing.
@@ -74,8 +70,6 @@ func isEmpty(got upstream.Answer) bool {
 
 // isProof reports whether an answer comes from the function itself, and not from what
 // stands before it in its container. A watchdog answers paths below /_/ by itself.
-func (a *attempt) isProof(got upstream.Answer) bool { return isProof(got, a.call.target.path) }
-
 func isProof(got upstream.Answer, path string) bool {
 	code := got.Status()
 	return !strings.HasPrefix(path, "/_/") && got.Field(internalField) == "" && code != http.StatusUnauthorized && code != http.StatusTooManyRequests

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -21,11 +20,10 @@ import (
 	"faas-docker/resolver"
 )
 
-// express carries the plain calls of one client's connection, one after the other: from the bytes
-// of a head to those that the function gets, and back. It makes the promises that call makes, by
-// the same resolver, connections and table of failures. What would need more than that it leaves
-// to the other lane, before the client has any answer: a function with policies of its own, one that
-// has no replica ready or speaks HTTP/2, the next try of a call that may be repeated.
+// express carries the plain calls of one client's connection, one after the other: from the bytes of a
+// head to those that the function gets, and back. It keeps what call promises. What needs more it
+// leaves to the other lane, before the client has any answer: a function with policies of its own, one
+// that has no replica ready or speaks HTTP/2, the next try of a call that may be repeated.
 type express struct {
 	handler *Handler
 	call    *front.Call
@@ -45,8 +43,7 @@ type express struct {
 
 // caller is who calls.
 type caller struct {
-	// peer is the client's address; isTrusted is set when what it says of its own clients is
-	// believed.
+	// peer is the client's address; isTrusted is set when what it says of its own clients is believed.
 	peer      string
 	isTrusted bool
 	// host is the last that was found to be in order.
@@ -61,13 +58,12 @@ type callee struct {
 	policy function.CallPolicy
 }
 
-// loan is the replica of a call, since when it has been going on, and what the observer knows of it.
+// loan is the replica of a call, and what the observer knows of that.
 type loan struct {
 	lease resolver.Lease
 	// lent is set until the replica is given back.
-	lent  bool
-	began time.Time
-	seen  observation
+	lent bool
+	observation
 }
 
 // release gives the replica back, once.
@@ -80,15 +76,14 @@ func (l *loan) release() {
 
 // leftover is what the other lane has to know of a call that was begun here.
 type leftover struct {
-	// begun is set when there is such a call.
-	begun bool
-	at    time.Time
+	// began is when it did; zero when there is no such call.
+	began time.Time
 	tries int32
 }
 
 var (
 	_ front.Lane       = (*Handler)(nil)
-	_ upstream.Client  = (*express)(nil)
+	_ upstream.Client  = (*plainAnswer)(nil)
 	_ upstream.Watched = (*front.Call)(nil)
 )
 
@@ -115,10 +110,7 @@ func newExpress(h *Handler, call *front.Call) *express {
 	e := &express{handler: h, call: call, head: make([]byte, 0, 1<<10)}
 	e.answer.call = call
 	address, _ := netip.ParseAddrPort(call.Remote())
-	e.peer, e.isTrusted = call.Remote(), h.TrustedProxies.Contain(address.Addr())
-	if host, _, err := net.SplitHostPort(call.Remote()); err == nil {
-		e.peer = host
-	}
+	e.peer, e.isTrusted = hostOf(call.Remote()), h.TrustedProxies.Contain(address.Addr())
 	return e
 }
 
@@ -132,10 +124,7 @@ func (e *express) carry() front.Verdict {
 	e.began = time.Now()
 	e.complete()
 	e.answer.begin(e.plain.method, e.id, e.start, e.plain.closes)
-	if e.handler.Observer != nil {
-		e.seen = observedStart
-		e.handler.Observer.Started(e.name)
-	}
+	e.started(e.handler, e.name)
 	err := e.send()
 	if e.answer.code == 0 && e.leaves(err) {
 		e.release()
@@ -148,16 +137,7 @@ func (e *express) carry() front.Verdict {
 	return e.finish(err)
 }
 
-// ended tells the observer, once.
-func (e *express) ended(code int) {
-	if e.seen == observedStart {
-		e.seen = observedEnd
-		e.handler.Observer.Finished(e.name, code, time.Since(e.began))
-	}
-}
-
-// rescue ends a call in which something has panicked, and its connection. One that has not begun
-// is left to the other lane.
+// rescue ends a call that has panicked, and its connection. The other lane gets one that has not begun.
 func (e *express) rescue(failure any) front.Verdict {
 	if e.began.IsZero() {
 		return front.Declined
@@ -250,7 +230,7 @@ func (e *express) send() error {
 		e.head = e.outgoing.Head[:len(e.head)]
 	}
 	e.request = upstream.Request{
-		Context: context.Background(), Plain: &e.outgoing, Client: e,
+		Context: context.Background(), Plain: &e.outgoing, Client: &e.answer,
 		HeadTimeout: e.handler.headTimeout(&e.policy), IdleTimeout: e.policy.IdleTimeout,
 	}
 	got, err := e.handler.pools().Of(e.lease.Replica()).Open(&e.request)
@@ -274,7 +254,13 @@ func (e *express) isEarly(got upstream.Answer) bool {
 	if !isEmpty(got) {
 		return isEarly(got)
 	}
-	return namesStream(grammar.Lower(fieldOf(e.call.Head, "accept")))
+	r, err := e.parsed()
+	return err == nil && acceptsStream(r.Header)
+}
+
+// parsed is the request as the other lane gets it, without its body.
+func (e *express) parsed() (*http.Request, error) {
+	return http.ReadRequest(bufio.NewReader(bytes.NewReader(e.call.Head)))
 }
 
 // maxSmall is how long a body may be, in bytes, that is copied to its head.
@@ -286,7 +272,7 @@ func (e *express) leaves(err error) bool {
 	if e.call.Gone() {
 		return false
 	}
-	e.left = leftover{begun: true, at: e.began}
+	e.left = leftover{began: e.began}
 	switch {
 	case errors.Is(err, errEarly):
 		e.handler.Resolver.Deny(e.name, e.lease.Replica().ID)
@@ -296,11 +282,11 @@ func (e *express) leaves(err error) bool {
 		e.left.tries = 1
 	default:
 		e.left = leftover{}
+		return false
 	}
-	return e.left.begun
+	return true
 }
 
-// finish ends the answer and tells the observer.
 func (e *express) finish(err error) front.Verdict {
 	code := e.answer.code
 	switch {
@@ -316,27 +302,26 @@ func (e *express) finish(err error) front.Verdict {
 	if err != nil && e.call.Gone() {
 		code = statusClientGone
 	}
-	e.ended(code)
+	e.ended(e.handler, e.name, code)
 	if err != nil && (e.answer.code == 0 || e.answer.isCut) || e.answer.closes || errors.Is(err, upstream.ErrClientGone) {
 		return front.CarriedLast
 	}
 	return front.Carried
 }
 
-// fail answers a call that has failed, if no answer has begun, as the other lane would. It returns
-// the status for the observer.
+// fail is call.fail for a call of this lane: both give the same answers.
 func (e *express) fail(err error) int {
 	if e.call.Gone() {
 		return statusClientGone
 	}
-	r, unread := http.ReadRequest(bufio.NewReader(bytes.NewReader(e.call.Head)))
+	r, unread := e.parsed()
 	if unread != nil {
 		return http.StatusBadGateway // it was read before
 	}
 	r.ContentLength, r.Body = 0, http.NoBody // it was read, too
 	w := &failedAnswer{header: http.Header{}}
 	c := call{
-		handler: e.handler, policy: e.policy, began: e.began,
+		handler: e.handler, policy: e.policy, observation: observation{began: e.began},
 		target: target{name: e.name, given: e.given},
 		client: client{w: w, r: r, incoming: r, id: string(e.id), start: string(e.start), code: e.answer.code},
 	}
@@ -370,30 +355,10 @@ func (c *call) takeOver() {
 		return
 	}
 	e, known := from.Memory.(*express)
-	if !known || !e.left.begun {
+	if !known || e.left.began.IsZero() {
 		return
 	}
-	c.began, c.seen = e.left.at, observedStart
+	c.began, c.known = e.left.began, true
 	c.repeats.replays.Store(e.left.tries)
 	e.left = leftover{}
 }
-
-// Inform passes an interim answer on.
-func (e *express) Inform(h upstream.Head) { e.answer.inform(h) }
-
-// Begin passes the head of the answer on.
-func (e *express) Begin(h upstream.Head, framing upstream.Framing) {
-	e.answer.head(&h, framing)
-}
-
-// Write passes a piece of the answer's body on.
-func (e *express) Write(piece []byte) error { return e.answer.write(piece) }
-
-// Flush sends what was passed on.
-func (e *express) Flush() error { return e.answer.flush() }
-
-// SetTrailers passes on what followed the body.
-func (e *express) SetTrailers(fields []upstream.Field) error { return e.answer.setTrailers(fields) }
-
-// Switch is never called: no plain request asks for it.
-func (e *express) Switch(upstream.Head, *upstream.Conn, []byte) error { return upstream.ErrBadAnswer }

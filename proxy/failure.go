@@ -25,8 +25,7 @@ var (
 	errIntercepted = errors.New("intercepted")
 )
 
-// expiry is why a call ended whose function took too long: errExpired, which policies know
-// as ErrLate.
+// expiry is why a call ended whose function took too long: errExpired, which policies know as ErrLate.
 type expiry struct{}
 
 func (expiry) Error() string { return errExpired.Error() }
@@ -51,8 +50,8 @@ type refusal struct {
 	status *GRPCStatus
 }
 
-// fail is the one place where an error becomes an answer. When the answer has
-// begun already nothing is written. It returns the status for the observer.
+// fail is the one place where an error becomes an answer, unless one has begun already. It returns the
+// status for the observer.
 func (c *call) fail(err error) int {
 	answer := c.refusal(err)
 	c.logFailure(err, answer.code)
@@ -76,9 +75,6 @@ func (c *call) fail(err error) int {
 	if answer.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, POST, PUT, PATCH, DELETE, OPTIONS, HEAD")
 	}
-	if c.isUnread() {
-		c.dismiss()
-	}
 	c.begin(answer.code)
 	fmt.Fprintln(c.w, function.Clip(answer.text))
 	return answer.code
@@ -100,20 +96,16 @@ func (c *call) refusal(err error) refusal {
 	if errors.Is(err, upstream.ErrDied) && c.pastGRPCDeadline() {
 		return refusal{code: 504, text: c.naming("the deadline of the call has passed")}
 	}
-	var failure *function.Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*function.Failure](err); ok {
 		return refusal{code: statusOf(failure), text: c.naming(failure.Text), retryAfter: failure.RetryAfter}
 	}
-	var status *GRPCStatus
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*GRPCStatus](err); ok {
 		return refusal{code: http.StatusOK, text: status.Message, status: status}
 	}
-	var refused *policy.Refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*policy.Refusal](err); ok {
 		return refusal{code: refused.Status, text: c.naming(refused.Text)}
 	}
-	var cut *upstream.CutOff
-	if errors.As(err, &cut) {
+	if cut, ok := errors.AsType[*upstream.CutOff](err); ok {
 		return refusal{code: http.StatusBadGateway, text: c.naming(cutOffText(cut))}
 	}
 	for _, known := range c.refusals() {
@@ -177,8 +169,7 @@ func (c *call) refusals() []known {
 	}
 }
 
-// inTime says what was too long for a call: its policy's timeout, or else the deadline
-// that a director gave it.
+// inTime says what has passed: the policy's timeout, or else the deadline that a director gave.
 func (c *call) inTime() string {
 	if c.policy.Timeout > 0 {
 		return "within " + c.policy.Timeout.String()
@@ -208,10 +199,7 @@ func statusOf(failure *function.Failure) int {
 	return http.StatusServiceUnavailable
 }
 
-func isUnknown(err error) bool { return errors.Is(err, function.ErrNotFound) }
-
-// logFailure writes down what the function did wrong. What the client did wrong
-// it is told itself.
+// logFailure writes down what the function did wrong. What the client did wrong it is told itself.
 func (c *call) logFailure(err error, code int) {
 	if errors.Is(err, upstream.ErrExhausted) {
 		c.handler.complaints.Do(func() {
@@ -226,9 +214,8 @@ func (c *call) logFailure(err error, code int) {
 
 // findEnd notes whether the replica that broke off a call has ended.
 func (h *Handler) findEnd(ctx context.Context, replica *function.Replica, err error) {
-	var cut *upstream.CutOff
-	if h.HasEnded == nil || ctx.Err() != nil || !errors.As(err, &cut) || errors.Is(err, upstream.ErrReset) {
-		return
+	cut, ok := errors.AsType[*upstream.CutOff](err)
+	if ok && h.HasEnded != nil && ctx.Err() == nil && !errors.Is(err, upstream.ErrReset) {
+		cut.Gone = cut.Gone || h.HasEnded(ctx, *replica)
 	}
-	cut.Gone = cut.Gone || h.HasEnded(ctx, *replica)
 }

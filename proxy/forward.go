@@ -1,17 +1,18 @@
 package proxy
 
 import (
-	"faas-docker/function"
-	"faas-docker/proxy/upstream"
+	"cmp"
 	"net"
 	"net/http"
 	"strings"
+
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 )
 
-// forwardingOf replaces what the client claims, unless it is a trusted proxy:
-// then it is added to.
+// forwardingOf replaces what the client claims, or adds to it if the client is a trusted proxy.
 func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
-	f := upstream.Forwarding{Address: peer(r), Host: r.Host, Proto: scheme(r), Prefix: prefixOf(r)}
+	f := upstream.Forwarding{Address: hostOf(r.RemoteAddr), Host: r.Host, Proto: scheme(r), Prefix: prefixOf(r)}
 	trusted := h.TrustedProxies.Sent(r)
 	addMore(&f, r, trusted)
 	if !trusted {
@@ -20,12 +21,8 @@ func (h *Handler) forwardingOf(r *http.Request) upstream.Forwarding {
 	if before := r.Header["X-Forwarded-For"]; len(before) > 0 {
 		f.Address = strings.Join(before, ", ") + ", " + f.Address
 	}
-	if host := r.Header.Get("X-Forwarded-Host"); host != "" {
-		f.Host = host
-	}
-	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
-		f.Proto = proto
-	}
+	f.Host = cmp.Or(r.Header.Get("X-Forwarded-Host"), f.Host)
+	f.Proto = cmp.Or(r.Header.Get("X-Forwarded-Proto"), f.Proto)
 	if before := r.Header.Get("X-Forwarded-Prefix"); before != "" {
 		f.Prefix = strings.TrimSuffix(before, "/") + f.Prefix
 	}
@@ -51,11 +48,18 @@ func prefixOf(r *http.Request) string {
 // addMore treats the relatives of X-Forwarded-For in the same way.
 func addMore(f *upstream.Forwarding, r *http.Request, trusted bool) {
 	if ip := r.Header["X-Real-Ip"]; len(ip) > 0 {
-		f.More = append(f.More, upstream.Field{Key: "X-Real-Ip", Value: chosen(trusted, ip[0], f.Address)})
+		own := f.Address
+		if trusted {
+			own = ip[0]
+		}
+		f.More = append(f.More, upstream.Field{Key: "X-Real-Ip", Value: own})
 	}
 	if before := r.Header["Forwarded"]; len(before) > 0 {
 		own := forwarded(f)
-		f.More = append(f.More, upstream.Field{Key: "Forwarded", Value: chosen(trusted, strings.Join(before, ", ")+", "+own, own)})
+		if trusted {
+			own = strings.Join(before, ", ") + ", " + own
+		}
+		f.More = append(f.More, upstream.Field{Key: "Forwarded", Value: own})
 	}
 	if !trusted {
 		return
@@ -80,18 +84,11 @@ func forwarded(f *upstream.Forwarding) string {
 	return `for="` + node + `";host="` + f.Host + `";proto=` + f.Proto
 }
 
-func chosen(first bool, a, b string) string {
-	if first {
-		return a
-	}
-	return b
-}
-
-// peer is the address the request came from, without its port.
-func peer(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return r.RemoteAddr
+		return address
 	}
 	return host
 }

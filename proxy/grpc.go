@@ -58,18 +58,16 @@ func (c *client) failGRPC(answer refusal) {
 	c.begin(http.StatusOK)
 }
 
-// setGRPCTrailers ends an answer that broke off with a status: a reset, which is
-// what other clients get, would reach gRPC's as an internal error, which they do
-// not retry.
+// setGRPCTrailers ends an answer that broke off with a status: a reset, which other clients get, would
+// reach gRPC's as an internal error, which they do not retry.
 func (c *client) setGRPCTrailers(code int, text string) {
 	header := c.w.Header()
 	header.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(grpcStatus(code)))
 	header.Set(http.TrailerPrefix+"Grpc-Message", grpcMessage(function.Clip(text)))
 }
 
-// grpcStatus maps an HTTP status to gRPC's as gRPC's own clients would (see
-// http-grpc-status-mapping.md), but tells a call that was too slow, and one that
-// was too large, from the rest.
+// grpcStatus maps an HTTP status to gRPC's as gRPC's own clients would (http-grpc-status-mapping.md),
+// but tells a call that was too slow, and one that was too large, from the rest.
 func grpcStatus(code int) int {
 	const (
 		invalidArgument   = 3
@@ -104,16 +102,14 @@ func grpcMessage(text string) string {
 	return b.String()
 }
 
-// pastGRPCDeadline reports whether the deadline that a gRPC call carries has passed.
-// The function knows it too, since a moment later than we, and ends the stream then:
-// that is not its death.
+// pastGRPCDeadline reports whether the deadline that a gRPC call carries has passed. The function knows
+// it, too, and ends the stream a moment later: that is not its death.
 func (c *call) pastGRPCDeadline() bool {
 	timeout, ok := grpcTimeout(c.r.Header.Get("Grpc-Timeout"))
 	return ok && grammar.IsGRPC(c.r) && time.Since(c.began) >= timeout
 }
 
-// grpcTimeout reads the header of gRPC's HTTP/2 protocol: up to eight digits and a
-// unit.
+// grpcTimeout reads the header of gRPC's HTTP/2 protocol: up to eight digits and a unit.
 func grpcTimeout(text string) (time.Duration, bool) {
 	if len(text) < 2 || len(text) > 9 {
 		return 0, false

@@ -29,8 +29,7 @@ import (
 // Observer is told of every invocation of a function that exists. Its methods
 // are called from many goroutines at once and must not block.
 type Observer interface {
-	// Started is called when an invocation has been given a replica, or has been
-	// refused one.
+	// Started is called when an invocation has been given a replica, or has been refused one.
 	Started(function.Name)
 	// Finished is called when the call has ended: with the status code that was
 	// sent, 101 for an upgrade, 499 when the client went away, and 502 when the
@@ -188,7 +187,8 @@ func (h *Handler) Previous() http.Handler {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
-	c := &call{handler: h, client: client{w: w, r: stripped(r), incoming: r}, previous: previous, began: time.Now()}
+	c := &call{handler: h, client: client{w: w, r: stripped(r), incoming: r}, previous: previous}
+	c.began = time.Now()
 	c.takeOver()
 	defer c.unwind()
 	c.identify(c.began)
@@ -202,8 +202,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, previous bool) {
 	c.finish(err)
 }
 
-// Sever breaks off the calls that are in flight on a replica which has died; see
-// upstream.Pools.Sever.
+// Sever breaks off the calls that are in flight on a replica which has died; see upstream.Pools.Sever.
 func (h *Handler) Sever(replica function.Replica) { h.upstreams.Sever(&replica) }
 
 // Drop closes the pooled connections to a replica. It is meant for a replica
@@ -240,19 +239,16 @@ func (h *Handler) keptBodies() *policy.Spools {
 	return &h.spools
 }
 
-func (h *Timeouts) timeout() time.Duration { return orElse(h.Timeout, 60*time.Second) }
+func (h *Timeouts) timeout() time.Duration { return cmp.Or(max(0, h.Timeout), 60*time.Second) }
 
-func (h *Timeouts) wakeTimeout() time.Duration { return orElse(h.WakeTimeout, 30*time.Second) }
+func (h *Timeouts) wakeTimeout() time.Duration { return cmp.Or(max(0, h.WakeTimeout), 30*time.Second) }
 
-func (h *Timeouts) retryTimeout() time.Duration { return orElse(h.RetryTimeout, 10*time.Second) }
+func (h *Timeouts) retryTimeout() time.Duration {
+	return cmp.Or(max(0, h.RetryTimeout), 10*time.Second)
+}
 
-func (h *Timeouts) stallTimeout() time.Duration { return orElse(h.StallTimeout, 60*time.Second) }
-
-func orElse(given, otherwise time.Duration) time.Duration {
-	if given > 0 {
-		return given
-	}
-	return otherwise
+func (h *Timeouts) stallTimeout() time.Duration {
+	return cmp.Or(max(0, h.StallTimeout), 60*time.Second)
 }
 
 // awaited advises a caller whose function has no replica ready.

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"faas-docker/grammar"
+	"faas-docker/proxy/upstream"
 )
 
 // plain is a request that needs no http.Request: one of HTTP/1.1 for a function by its name, with
@@ -32,9 +32,8 @@ const (
 	maxPlainBody = 64 << 10
 )
 
-// parse reads a head and appends the request line and the fields for the function to out. It
-// is not ok when the request is not plain: the other lane reads it then, and refuses what is to be
-// refused.
+// parse reads a head and appends the request line and the fields for the function to out. It is not
+// ok when the request is not plain: the other lane reads it then.
 func (p *plain) parse(head, out []byte) (_ []byte, ok bool) {
 	*p = plain{}
 	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
@@ -55,7 +54,6 @@ func (p *plain) parse(head, out []byte) (_ []byte, ok bool) {
 	return out, len(rest) == 2 && p.host != nil
 }
 
-// parseLine reads the request line.
 func (p *plain) parseLine(line []byte) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, proto, _ := bytes.Cut(rest, []byte(" "))
@@ -131,8 +129,7 @@ func isPlainValue(value []byte) bool {
 	return true
 }
 
-// note reads what a field says to us. It reports whether the function gets it, too, and, by ok,
-// whether the request is plain still.
+// note reads a field. It reports whether the function gets it, and whether the request is plain still.
 func (p *plain) note(name, value []byte) (passes, ok bool) {
 	switch grammar.RoleOf(name) {
 	case grammar.OfConnection:
@@ -140,7 +137,7 @@ func (p *plain) note(name, value []byte) (passes, ok bool) {
 	case grammar.OfMessage:
 		return true, p.noteMessage(name, value)
 	case grammar.OfCall:
-		if isNamed(name, "x-call-id") {
+		if grammar.EqualFold(name, "x-call-id") {
 			ok = p.callID == nil
 			p.callID = value
 			return false, ok
@@ -148,12 +145,12 @@ func (p *plain) note(name, value []byte) (passes, ok bool) {
 		return false, true
 	case grammar.OfForwarding:
 		// Of these two an own one takes the place of the client's.
-		return false, !isNamed(name, "x-real-ip") && !isNamed(name, "forwarded")
+		return false, !grammar.EqualFold(name, "x-real-ip") && !grammar.EqualFold(name, "forwarded")
 	}
 	switch {
-	case isNamed(name, "idempotency-key"), isNamed(name, "x-idempotency-key"):
+	case grammar.EqualFold(name, "idempotency-key"), grammar.EqualFold(name, "x-idempotency-key"):
 		p.idempotent = true
-	case isNamed(name, "pragma"):
+	case grammar.EqualFold(name, "pragma"):
 		return true, false
 	}
 	return true, true
@@ -161,22 +158,22 @@ func (p *plain) note(name, value []byte) (passes, ok bool) {
 
 func (p *plain) noteConnection(name, value []byte) (ok bool) {
 	switch {
-	case !isNamed(name, "connection"):
-		return isNamed(name, "keep-alive") || isNamed(name, "proxy-connection")
-	case isNamed(value, "close"):
+	case !grammar.EqualFold(name, "connection"):
+		return grammar.EqualFold(name, "keep-alive") || grammar.EqualFold(name, "proxy-connection")
+	case grammar.EqualFold(value, "close"):
 		p.closes = true
 		return true
 	}
-	return isNamed(value, "keep-alive")
+	return grammar.EqualFold(value, "keep-alive")
 }
 
 func (p *plain) noteMessage(name, value []byte) (ok bool) {
 	switch {
-	case isNamed(name, "host"):
+	case grammar.EqualFold(name, "host"):
 		ok = p.host == nil && len(value) > 0
 		p.host = value
 		return ok
-	case isNamed(name, "content-length"):
+	case grammar.EqualFold(name, "content-length"):
 		length, err := strconv.ParseUint(string(value), 10, 32)
 		ok = err == nil && !p.measured && length <= maxPlainBody && (len(value) == 1 || value[0] != '0')
 		p.length, p.measured = int(length), true
@@ -185,46 +182,12 @@ func (p *plain) noteMessage(name, value []byte) (ok bool) {
 	return false
 }
 
-// fieldOf returns the values of a field of a plain head, as one list.
-func fieldOf(head []byte, word string) string {
-	var values []string
-	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if name, value, found := bytes.Cut(line, []byte(":")); found && isNamed(name, word) {
-			values = append(values, string(bytes.TrimSpace(value)))
-		}
-	}
-	return strings.Join(values, ", ")
-}
-
-// isNamed reports whether a name, or a word, is this one, which is in lower case.
-func isNamed(name []byte, word string) bool {
-	if len(name) != len(word) {
-		return false
-	}
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // isReplayable is upstream.Request.IsReplayable.
 func (p *plain) isReplayable() bool {
-	switch {
-	case p.length > 0:
-		return false
-	case p.method == http.MethodGet, p.method == http.MethodHead, p.method == http.MethodOptions:
-		return true
-	}
-	return p.idempotent
+	return p.length == 0 && (p.idempotent || upstream.IsSafe(p.method))
 }
 
-// saysEmpty reports whether the function is told that there is no body, though the client has
-// not said so.
+// saysEmpty reports whether we say that there is no body, where the client has not.
 func (p *plain) saysEmpty() bool {
 	return !p.measured && (p.method == http.MethodPost || p.method == http.MethodPut || p.method == http.MethodPatch)
 }

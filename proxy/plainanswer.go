@@ -58,20 +58,25 @@ func (a *plainAnswer) field(key, value string) {
 	a.gathered = append(append(append(append(a.gathered, key...), ": "...), value...), "\r\n"...)
 }
 
-// head writes the head of an answer whose body ends as framing says.
-func (a *plainAnswer) head(h *upstream.Head, framing upstream.Framing) {
-	a.code = h.Code
-	a.status(h.Code)
-	dated := a.fields(h)
+// identity says which call it is.
+func (a *plainAnswer) identity() {
 	a.gathered = append(append(append(a.gathered, "X-Call-Id: "...), a.id...), "\r\nX-Start-Time: "...)
 	a.gathered = append(append(a.gathered, a.start...), "\r\n"...)
+}
+
+// Begin writes the head of an answer whose body ends as framing says.
+func (a *plainAnswer) Begin(h upstream.Head, framing upstream.Framing) {
+	a.code = h.Code
+	a.status(h.Code)
+	dated := a.fields(&h)
+	a.identity()
 	if !dated {
 		a.text(a.call.Date())
 	}
 	if a.chunked = framing == upstream.FramingChunked || framing == upstream.FramingClose; a.chunked {
 		a.text("Transfer-Encoding: chunked\r\n")
 	}
-	a.connection(h)
+	a.connection(&h)
 	a.text("\r\n")
 }
 
@@ -86,8 +91,7 @@ func (a *plainAnswer) connection(h *upstream.Head) {
 	}
 }
 
-// fields writes the fields of an answer that are for the client, and reports whether a date is
-// among them.
+// fields writes what is for the client, and reports whether a date is among it.
 func (a *plainAnswer) fields(h *upstream.Head) (dated bool) {
 	var announced []string
 	for _, f := range h.Fields {
@@ -124,16 +128,16 @@ func (a *plainAnswer) announce(h *upstream.Head, lists []string) {
 	}
 }
 
-// inform sends an interim answer.
-func (a *plainAnswer) inform(h upstream.Head) {
+// Inform sends an interim answer.
+func (a *plainAnswer) Inform(h upstream.Head) {
 	a.status(h.Code)
 	a.fields(&h)
 	a.text("\r\n")
-	_ = a.flush() // a failure shows with the answer
+	_ = a.Flush() // a failure shows with the answer
 }
 
-// write adds a piece of the body, in a chunk of its own or as it is.
-func (a *plainAnswer) write(piece []byte) error {
+// Write adds a piece of the body, in a chunk of its own or as it is.
+func (a *plainAnswer) Write(piece []byte) error {
 	if a.chunked {
 		a.gathered = append(strconv.AppendInt(a.gathered, int64(len(piece)), 16), "\r\n"...)
 	}
@@ -149,8 +153,8 @@ func (a *plainAnswer) write(piece []byte) error {
 	return err
 }
 
-// flush sends what was gathered.
-func (a *plainAnswer) flush() error {
+// Flush sends what was gathered.
+func (a *plainAnswer) Flush() error {
 	if len(a.gathered) == 0 {
 		return nil
 	}
@@ -168,8 +172,13 @@ func (a *plainAnswer) send(piece []byte) error {
 	return nil
 }
 
-// setTrailers keeps what followed a body, but for what belongs into a head.
-func (a *plainAnswer) setTrailers(fields []upstream.Field) error {
+// Switch is never called: no plain request asks for it.
+func (a *plainAnswer) Switch(upstream.Head, *upstream.Conn, []byte) error {
+	return upstream.ErrBadAnswer
+}
+
+// SetTrailers keeps what followed a body, but for what belongs into a head.
+func (a *plainAnswer) SetTrailers(fields []upstream.Field) error {
 	for _, f := range fields {
 		if err := checkTrailer(f); err != nil {
 			return err
@@ -181,19 +190,18 @@ func (a *plainAnswer) setTrailers(fields []upstream.Field) error {
 	return nil
 }
 
-// end ends the answer.
 func (a *plainAnswer) end() error {
 	if a.chunked {
 		a.text("0\r\n")
 		a.gathered = append(append(a.gathered, a.trailers...), "\r\n"...)
 	}
-	return a.flush()
+	return a.Flush()
 }
 
 // cut sends an answer that broke off as far as it has come.
 func (a *plainAnswer) cut() {
 	a.isCut = true
-	_ = a.flush()
+	_ = a.Flush()
 }
 
 // whole writes an answer of our own.
@@ -205,8 +213,7 @@ func (a *plainAnswer) whole(w *failedAnswer) {
 			a.gathered = upstream.AppendField(a.gathered, key, value)
 		}
 	}
-	a.gathered = append(append(append(a.gathered, "X-Call-Id: "...), a.id...), "\r\nX-Start-Time: "...)
-	a.gathered = append(append(a.gathered, a.start...), "\r\n"...)
+	a.identity()
 	a.field("Content-Length", strconv.Itoa(len(w.text)))
 	a.text(a.call.Date())
 	a.connection(&upstream.Head{})
@@ -215,5 +222,5 @@ func (a *plainAnswer) whole(w *failedAnswer) {
 		a.gathered = append(a.gathered, w.text...)
 	}
 	a.code = w.code
-	_ = a.flush()
+	_ = a.Flush()
 }

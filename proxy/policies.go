@@ -27,8 +27,7 @@ func (c *call) policies() *policy.Chain {
 	return c.handler.Chains.Of(c.target.name, c.policy.Policies, function.PoliciesFrom(c.r.Context()))
 }
 
-// deliverThrough has the call answered through its policies, then passes on the
-// answer that they have settled on.
+// deliverThrough has the call answered through its policies, and passes their answer on.
 func (c *call) deliverThrough(chain *policy.Chain, own policy.Policy, lease resolver.Lease) error {
 	defer c.out.end()
 	sender := &sender{call: c}
@@ -44,11 +43,10 @@ func (c *call) deliverThrough(chain *policy.Chain, own policy.Policy, lease reso
 	if err != nil {
 		return err
 	}
-	got, ok := answer.(*policedAnswer)
+	got, ok := answer.(heldAnswer)
 	if !ok {
 		return fmt.Errorf("a policy answered with a %T: it may only return what it was given, or an error", answer)
 	}
-	defer got.lease.Release()
 	return got.Pass()
 }
 
@@ -80,7 +78,7 @@ func (s *sender) send(ctx context.Context, request *policy.Request) (policy.Answ
 	if err != nil {
 		return nil, outcome(err)
 	}
-	return &policedAnswer{Answer: got, lease: lease}, nil
+	return heldAnswer{got, lease.Release}, nil
 }
 
 func (s *sender) borrow(ctx context.Context, a *attempt) (resolver.Lease, error) {
@@ -113,16 +111,4 @@ func outcome(err error) error {
 		}
 	}
 	return err
-}
-
-// policedAnswer is an answer as policies see it, with the replica that it comes from.
-type policedAnswer struct {
-	upstream.Answer
-	lease resolver.Lease
-}
-
-// Drop gives the answer and its replica up.
-func (r *policedAnswer) Drop() {
-	r.Answer.Drop()
-	r.lease.Release()
 }

@@ -12,19 +12,19 @@ import (
 	"faas-docker/proxy/upstream"
 )
 
-// roundTrip carries the call over a transport of the standard library.
-func (a *attempt) roundTrip(c *call, transport http.RoundTripper, address func(*upstream.Request) (*url.URL, error)) error {
+// roundTrip carries the call over a transport of the standard library, to a base without a path.
+func (a *attempt) roundTrip(c *call, transport http.RoundTripper, base url.URL) error {
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	defer cancel(nil)
-	// The function's time begins when it has all of the request: before that, a
-	// stream may rightly be silent.
+	// The function's time begins when it has all of the request.
 	slow := time.AfterFunc(c.headTimeout(), func() { cancel(upstream.ErrTooSlow) })
 	defer slow.Stop()
 	a.prepare(ctx, c, nil)
-	target, err := address(&a.out)
+	target, err := url.ParseRequestURI(a.out.RootedPath())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBadTarget, err)
 	}
+	target.Scheme, target.Host = base.Scheme, base.Host
 	header, err := a.out.Header()
 	if err != nil {
 		return err
@@ -49,7 +49,6 @@ func (a *attempt) roundTrip(c *call, transport http.RoundTripper, address func(*
 	return a.passOn(answer)
 }
 
-// passOn passes an answer on.
 func (a *attempt) passOn(answer *http.Response) error {
 	c := a.call
 	if answer.StatusCode < http.StatusOK {
@@ -114,11 +113,10 @@ func (a *attempt) copyPromptly(answer *http.Response) error {
 }
 
 func explainRoundTrip(ctx context.Context, err error) error {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.Is(context.Cause(ctx), upstream.ErrTooSlow):
+	if errors.Is(context.Cause(ctx), upstream.ErrTooSlow) {
 		return upstream.ErrTooSlow
-	case errors.As(err, &tooLarge):
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return fmt.Errorf("%w: %w", upstream.ErrLargeBody, err)
 	}
 	return fmt.Errorf("%w: %w", upstream.ErrDied, err)

@@ -119,7 +119,8 @@ var (
 )
 
 func (s *resolved) serve(w http.ResponseWriter, r *http.Request) {
-	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}, began: time.Now()}
+	c := call{handler: &s.engine, client: client{w: w, r: stripped(r), incoming: r}}
+	c.began = time.Now()
 	c.identify(c.began)
 	c.take()
 	err := s.run(&c)
@@ -148,33 +149,15 @@ func (s *resolved) carry(c *call) error {
 		s.engine.log().Error("resolver error", "function", c.target.given, "err", err)
 		return fmt.Errorf("%w: %w", errNoEndpoint, err)
 	}
-	host := base.Host
 	if base.Port() == "" {
-		host = net.JoinHostPort(base.Hostname(), "8080")
+		base.Host = net.JoinHostPort(base.Hostname(), "8080")
 	}
-	if base.Scheme != "https" {
-		return s.carryPlainly(c, host)
+	if base.Scheme == "https" {
+		return c.attempt.roundTrip(c, s.secure, base)
 	}
-	return c.attempt.roundTrip(c, s.secure, func(o *upstream.Request) (*url.URL, error) {
-		target, err := url.ParseRequestURI(o.RootedPath())
-		if err != nil {
-			return nil, err
-		}
-		target.Scheme, target.Host = base.Scheme, host
-		return target, nil
-	})
-}
-
-// carryPlainly carries a call over the engine's own connections.
-func (s *resolved) carryPlainly(c *call, host string) error {
-	defer c.out.end()
-	var body upstream.Body
-	if upstream.HasBody(c.r) {
-		body = c.sendBody(true)
-		defer c.upload.release()
-	}
-	c.attempt.prepare(c.r.Context(), c, body)
-	got, err := s.engine.pools().At(host).Open(&c.attempt.out)
+	c.prepare()
+	defer c.release()
+	got, err := s.engine.pools().At(base.Host).Open(&c.attempt.out)
 	if err != nil {
 		return err
 	}
@@ -217,8 +200,7 @@ func routedPath(r *http.Request) string {
 	return path
 }
 
-// spelled returns the end of a path that a router has found, and perhaps decoded, as the
-// client wrote it.
+// spelled is the end of a path, which a router has found and perhaps decoded, as the client wrote it.
 func spelled(path, found string) string {
 	path, _, _ = strings.Cut(path, "?")
 	for slash := strings.IndexByte(path, '/'); slash >= 0; slash = strings.IndexByte(path, '/') {
@@ -243,8 +225,7 @@ func seedRefusal(c *call, err error) (refusal, bool) {
 	return refusal{}, false
 }
 
-// fallbackType is the type of an answer that names none: the request's, or plain
-// text.
+// fallbackType is the type of an answer that names none: the request's, or plain text.
 func fallbackType(r *http.Request) string {
 	if named := r.Header.Get("Content-Type"); named != "" {
 		return named

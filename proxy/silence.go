@@ -14,8 +14,7 @@ type silence struct {
 	lasted atomic.Bool
 }
 
-// watchSilence calls act when broken was not called for as long as limit. A limit
-// of zero means never.
+// watchSilence calls act when broken was not called for as long as limit. A limit of zero means never.
 func watchSilence(limit time.Duration, act func()) *silence {
 	s := &silence{limit: limit}
 	if limit > 0 {
@@ -46,7 +45,6 @@ func (s *silence) from(source io.Reader) io.Reader {
 	return &idleReader{source, s}
 }
 
-// idleReader is a reader that breaks a silence.
 type idleReader struct {
 	io.Reader
 	silence *silence

@@ -17,9 +17,8 @@ type target struct {
 	name function.Name
 	// given is the name as the client wrote it.
 	given string
-	// path is what the function gets to see, byte for byte as the client sent it,
-	// with its query. When the client sent none it is empty or begins with "?";
-	// a "/" then belongs before it.
+	// path is what the function gets to see, with the query, byte for byte as the client sent it. It
+	// may lack its first "/", where the client sent no path.
 	path string
 }
 
@@ -105,10 +104,5 @@ func isHost(text string) bool {
 // isVisible reports whether text can stand in a request line. HTTP/2 lets through
 // what in HTTP/1 would end the line, or begin another.
 func isVisible(text string) bool {
-	for _, c := range []byte(text) {
-		if c <= ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f })
 }

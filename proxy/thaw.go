@@ -13,12 +13,10 @@ import (
 	"time"
 )
 
-// maxRecording is how much of a request's body is kept while its replica thaws, so
-// that it can be sent to another.
+// maxRecording is how much of a body is kept for another try, in bytes.
 const maxRecording = 256 << 10
 
-// failureMemory is how long a thaw that failed is remembered for a call that was
-// given the replica a moment before.
+// failureMemory is how long a failed thaw is remembered, for calls that got the replica just before.
 const failureMemory = time.Minute
 
 // Why a call to a replica that was frozen was broken off.
@@ -39,8 +37,7 @@ func (h *Handler) Abandon(replica function.Replica, untouched bool) {
 	h.Drop(replica)
 }
 
-// thaws knows the calls that were sent to replicas which are frozen still. The zero
-// value is ready for use.
+// thaws are the calls that were sent to frozen replicas. The zero value is ready for use.
 type thaws struct {
 	mu      sync.Mutex
 	waiting map[*thaw]struct{}
@@ -58,8 +55,7 @@ type failedThaw struct {
 	why error
 }
 
-// await has abandon called if the replica's thaw fails, or has failed, until forget
-// is.
+// await has abandon called if the replica's thaw fails, or has failed, until forget is.
 func (t *thaws) await(replica string, abandon context.CancelCauseFunc) (forget func()) {
 	w := &thaw{replica: replica, abandon: abandon}
 	t.mu.Lock()
@@ -109,7 +105,7 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	got, err := frozen.openOn(replica)
 	forget()
 	if err == nil {
-		return thawed{got, func() { abandon(nil) }}, nil
+		return heldAnswer{got, func() { abandon(nil) }}, nil
 	}
 	defer abandon(nil)
 	why := context.Cause(ctx)
@@ -128,23 +124,21 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	return nil, fmt.Errorf("%w: %w", upstream.ErrDied, why)
 }
 
-// thawed is the answer of a replica that was frozen.
-type thawed struct {
+// heldAnswer is an answer that needs something for as long as it lasts.
+type heldAnswer struct {
 	upstream.Answer
-	// end lets go of what waited for the thaw; the answer lasts no longer.
+	// end lets go of that.
 	end func()
 }
 
-// Pass passes the answer on.
-func (r thawed) Pass() error {
-	defer r.end()
-	return r.Answer.Pass()
+func (a heldAnswer) Pass() error {
+	defer a.end()
+	return a.Answer.Pass()
 }
 
-// Drop gives the answer up.
-func (r thawed) Drop() {
-	defer r.end()
-	r.Answer.Drop()
+func (a heldAnswer) Drop() {
+	defer a.end()
+	a.Answer.Drop()
 }
 
 // recording remembers what was read, up to maxRecording.
@@ -175,9 +169,8 @@ func (r *recording) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rewind makes the body of an attempt what it was before it was sent, and reports whether
-// it could. It ends the reading of the body; a client that is silent for long is not
-// waited for.
+// rewind makes the body of an attempt what it was before it was sent, and reports whether it could. It
+// ends the reading of the body, but does not wait for a client that is silent for long.
 func (r *recording) rewind(a *attempt) bool {
 	retired := make(chan struct{})
 	go func() {

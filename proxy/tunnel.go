@@ -26,8 +26,8 @@ type tunnels struct {
 	mu     sync.Mutex
 	open   map[*tunnel]struct{}
 	closed bool
-	// empty is closed when the last one has ended; nil while it is not awaited.
-	empty chan struct{}
+	// ended waits for those that are open.
+	ended sync.WaitGroup
 }
 
 // add reports false when no more tunnels are wanted.
@@ -41,6 +41,7 @@ func (t *tunnels) add(one *tunnel) bool {
 		t.open = map[*tunnel]struct{}{}
 	}
 	t.open[one] = struct{}{}
+	t.ended.Add(1)
 	return true
 }
 
@@ -48,10 +49,7 @@ func (t *tunnels) remove(one *tunnel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.open, one)
-	if len(t.open) == 0 && t.empty != nil {
-		close(t.empty)
-		t.empty = nil
-	}
+	t.ended.Done()
 }
 
 // drain refuses newcomers and returns a channel that is closed when none is left.
@@ -59,18 +57,14 @@ func (t *tunnels) drain() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	if len(t.open) == 0 {
-		none := make(chan struct{})
-		close(none)
-		return none
-	}
-	if t.empty == nil {
-		t.empty = make(chan struct{})
-	}
-	return t.empty
+	drained := make(chan struct{})
+	go func() {
+		t.ended.Wait()
+		close(drained)
+	}()
+	return drained
 }
 
-// cut closes all that are left.
 func (t *tunnels) cut() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,8 +102,7 @@ func (t *tunnel) close() {
 	t.function.Close()
 }
 
-// Switch passes a 101 on and then bytes, in both directions, until both
-// sides have ended.
+// Switch passes a 101 on and then bytes, in both directions, until both sides have ended.
 func (a *attempt) Switch(h upstream.Head, function *upstream.Conn, ahead []byte) error {
 	c := a.call
 	// Whoever stands around the call sees the head of the answer before it goes out.
@@ -152,19 +145,14 @@ func (c *client) switchHead(h upstream.Head) []byte {
 
 // run writes first to each side what has come already, then joins them.
 func (t *tunnel) run(first []byte, fromClient *bufio.Reader) {
+	ahead, _ := fromClient.Peek(fromClient.Buffered())
 	var upward sync.WaitGroup
-	upward.Go(func() { t.pass(t.function.TCPConn, t.client, taken(fromClient)) })
+	upward.Go(func() { t.pass(t.function.TCPConn, t.client, ahead) })
 	t.pass(t.client, t.function.TCPConn, first)
 	upward.Wait()
 	if alone := t.alone.Load(); alone != nil {
 		alone.stop()
 	}
-}
-
-// taken is what a reader has read ahead.
-func taken(reader *bufio.Reader) []byte {
-	ahead, _ := reader.Peek(reader.Buffered())
-	return ahead
 }
 
 // pass copies one direction. Its end is passed on; a failure ends both.
@@ -185,8 +173,7 @@ func (t *tunnel) pass(to, from net.Conn, first []byte) {
 	t.hasten(to)
 }
 
-// copy copies one direction to its end. The kernel does so, until the other direction has
-// ended.
+// copy copies one direction to its end. The kernel does so, until the other direction has ended.
 func (t *tunnel) copy(to, from net.Conn) error {
 	_, err := io.Copy(to, t.silence.from(from))
 	alone := t.alone.Load()
@@ -200,8 +187,7 @@ func (t *tunnel) copy(to, from net.Conn) error {
 	return err
 }
 
-// hasten bounds the silence of the side that has not ended, which may not have noticed that
-// the other has.
+// hasten bounds the silence of the side that may not have noticed that the other has ended.
 func (t *tunnel) hasten(from net.Conn) {
 	if t.alone.CompareAndSwap(nil, watchSilence(t.patience, t.close)) {
 		// It has copy look at what passes. It fails only on a closed connection.

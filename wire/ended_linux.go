@@ -12,8 +12,7 @@ const (
 	finWait2    = 5
 )
 
-// hasEnded asks for the state of a connection, which is the first byte of what the
-// kernel tells of it.
+// hasEnded asks for the state of a connection, which is the first byte of what the kernel tells of it.
 func hasEnded(fd uintptr) bool {
 	word, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
 	if err != nil {

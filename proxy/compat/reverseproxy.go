@@ -63,19 +63,16 @@ func (p *ReverseProxy) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		http.Error(rw, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
-	p.carrier().ServeHTTP(rw, outgoing)
-	p.debug("%s %s: proxied to %s in %s", req.Method, req.URL, outgoing.URL, time.Since(began))
-}
-
-// carrier is the standard library's proxy, told to leave the request as it is.
-func (p *ReverseProxy) carrier() *httputil.ReverseProxy {
-	return &httputil.ReverseProxy{
+	// The standard library's proxy is told to leave the request as it is.
+	carrier := httputil.ReverseProxy{
 		Rewrite:       keep,
 		Transport:     p.Transport,
 		FlushInterval: p.FlushInterval,
 		ErrorLog:      p.ErrorLog,
 		BufferPool:    p.BufferPool,
 	}
+	carrier.ServeHTTP(rw, outgoing)
+	p.debug("%s %s: proxied to %s in %s", req.Method, req.URL, outgoing.URL, time.Since(began))
 }
 
 // keep puts back what the standard library takes away, and adds the client's address,

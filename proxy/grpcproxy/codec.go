@@ -61,16 +61,14 @@ func (c *RawCodec) Unmarshal(data []byte, v any) error {
 func (c *RawCodec) Name() string { return "proto" }
 
 // String describes the codec.
-func (c *RawCodec) String() string { return "proxy>" + c.parentName() }
-
-func (c *RawCodec) parentName() string {
+func (c *RawCodec) String() string {
 	switch parent := c.parent.(type) {
 	case fmt.Stringer:
-		return parent.String()
+		return "proxy>" + parent.String()
 	case encoding.Codec:
-		return parent.Name()
+		return "proxy>" + parent.Name()
 	}
-	return "unknown"
+	return "proxy>unknown"
 }
 
 // protobuf is grpc-go's own codec for protobuf.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"faas-docker/grammar"
@@ -27,9 +28,8 @@ const (
 	FramingClose
 )
 
-// body is the body of an answer on its way to the client. Before it waits for
-// the function, everything is sent that has come: the client sees at once what
-// the function flushed.
+// body is the body of an answer on its way to the client. Before it waits for the function, everything
+// is sent that has come: the client sees at once what the function flushed.
 type body struct {
 	x       *exchange
 	reader  *bufio.Reader
@@ -52,7 +52,6 @@ func (x *exchange) newBody(h Head) *body {
 		b.framing, b.left = FramingLength, h.Length
 	default:
 		b.framing = FramingClose
-		x.endless = true
 	}
 	return b
 }
@@ -144,7 +143,6 @@ func (b *body) pass() error {
 	return b.send((*b.buffer)[:n])
 }
 
-// send passes a piece on.
 func (b *body) send(piece []byte) error {
 	b.left -= int64(len(piece))
 	return b.x.out.Client.Write(piece)
@@ -233,28 +231,9 @@ func parseChunkSize(line []byte) (int64, error) {
 	if end := bytes.IndexByte(digits, ';'); end >= 0 {
 		digits = digits[:end]
 	}
-	if len(digits) == 0 || len(digits) > 15 {
+	size, err := strconv.ParseUint(string(digits), 16, 63)
+	if err != nil || len(digits) > 15 {
 		return 0, fmt.Errorf("%w: chunk line %.80q", ErrBadAnswer, line)
 	}
-	var size int64
-	for _, c := range digits {
-		digit, ok := hexDigit(c)
-		if !ok {
-			return 0, fmt.Errorf("%w: chunk line %.80q", ErrBadAnswer, line)
-		}
-		size = size<<4 | digit
-	}
-	return size, nil
-}
-
-func hexDigit(c byte) (int64, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return int64(c - '0'), true
-	case c >= 'a' && c <= 'f':
-		return int64(c-'a') + 10, true
-	case c >= 'A' && c <= 'F':
-		return int64(c-'A') + 10, true
-	}
-	return 0, false
+	return int64(size), nil
 }

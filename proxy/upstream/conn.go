@@ -38,8 +38,7 @@ func (c *Conn) await(limit time.Duration) error {
 	return c.SetReadDeadline(time.Now().Add(limit))
 }
 
-// extend begins the wait anew, if it is not over: the function was given
-// something to do.
+// extend begins the wait anew, if it is not over: the function was given something to do.
 func (c *Conn) extend(limit time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,8 +40,6 @@ type exchange struct {
 	// have come since.
 	began    time.Time
 	informed int
-	// endless is set when only the end of the connection ends the answer.
-	endless bool
 	// reusable is set when the connection can carry another exchange.
 	reusable bool
 	// cutShort is set when not all of a plain request could be written.
@@ -57,8 +55,7 @@ var _ Answer = (*exchange)(nil)
 func (u *Pool) Open(request *Request) (Answer, error) {
 	s := u.all.scratches.get()
 	for fresh := false; ; fresh = true {
-		// Not between the look whether the connection still stands and the write: the function
-		// may close it meanwhile.
+		// Not behind the look whether the connection still stands: it may be closed meanwhile.
 		u.all.batching.Gather()
 		conn, err := u.connect(request.Context, fresh)
 		if err == nil {
@@ -76,8 +73,7 @@ func (u *Pool) Open(request *Request) (Answer, error) {
 	}
 }
 
-// begin sends the request and reads the head of the answer. Without one the
-// connection is closed.
+// begin sends the request and reads the head of the answer. Without one the connection is closed.
 func (x *exchange) begin() (err error) {
 	sound := false
 	defer func() {
@@ -99,14 +95,11 @@ func (x *exchange) begin() (err error) {
 	return nil
 }
 
-// Status is the answer's.
 func (x *exchange) Status() int { return x.head.Code }
 
-// Field is one of the answer's header.
 func (x *exchange) Field(key string) string { return x.head.Field(key) }
 
-// Pass passes the answer on, and keeps the connection for the next call when it can
-// be kept.
+// Pass passes the answer on, and keeps the connection for the next call when it can be kept.
 func (x *exchange) Pass() (err error) {
 	defer x.end()
 	if x.head.Code == http.StatusSwitchingProtocols {
@@ -116,11 +109,10 @@ func (x *exchange) Pass() (err error) {
 		return x.blame(err)
 	}
 	whole := x.settle()
-	x.reusable = x.stopWatching() && whole && !x.head.closes && !x.endless && x.reader.Buffered() == 0
+	x.reusable = x.stopWatching() && whole && !x.head.closes && x.body.framing != FramingClose && x.reader.Buffered() == 0
 	return nil
 }
 
-// answer passes a final answer on.
 func (x *exchange) answer(h Head) error {
 	b := x.newBody(h)
 	if err := x.conn.arrived(!b.isBuffered()); err != nil {
@@ -277,9 +269,8 @@ func (x *exchange) receive() (Head, error) {
 	return Head{}, fmt.Errorf("%w: more than %d interim answers", ErrBadAnswer, MaxInformational)
 }
 
-// awaitFirstByte waits until the function begins to answer. At first it only
-// waits; then it gives the body to a function that does not ask for it, and
-// watches whether the client is still there.
+// awaitFirstByte waits until the function begins to answer: at first without more ado; then it gives the
+// body to a function that does not ask for it, and watches whether the client is still there.
 func (x *exchange) awaitFirstByte() error {
 	limit := x.out.HeadTimeout
 	if x.pump == nil && (x.unwatch == nil || x.out.hasBody) {
@@ -298,7 +289,6 @@ func (x *exchange) awaitFirstByte() error {
 	return x.peek(limit)
 }
 
-// peek waits for a byte of the answer.
 func (x *exchange) peek(limit time.Duration) error {
 	if x.reader.Buffered() > 0 {
 		return nil

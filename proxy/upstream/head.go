@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"faas-docker/grammar"
 )
 
-// MaxHead bounds the head of an answer, its trailers and a line of its chunked
-// coding, in bytes.
+// MaxHead bounds the head of an answer, its trailers and a line of its chunked coding, in bytes.
 const MaxHead = 256 << 10
 
 // Field is one header field. Its key has the canonical spelling.
@@ -81,12 +81,11 @@ func isBlank(line []byte) bool {
 	return len(line) == 1 || len(line) == 2 && line[0] == '\r'
 }
 
-// parseHead reads a whole head. It is stricter than HTTP asks of a recipient:
-// what two recipients could read differently is refused. The fields are appended
-// to fields, and are parts of text.
+// parseHead reads a whole head. It is stricter than HTTP asks: what two recipients could read differently
+// is refused. The fields are appended to fields, and are parts of text.
 func parseHead(text string, fields []Field) (Head, error) {
 	h := Head{Fields: fields, Length: -1}
-	status, rest := cutLine(text)
+	status, rest := grammar.CutLine(text)
 	http11, err := h.parseStatus(status)
 	if err != nil {
 		return Head{}, err
@@ -107,19 +106,13 @@ func parseHead(text string, fields []Field) (Head, error) {
 // missing, as they often are.
 func (h *Head) parseStatus(line string) (http11 bool, err error) {
 	version, rest, _ := strings.Cut(line, " ")
-	if version != "HTTP/1.1" && version != "HTTP/1.0" {
+	digits, reason, _ := strings.Cut(rest, " ")
+	code, err := strconv.ParseUint(digits, 10, 16)
+	isHTTP1 := version == "HTTP/1.1" || version == "HTTP/1.0"
+	if !isHTTP1 || err != nil || len(digits) != 3 || !grammar.IsValue(reason) {
 		return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
 	}
-	if len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || !grammar.IsValue(rest) {
-		return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
-	}
-	for _, c := range []byte(rest[:3]) {
-		if c < '0' || c > '9' {
-			return false, fmt.Errorf("%w: status line %.80q", ErrBadAnswer, line)
-		}
-		h.Code = 10*h.Code + int(c-'0')
-	}
-	if h.Code < 100 {
+	if h.Code = int(code); h.Code < 100 {
 		return false, fmt.Errorf("%w: status %d", ErrBadAnswer, h.Code)
 	}
 	return version == "HTTP/1.1", nil
@@ -128,7 +121,7 @@ func (h *Head) parseStatus(line string) (http11 bool, err error) {
 // parseFields reads field lines until the blank one.
 func parseFields(text string, fields []Field) ([]Field, error) {
 	for {
-		line, rest := cutLine(text)
+		line, rest := grammar.CutLine(text)
 		if line == "" {
 			return fields, nil
 		}
@@ -169,7 +162,6 @@ func (h *Head) note(f Field) (err error) {
 	return err
 }
 
-// noteConnection reads one value of Connection.
 func (h *Head) noteConnection(value string) {
 	switch {
 	case grammar.EqualFold(value, "keep-alive"):
@@ -222,25 +214,12 @@ func (h *Head) Bodyless(method string) bool {
 
 // parseLength reads the digits of a Content-Length; nothing else may stand there.
 func parseLength(text string) (int64, error) {
-	var n int64
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' || n > (1<<62)/10 {
-			return 0, fmt.Errorf("%w: length %.80q", ErrBadAnswer, text)
-		}
-		n = 10*n + int64(c-'0')
-	}
 	if text == "" {
 		return 0, fmt.Errorf("%w: empty length", ErrBadAnswer)
 	}
-	return n, nil
-}
-
-// cutLine splits text after its first line, and strips CRLF, or LF, from that.
-func cutLine(text string) (line, rest string) {
-	end := strings.IndexByte(text, '\n')
-	if end < 0 {
-		return text, ""
+	n, err := strconv.ParseUint(text, 10, 62)
+	if err != nil {
+		return 0, fmt.Errorf("%w: length %.80q", ErrBadAnswer, text)
 	}
-	line, rest = text[:end], text[end+1:]
-	return strings.TrimSuffix(line, "\r"), rest
+	return int64(n), nil
 }

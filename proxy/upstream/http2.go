@@ -59,8 +59,7 @@ type http2Exchange struct {
 
 var _ Answer = (*http2Exchange)(nil)
 
-// begin sends the request and awaits the head of the answer. One that the function has refused
-// is sent again.
+// begin sends the request, again if the function has refused it, and awaits the head of the answer.
 func (x *http2Exchange) begin() error {
 	for refusals := 0; ; refusals++ {
 		if err := x.open(); err != nil {
@@ -112,8 +111,7 @@ func (x *http2Exchange) try() (err error) {
 	}
 	err = x.receiveHead()
 	if errors.Is(err, ErrStale) && x.isUploading() && !x.out.Beside {
-		// The rest of the request is needed, if it comes before the client begins to
-		// wait for the function.
+		// The rest of the request is needed, if it comes soon.
 		select {
 		case <-x.uploaded:
 		case <-time.After(graceTime):
@@ -220,8 +218,7 @@ func (x *http2Exchange) receiveHead() error {
 	}
 }
 
-// awaitHead waits until something has arrived. The function's time begins when it has all of
-// the request.
+// awaitHead waits until something has arrived. The function's time begins when all is sent.
 func (x *http2Exchange) awaitHead() error {
 	for limit := x.out.HeadTimeout; ; {
 		err := x.stream.await(x.out.Context, limit)
@@ -238,10 +235,8 @@ func (x *http2Exchange) awaitHead() error {
 	}
 }
 
-// Status is the answer's.
 func (x *http2Exchange) Status() int { return x.head.Code }
 
-// Field is one of the answer's header.
 func (x *http2Exchange) Field(key string) string { return x.head.Field(key) }
 
 // Pass passes the answer on.
@@ -289,14 +284,12 @@ func (x *http2Exchange) copyBody() error {
 	}
 }
 
-// Drop gives the answer up, or what remains of it.
 func (x *http2Exchange) Drop() {
 	x.end()
 	x.release()
 }
 
-// interrupt ends the reading of a body that is not wanted any more. A client that has gone ends
-// it itself.
+// interrupt ends the reading of a body that is not wanted any more, unless the client's end does so.
 func (x *http2Exchange) interrupt() {
 	_, bounded := x.out.Context.Deadline()
 	if x.isUploading() && (bounded || x.out.Context.Err() == nil) {

@@ -51,8 +51,7 @@ func (l *link) wakeTouched() {
 	l.in.touched = l.in.touched[:0]
 }
 
-// take acts on a frame, if one was read. It ends a stream that breaks the rules; the others go
-// on.
+// take acts on a frame, if one was read. It ends a stream that breaks the rules; the others go on.
 func (l *link) take(frame http2.Frame, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,8 +71,7 @@ func (l *link) take(frame http2.Frame, err error) error {
 	return nil
 }
 
-// handle is take, with mu held. An error that is no http2.StreamError ends the
-// link.
+// handle is take, with mu held. An error that is no http2.StreamError ends the link.
 func (l *link) handle(frame http2.Frame) error {
 	switch f := frame.(type) {
 	case *http2.MetaHeadersFrame:
@@ -150,8 +148,7 @@ func (l *link) handleHead(f *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-// measure finds out how long the body will be, and which fields are not for the
-// client.
+// measure finds out how long the body will be, and which fields are not for the client.
 func (h *Head) measure() error {
 	for _, f := range h.Fields {
 		if f.Key == "Content-Length" || f.Key == "Connection" {
@@ -171,7 +168,6 @@ func (s *stream) addTrailers(f *http2.MetaHeadersFrame) error {
 	return s.finishAnswer()
 }
 
-// finishAnswer notes that all of the answer has come.
 func (s *stream) finishAnswer() error {
 	if s.in.left > 0 {
 		return malformed(s, "its body is %d bytes shorter than announced", s.in.left)

@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +37,8 @@ const (
 	maxNames = 256
 )
 
-// link is one HTTP/2 connection to a replica, shared by many calls. One goroutine
-// reads it and another writes: callers leave their frames in a buffer, so that
-// what many of them say at the same time goes out at once.
+// link is one HTTP/2 connection to a replica, shared by many calls. One goroutine reads it and another
+// writes: callers leave their frames in a buffer, so that what many say at a time goes out at once.
 type link struct {
 	tcp net.Conn
 	in  inbox
@@ -76,8 +77,7 @@ type peerSettings struct {
 	head uint64
 }
 
-// newLink begins to speak HTTP/2 on a connection. The function must say its
-// settings within limit.
+// newLink begins to speak HTTP/2 on a connection. The function must say its settings within limit.
 func newLink(tcp net.Conn, limit time.Duration) (*link, error) {
 	l := &link{tcp: tcp, keep: idleTimeout, closed: make(chan struct{}), streams: map[uint32]*stream{}, nextID: 1, idleSince: time.Now()}
 	l.in.setUp(tcp)
@@ -129,8 +129,7 @@ func (l *link) greet(limit time.Duration) error {
 	return nil
 }
 
-// open begins a call, by sending its head. It returns nil when the link takes no
-// more calls.
+// open begins a call, by sending its head. It returns nil when the link takes no more calls.
 func (l *link) open(out *outgoing) (*stream, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,8 +163,7 @@ func (l *link) newStream(out *outgoing) *stream {
 	return s
 }
 
-// forget takes a stream off the link when neither side says anything on it any
-// more. It is called with mu held.
+// forget takes a stream off the link that is over for both sides. It is called with mu held.
 func (l *link) forget(s *stream) {
 	if l.streams[s.id] != s {
 		return
@@ -180,8 +178,7 @@ func (l *link) forget(s *stream) {
 	}
 }
 
-// closeIdle ends the link when no call needed it for a while, and comes back later
-// when one did.
+// closeIdle ends the link when no call needed it for a while, and comes back later when one did.
 func (l *link) closeIdle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -204,8 +201,7 @@ func (l *link) closeSoon() {
 	l.closing.Reset(closeTime)
 }
 
-// closeTime is how long a link that was made for a replica that is leaving waits
-// for the call that it was made for.
+// closeTime is how long the link to a replica that is leaving waits for the call that wanted it.
 const closeTime = time.Second
 
 // retire lets no further call begin, and closes the link after the last one.
@@ -267,4 +263,46 @@ func (l *link) suspect(heard uint64) {
 	if silent {
 		l.retire()
 	}
+}
+
+// currentLinks returns the links that may take calls.
+func (u *Pool) currentLinks() []*link {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slices.ContainsFunc(u.links, isGone) {
+		u.links = slices.DeleteFunc(slices.Clone(u.links), isGone)
+	}
+	return u.links
+}
+
+// addLink makes one more link, or waits for the one that is being made: that does not end with
+// the call that needed it first. The function must say its settings within limit.
+func (u *Pool) addLink(ctx context.Context, limit time.Duration) error {
+	select {
+	case made := <-u.dialing.DoChan("", func() (any, error) { return nil, u.dialLink(limit) }):
+		return made.Err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrClientGone, context.Cause(ctx))
+	}
+}
+
+func (u *Pool) dialLink(limit time.Duration) error {
+	tcp, err := u.DialTCP(context.Background())
+	if err != nil {
+		return err
+	}
+	s := &socket{Conn: tcp, among: &u.sockets}
+	u.sockets.add(s)
+	l, err := newLink(s, limit)
+	if err != nil {
+		s.Close()
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		l.closeSoon()
+	}
+	u.links = append(slices.Clone(u.links), l)
+	return nil
 }

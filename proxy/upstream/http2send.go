@@ -22,8 +22,7 @@ func (l *link) send() {
 		case <-l.closed:
 			return
 		}
-		// Callers that can go on get to write first: one write for many of them is
-		// worth the moment.
+		// Callers that can go on get to write first: one write for many of them is worth the moment.
 		l.batching.Gather()
 		l.mu.Lock()
 		batch := l.out.nextBatch()
@@ -153,14 +152,12 @@ func (o *outgoing) headSize() uint64 {
 	return uint64(size)
 }
 
-// tails are the streams whose last piece of body is not written yet, and how many bytes
-// these pieces have.
+// tails are the streams that keep a piece of body, and how many bytes all of these have.
 type tails struct {
 	streams []*stream
 	size    int
 }
 
-// writeTails writes all that is kept.
 func (o *outbox) writeTails() {
 	for i, s := range o.tails.streams {
 		s.writeTail(false)
@@ -175,8 +172,7 @@ func (o *outbox) unwritten() int { return len(o.waiting) + o.tails.size }
 // maxLength is how many digits a Content-Length may have.
 const maxLength = len("9223372036854775807")
 
-// encodeTrailer puts a request's trailers into the block, and reports whether
-// there are any.
+// encodeTrailer puts a request's trailers into the block, and reports whether there are any.
 func (o *outbox) encodeTrailer(trailer http.Header) bool {
 	o.block.Reset()
 	for key, values := range trailer {
@@ -195,8 +191,7 @@ func (o *outbox) encodeField(key, value string) {
 	}
 }
 
-// encode adds a field to the block. What differs with every call, and what is
-// secret, is kept out of the table of fields that both sides remember.
+// encode adds a field to the block. Both sides remember it, unless it is of one call, or secret.
 func (o *outbox) encode(name, value string) {
 	f := hpack.HeaderField{Name: name, Value: value}
 	switch name {

@@ -10,11 +10,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// errStopped says that the function wants no more of a request's body.
 var errStopped = errors.New("the function wants no more of the body")
 
-// stream is one call on a link. Its methods are for the goroutines of the call;
-// what the link's reader does with it is in http2frames.go.
+// stream is one call on a link. What the link's reader does with it is in http2frames.go.
 type stream struct {
 	link   *link
 	id     uint32
@@ -33,7 +31,6 @@ type stream struct {
 	// touched is set while the stream is to be woken soon.
 	touched bool
 
-	// in is what has come of the answer.
 	in inflow
 	// sent is set when all of the request has been written.
 	sent bool
@@ -112,7 +109,6 @@ func (s *stream) close() {
 // maxFreeStreams bounds the streams that a link keeps for later calls.
 const maxFreeStreams = 256
 
-// clear makes a stream as new.
 func (s *stream) clear() {
 	for _, c := range []chan struct{}{s.arrived, s.writable} {
 		select {
@@ -136,8 +132,7 @@ func (s *stream) cancel(err error) {
 	s.reset(code, err)
 }
 
-// reset tells the function that the stream is over, unless it is for both sides.
-// It is called with mu held.
+// reset tells the function that the stream is over, unless it knows. It is called with mu held.
 func (s *stream) reset(code http2.ErrCode, err error) {
 	l := s.link
 	s.writeTail(false)
@@ -202,7 +197,6 @@ func (s *stream) takeBody() (piece []byte, ended bool, err error) {
 	return nil, s.in.ended, s.err
 }
 
-// takeTrailers returns what followed the body.
 func (s *stream) takeTrailers() []Field {
 	s.link.mu.Lock()
 	defer s.link.mu.Unlock()
@@ -277,8 +271,7 @@ func (s *stream) keepTail(piece []byte) {
 	notify(l.out.ready)
 }
 
-// writeTail writes the piece that was kept, if one was. The link's writer has been told of
-// it before.
+// writeTail writes the piece that was kept, if one was. The link's writer has been told of it before.
 func (s *stream) writeTail(last bool) {
 	if len(s.tail) == 0 {
 		return
@@ -291,7 +284,6 @@ func (s *stream) writeTail(last bool) {
 	s.tail = s.tail[:0]
 }
 
-// finish ends the request's body, with its trailers.
 func (s *stream) finish(trailer http.Header) error {
 	l := s.link
 	l.mu.Lock()

@@ -7,8 +7,7 @@ import (
 	"runtime/debug"
 )
 
-// readBody reads from a request's body in any goroutine. What panics is a failed read: it
-// would else end the program.
+// readBody reads from a request's body. A panic, which would else end the program, is a failed read.
 func readBody(body io.Reader, into []byte) (n int, err error) {
 	defer func() {
 		switch failure := recover(); failure {

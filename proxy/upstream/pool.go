@@ -22,13 +22,11 @@ const (
 	dialTimeout = 3 * time.Second
 	// idleTimeout is how long a connection is kept for the next invocation.
 	idleTimeout = 30 * time.Second
-	// maxIdle bounds the idle connections to one replica, and to all of them, unless
-	// told otherwise.
+	// maxIdle bounds the idle connections to one replica, and to all of them, unless told otherwise.
 	maxIdle = 1024
 )
 
-// Pools holds the pools of connections, one per replica. The zero value is
-// ready for use.
+// Pools holds the pools of connections, one per replica. The zero value is ready for use.
 type Pools struct {
 	// MaxIdle bounds the idle connections that are kept to all replicas together, and
 	// MaxIdlePerReplica those to one. Zero means 1024; a negative number for one replica that
@@ -133,8 +131,7 @@ func (u *Pools) Counts() Counts {
 	return counts
 }
 
-// shed closes the idle connections of all pools, which others need more, and reports whether
-// there were any.
+// shed closes the idle connections of all pools, and reports whether there were any.
 func (u *Pools) shed() bool {
 	if u == nil || u.idle.Load() == 0 {
 		return false
@@ -142,7 +139,9 @@ func (u *Pools) shed() bool {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	for _, pool := range u.byID {
-		pool.shed()
+		pool.mu.Lock()
+		pool.closeIdle()
+		pool.mu.Unlock()
 	}
 	return true
 }
@@ -164,15 +163,13 @@ type Pool struct {
 	mu     sync.Mutex
 	idle   []*Conn // the one that was used last is last
 	closed bool
-	// links are the connections to a replica that speaks HTTP/2; the slice is never
-	// changed, but replaced.
+	// links are the connections in HTTP/2; the slice is never changed, but replaced.
 	links []*link
 	// sweeper closes what has been idle for too long; it is set while something is.
 	sweeper *time.Timer
 }
 
-// connect returns a connection that was used before, or a new one when there is
-// none or fresh asks for it.
+// connect returns a connection that was used before, or a new one if there is none, or for fresh.
 func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := u.take()
@@ -184,10 +181,6 @@ func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 		}
 		c.Close()
 	}
-	return u.dial(ctx)
-}
-
-func (u *Pool) dial(ctx context.Context) (*Conn, error) {
 	tcp, err := u.DialTCP(ctx)
 	if err != nil {
 		return nil, err
@@ -263,8 +256,7 @@ func (u *Pool) put(c *Conn) {
 	}
 }
 
-// sweep closes the connections that no call needed for a while, and comes back
-// while others remain.
+// sweep closes the connections that no call needed for a while, and comes back while others remain.
 func (u *Pool) sweep() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -281,14 +273,7 @@ func (u *Pool) sweep() {
 	}
 }
 
-// shed closes what is idle.
-func (u *Pool) shed() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.closeIdle()
-}
-
-// closeIdle is shed, with mu held.
+// closeIdle closes what is idle. It is called with mu held.
 func (u *Pool) closeIdle() {
 	for _, c := range u.idle {
 		c.Close()

@@ -11,19 +11,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"faas-docker/function/clock"
 	"faas-docker/policy"
 )
 
-// The space that is kept in a buffer for the framing of one chunk: its length in
-// front, and behind it the end of the line and, perhaps, of the body.
+// The space in a buffer for the framing of a chunk, before it and behind it.
 const (
 	chunkFront = len("ffffffff\r\n")
 	chunkBack  = len("\r\n0\r\n\r\n")
 )
 
-// pump sends a request's body to the function while its answer is read. It may
-// outlive the exchange, when the client takes its time and the answer is
-// complete; it then ends with the next byte, or with the client's connection.
+// pump sends a request's body to the function while its answer is read. Where the answer is complete
+// before the body it outlives the exchange until the next byte, or the end of the client's connection.
 type pump struct {
 	incoming *http.Request
 	body     io.Reader
@@ -97,11 +96,9 @@ func (p *pump) read(space []byte) (int, error) {
 	return n, err
 }
 
-// errLongBody is the error of a body that is longer than its Content-Length.
 var errLongBody = errors.New("the body is longer than its Content-Length")
 
-// write sends n bytes that lie in the buffer behind chunkFront, with the framing
-// they need.
+// write sends n bytes that lie in the buffer behind chunkFront, with the framing they need.
 func (p *pump) write(buffer []byte, n int, last bool) error {
 	piece := buffer[chunkFront : chunkFront+n]
 	if p.chunked {
@@ -129,8 +126,7 @@ func frame(buffer []byte, n int) []byte {
 	return append(buffer[start:chunkFront+n], "\r\n"...)
 }
 
-// appendEnd writes the last chunk and the trailers. These are only known when
-// the body has been read.
+// appendEnd writes the last chunk and the trailers. These are only known when the body has been read.
 func (p *pump) appendEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
 	for key, values := range p.incoming.Trailer {
@@ -150,41 +146,29 @@ func (p *pump) fail(err error) {
 	p.conn.Close()
 }
 
-// goneTime is how much later than its body the context of a request may end whose client
-// goes away over HTTP/2. The server of net/http ends one right after the other, but it may
-// have to wait for a processor in between.
+// goneTime is how much later than its body the context of a request may end whose client goes away
+// over HTTP/2: net/http's server may have to wait for a processor in between.
 const goneTime = 100 * time.Millisecond
 
 // ExplainBody tells why a request's body could not be read.
 func ExplainBody(ctx context.Context, r *http.Request, err error) error {
-	var broken net.Error
-	var tooLarge *http.MaxBytesError
+	broken, isNet := errors.AsType[net.Error](err)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case errors.Is(err, policy.ErrBodyGone), errors.Is(err, ErrPanicked), errors.Is(err, ErrClientGone):
 		return err
-	case errors.As(err, &tooLarge):
+	case tooLarge:
 		return fmt.Errorf("%w: %w", ErrLargeBody, err)
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
-	case errors.As(err, &broken) && broken.Timeout():
+	case isNet && broken.Timeout():
 		return fmt.Errorf("%w: %w", ErrSlowClient, err)
-	case errors.As(err, &broken):
+	case isNet:
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %w", ErrShortBody, err)
-	case r.ProtoMajor == 2 && endsWithin(ctx, goneTime):
+	case r.ProtoMajor == 2 && clock.Sleep(ctx, goneTime) != nil:
 		return fmt.Errorf("%w: %w", ErrClientGone, err)
 	}
 	return fmt.Errorf("%w: %w", ErrBadBody, err)
-}
-
-func endsWithin(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return true
-	case <-timer.C:
-		return false
-	}
 }

@@ -63,7 +63,6 @@ type Watched interface {
 	Gone() bool
 }
 
-// method is the request's.
 func (r *Request) method() string {
 	if r.Plain != nil {
 		return r.Plain.Method
@@ -146,8 +145,7 @@ type outgoing struct {
 	*Request
 	// upgrade is the protocol the client wants to switch to; empty for none.
 	upgrade string
-	// unsendable is the name of a field that was left out of the head, because it cannot be
-	// sent; empty for none.
+	// unsendable is the name of a field that cannot be sent, and was left out; empty for none.
 	unsendable string
 	// hasBody is set when a body follows: as many bytes as its length says, or chunks
 	// when chunked is set.
@@ -176,14 +174,18 @@ func (r *Request) IsReplayable() bool {
 	if r.Plain != nil {
 		return r.Plain.IsReplayable
 	}
-	if HasBody(r.HTTP) {
-		return false
-	}
-	switch r.HTTP.Method {
+	header := r.HTTP.Header
+	isMarked := len(header["Idempotency-Key"]) > 0 || len(header["X-Idempotency-Key"]) > 0
+	return !HasBody(r.HTTP) && (isMarked || IsSafe(r.HTTP.Method))
+}
+
+// IsSafe reports whether requests with a method may be sent more than once (RFC 9110, 9.2.1).
+func IsSafe(method string) bool {
+	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true
 	}
-	return len(r.HTTP.Header["Idempotency-Key"]) > 0 || len(r.HTTP.Header["X-Idempotency-Key"]) > 0
+	return false
 }
 
 // RootedPath is the target with the slash that the client may have left out.
@@ -194,7 +196,6 @@ func (r *Request) RootedPath() string {
 	return "/" + r.Path
 }
 
-// appendHead writes the head of the request.
 func (o *outgoing) appendHead(b []byte) []byte {
 	b = append(append(b, o.HTTP.Method...), ' ')
 	if !strings.HasPrefix(o.Path, "/") {
@@ -209,10 +210,9 @@ func (o *outgoing) appendHead(b []byte) []byte {
 
 // Header is the head of the request as a map.
 func (r *Request) Header() (http.Header, error) {
-	// Without an agent the transport would name itself.
-	header := http.Header{"User-Agent": {""}}
-	if given := r.HTTP.Header["User-Agent"]; given != nil {
-		delete(header, "User-Agent")
+	header := http.Header{}
+	if r.HTTP.Header["User-Agent"] == nil {
+		header["User-Agent"] = []string{""} // the transport would else name itself
 	}
 	o := newOutgoing(r)
 	o.each(func(key, value string) { header[key] = append(header[key], value) })
@@ -226,8 +226,7 @@ func (r *Request) AppendHead(b []byte) ([]byte, error) {
 	return b, o.check()
 }
 
-// each calls say with every field that the function gets, but for those that say
-// how the message is framed, and those that cannot be sent.
+// each calls say with every field for the function, but for framing, and what cannot be sent.
 func (o *outgoing) each(say func(key, value string)) {
 	for key, values := range o.HTTP.Header {
 		if isOurs(key) {
@@ -271,8 +270,7 @@ func (o *outgoing) check() error {
 	return nil
 }
 
-// isOurs reports whether a request's field is not copied: it belongs to one
-// connection only, frames the message, or is written anew.
+// isOurs reports whether a request's field is not copied: it is of one connection, or written anew.
 func isOurs(key string) bool { return grammar.RoleOf(key) != grammar.ForAll }
 
 func (o *outgoing) appendFraming(b []byte) []byte {
@@ -285,7 +283,9 @@ func (o *outgoing) appendFraming(b []byte) []byte {
 	}
 	switch {
 	case o.chunked:
-		b = o.appendTrailerNames(b)
+		for _, key := range o.Announced {
+			b = AppendField(b, "Trailer", key)
+		}
 		b = AppendField(b, "Transfer-Encoding", "chunked")
 	case o.hasBody:
 		b = append(b, "Content-Length: "...)
@@ -296,21 +296,13 @@ func (o *outgoing) appendFraming(b []byte) []byte {
 	return b
 }
 
-// saysEmpty reports whether the request says that it has no body, as those do
-// whose method lets one expect it.
+// saysEmpty reports whether a request says that it has no body: its method lets one expect it.
 func (o *outgoing) saysEmpty() bool {
 	switch o.HTTP.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
 		return true
 	}
 	return len(o.HTTP.Header["Content-Length"]) > 0
-}
-
-func (o *outgoing) appendTrailerNames(b []byte) []byte {
-	for _, key := range o.Announced {
-		b = AppendField(b, "Trailer", key)
-	}
-	return b
 }
 
 // AppendField adds a line to a head, unless it would be more than one.

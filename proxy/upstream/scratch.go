@@ -19,13 +19,11 @@ const (
 	keepFields = 1 << 10
 )
 
-// scratches lends out what every exchange needs for a short time. The zero value
-// is ready for use.
+// scratches lends out what every exchange needs for a short time. The zero value is ready for use.
 type scratches struct{ pool sync.Pool }
 
 // scratch is the working memory of one exchange.
 type scratch struct {
-	// reader reads the answer.
 	reader *bufio.Reader
 	// out is the head of the request.
 	out []byte
@@ -59,8 +57,7 @@ func (s *scratches) put(used *scratch) {
 	s.pool.Put(used)
 }
 
-// Buffers lends the buffers that long bodies are copied with. The zero value is ready for
-// use.
+// Buffers lends the buffers that long bodies are copied with. The zero value is ready for use.
 type Buffers struct {
 	// Pool lends and gets back the buffers; nil means one of our own.
 	Pool httputil.BufferPool

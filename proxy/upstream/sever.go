@@ -33,8 +33,7 @@ func (u *Pools) Sever(replica *function.Replica) {
 	})
 }
 
-// remove drops the pool of a replica that has died and returns the connections to it
-// that are in use.
+// remove drops the pool of a replica that has died and returns the connections to it that are in use.
 func (u *Pools) remove(replica *function.Replica) []*socket {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -47,9 +46,8 @@ func (u *Pools) remove(replica *function.Replica) []*socket {
 	return dead.sockets.all()
 }
 
-// sockets are the open connections to one replica. Connections enter when they are
-// made and leave when they are closed, so that calls have nothing to do with it. The
-// zero value is ready for use.
+// sockets are the open connections to one replica. They enter when they are made and leave when they
+// are closed, so that calls have nothing to do with it. The zero value is ready for use.
 type sockets struct {
 	mu   sync.Mutex
 	open map[*socket]struct{}

@@ -19,8 +19,7 @@ import (
 
 // Policy does something to a request, or around it.
 type Policy interface {
-	// Do sends the request, as a rule by calling its PolicyNode's Do, and returns the
-	// response.
+	// Do sends the request, as a rule by calling its PolicyNode's Do, and returns the response.
 	Do(ctx context.Context, request Request) (Response, error)
 }
 
@@ -32,8 +31,7 @@ func (f PolicyFunc) Do(ctx context.Context, request Request) (Response, error) {
 	return f(ctx, request)
 }
 
-// Factory makes policies. It must be safe for concurrent use: pipelines share it among all
-// requests.
+// Factory makes policies. It must be safe for concurrent use: pipelines share it among all requests.
 type Factory interface {
 	// New makes the policy for one request. It passes the request on with the node's Do.
 	New(node PolicyNode) Policy

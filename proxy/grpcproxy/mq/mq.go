@@ -28,8 +28,7 @@ func (s Side) String() string { return [...]string{"client", "backend"}[s] }
 
 // Message is a copy of one message of a call.
 type Message struct {
-	// Call is a number that all messages of one call share, and no other call of the same
-	// handler has.
+	// Call is a number that all messages of one call share, and no other call of the same handler has.
 	Call uint64
 	// Method is the full method, "/pkg.Service/Method".
 	Method string
