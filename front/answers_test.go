@@ -141,7 +141,6 @@ func asks() map[string]string {
 		"long head":         "GET / HTTP/1.1\r\n" + end + "X-Long: " + big(2*readerSize) + "\r\n\r\n",
 		"bare LF":           "GET / HTTP/1.1\nHost: x\nConnection: close\n\n",
 		"bare LF, chunks":   "POST / HTTP/1.1\nHost: x\nConnection: close\nTransfer-Encoding: chunked\n\n1\r\na\r\n0\r\n\r\n",
-		"folded":            "GET / HTTP/1.1\r\n" + end + "X-A: 1\r\n 2\r\n\r\n",
 		"nonsense":          "\x16\x03\x01" + big(64) + "\r\n\r\n",
 	}
 }

@@ -108,6 +108,8 @@ func isMeantToDiffer(head string) bool {
 	switch {
 	case method == "PRI":
 		return true
+	case folded.MatchString(fields):
+		return true
 	case len(codings) > 0 && (len(lengths) > 0 || proto == "HTTP/1.0"):
 		return true
 	case len(hosts) > 0 && !plainHost.MatchString(hosts[0]):
@@ -117,6 +119,9 @@ func isMeantToDiffer(head string) bool {
 	}
 	return !strings.HasPrefix(target, "/") && target != "*" && !plainURL.MatchString(target)
 }
+
+// folded finds a line that begins with a blank.
+var folded = regexp.MustCompile(`(?m)^[ \t]`)
 
 // What is surely a host, and a URL with one. Others may be, too.
 var (

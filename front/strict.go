@@ -38,6 +38,9 @@ func judge(head string) (r incoming, why string) {
 	if !isTarget(method, target) {
 		return r, badTarget
 	}
+	if isFolded(rest) {
+		return r, "a field over several lines (RFC 9112, 5.2): servers read them differently"
+	}
 	var hosts, lengths []string
 	for name, value := range oddFields(rest) {
 		switch grammar.Key(name) {
@@ -95,17 +98,17 @@ func isWebScheme(scheme string) bool {
 	return grammar.EqualFold(scheme, "http") || grammar.EqualFold(scheme, "https")
 }
 
-// oddFields are the fields of a head, those that are folded as well.
+// isFolded reports whether a line of a head goes on in the next one.
+func isFolded(fields string) bool {
+	return fields != "" && isBlank(fields[0]) || strings.Contains(fields, "\n ") || strings.Contains(fields, "\n\t")
+}
+
+// oddFields are the fields of a head.
 func oddFields(text string) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
 		for text != "" {
 			var line string
 			line, text = grammar.CutLine(text)
-			for text != "" && isBlank(text[0]) {
-				var more string
-				more, text = grammar.CutLine(text)
-				line += " " + grammar.Trim(more)
-			}
 			name, value, _ := strings.Cut(line, ":")
 			if line == "" || !yield(grammar.Trim(name), grammar.Trim(value)) {
 				return

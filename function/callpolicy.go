@@ -58,6 +58,8 @@ type CallPolicy struct {
 	// WatchdogTime is how long the function's own watchdog lets a call take, by its
 	// environment; zero means that it does not say so.
 	WatchdogTime time.Duration
+	// HasWatchdog is set when a watchdog of OpenFaaS stands before the function's process.
+	HasWatchdog bool
 }
 
 // CallPolicy reads the policy from the labels and annotations, and from the
@@ -71,7 +73,7 @@ func (s Settings) CallPolicy() (CallPolicy, error) {
 	if !m.Has(PolicyMaxInFlight, PolicyMaxInFlightShort) {
 		p.MaxInFlight = s.maxInFlight()
 	}
-	p.WatchdogTime = s.callTime()
+	p.WatchdogTime, p.HasWatchdog = s.callTime(), s.hasWatchdog()
 	return p, nil
 }
 

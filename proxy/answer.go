@@ -143,6 +143,10 @@ func (c *client) inform(h upstream.Head) {
 // setTrailers adds what followed a body, under its own name if it was announced.
 func (c *client) setTrailers(fields []upstream.Field) error {
 	header := c.w.Header()
+	announced := map[string]bool{}
+	for name := range grammar.Tokens(header["Trailer"]) {
+		announced[grammar.Key(name)] = true
+	}
 	for _, f := range fields {
 		if err := checkTrailer(f); err != nil {
 			return err
@@ -151,7 +155,7 @@ func (c *client) setTrailers(fields []upstream.Field) error {
 			continue
 		}
 		key := f.Key
-		if !grammar.HasToken(header["Trailer"], key) {
+		if !announced[key] {
 			key = http.TrailerPrefix + key
 		}
 		header[key] = append(header[key], f.Value)

@@ -166,6 +166,8 @@ func brokenAnswerRows() []row {
 		{"bare CR in an answer's field", bad("X-A: a\rb\r\nContent-Length: 5\r\n")},
 		{"length and chunked in an answer", bad("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")},
 		{"folded field in an answer", bad("X-A: a\r\n b\r\nContent-Length: 5\r\n")},
+		{"more fields in an answer than anybody sends", bad(strings.Repeat("a:\n", 1001) + "Content-Length: 5\r\n")},
+		{"more fields named by an answer's Connection than anybody names", bad("Connection: " + strings.Repeat("b,", 20000) + "b\r\nContent-Length: 5\r\n")},
 		{"space in an answer's field name", bad("X A: 1\r\nContent-Length: 5\r\n")},
 		{"space before an answer's colon", bad("X-A : 1\r\nContent-Length: 5\r\n")},
 		{"unknown transfer encoding in an answer", bad("Transfer-Encoding: gzip, chunked\r\n")},

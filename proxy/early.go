@@ -48,9 +48,10 @@ func isEarly(got upstream.Answer) bool {
 }
 
 // isUnheard reports whether an answer is of-watchdog's to a WebSocket or an event stream while its process
-// does not listen: its proxy for such calls answers with an empty 200 when it cannot connect.
+// does not listen: its proxy for such calls answers with an empty 200 when it cannot connect. Any other
+// function may mean it, so that a POST to one is not sent again.
 func (a *attempt) isUnheard(got upstream.Answer) bool {
-	if !isEmpty(got) {
+	if !isEmpty(got) || !a.out.IsReplayable() && !a.call.policy.HasWatchdog {
 		return false
 	}
 	header := a.call.r.Header

@@ -102,6 +102,7 @@ func (h *Handler) Carry(call *front.Call) (verdict front.Verdict) {
 		if failure := recover(); failure != nil {
 			verdict = e.rescue(failure)
 		}
+		e.body, e.outgoing.Body = nil, nil // an idle connection keeps nothing of a buffer that was lent
 	}()
 	return e.carry()
 }
@@ -253,6 +254,9 @@ func (e *express) send() error {
 func (e *express) isEarly(got upstream.Answer) bool {
 	if !isEmpty(got) {
 		return isEarly(got)
+	}
+	if !e.plain.isReplayable() && !e.policy.HasWatchdog {
+		return false
 	}
 	r, err := e.parsed()
 	return err == nil && acceptsStream(r.Header)

@@ -312,6 +312,25 @@ func TestLink_AFunctionThatRefusesAlwaysIsUnavailable(t *testing.T) {
 	}
 }
 
+// A function that allows no call as soon as it is connected to is not connected to for ever.
+func TestLink_AFunctionThatAllowsNoCallIsUnavailable(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	_, base := h2cFiglet(t, framedFunction(t, func(f *frames) {
+		connections.Add(1)
+		_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
+		for id := f.call(); id != 0; id = f.call() {
+			f.WriteRSTStream(id, http2.ErrCodeRefusedStream)
+		}
+	}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1}))
+	if answer, text := fetch(t, "POST", base, nil); answer.StatusCode != 503 {
+		t.Errorf("answered %d %q", answer.StatusCode, text)
+	}
+	if n := connections.Load(); n > 200 {
+		t.Errorf("%d connections for one call", n)
+	}
+}
+
 func TestLink_TakesNoMoreCallsThanTheFunctionDoes(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32

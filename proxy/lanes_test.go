@@ -254,17 +254,20 @@ func FuzzLanes(f *testing.F) {
 func TestLanes_AnEmptyAnswerIsEarlyForStreamsOnly(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		fields  string
-		isEarly bool
+		fields      string
+		hasWatchdog bool
+		isEarly     bool
 	}{
-		"a body of events":        {"Content-Type: application/x-ndjson\r\n", false},
-		"a field of one's own":    {"X-Note: text/event-stream\r\n", false},
-		"accepts events":          {"Accept: text/event-stream\r\n", true},
-		"accepts events, as well": {"Accept: text/html\r\nAccept: Application/X-NDJSON\r\n", true},
+		"a body of events":        {"Content-Type: application/x-ndjson\r\n", true, false},
+		"a field of one's own":    {"X-Note: text/event-stream\r\n", true, false},
+		"accepts events":          {"Accept: text/event-stream\r\n", true, true},
+		"accepts events, as well": {"Accept: text/html\r\nAccept: Application/X-NDJSON\r\n", true, true},
+		"there is no watchdog":    {"Accept: application/json, text/event-stream\r\n", false, false},
 	} {
 		for _, lane := range []bool{true, false} {
 			h := newHandler(t)
 			h.WakeTimeout = 100 * time.Millisecond
+			h.Policy = func(function.Name) function.CallPolicy { return function.CallPolicy{HasWatchdog: test.hasWatchdog} }
 			var calls atomic.Int64
 			deploy(t, h, "f", serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				calls.Add(1)

@@ -109,7 +109,10 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	}
 	defer abandon(nil)
 	why := context.Cause(ctx)
-	if c.code != 0 || !errors.Is(why, errNeverThawed) && !errors.Is(why, errMaybeThawed) {
+	if !errors.Is(why, errNeverThawed) && !errors.Is(why, errMaybeThawed) {
+		return nil, err // one that was outrun may not even look at the call
+	}
+	if c.code != 0 {
 		return nil, err
 	}
 	if record.Body != nil && (c.isInterrupted() || !record.rewind(a)) {

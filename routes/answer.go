@@ -75,10 +75,12 @@ func (w counting) Write(p []byte) (int, error) {
 // describeNoBody is for a 304 that became another answer, without a body. The fields that described
 // the body that the client has may be spelled in small letters, which keeps them past net/http.
 func describeNoBody(header http.Header) {
-	delete(header, "content-length")
-	if kind, spelled := header["content-type"]; spelled {
-		delete(header, "content-type")
-		header["Content-Type"] = kind
+	for _, key := range []string{"Content-Length", "Content-Type"} {
+		small := grammar.Lower(key)
+		if values, spelled := header[small]; spelled {
+			delete(header, small)
+			header[key] = values
+		}
 	}
 	header.Del("Content-Length")
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,13 @@ import (
 
 // MaxHead bounds the head of an answer, its trailers and a line of its chunked coding, in bytes.
 const MaxHead = 256 << 10
+
+const (
+	// maxFields bounds the fields of a head, or of trailers.
+	maxFields = 1000
+	// maxListed bounds the fields that Connection names: each field is compared with them.
+	maxListed = 64
+)
 
 // Field is one header field. Its key has the canonical spelling.
 type Field struct {
@@ -30,8 +38,8 @@ type Head struct {
 	closes bool
 	// keeps is set when Connection says keep-alive, which HTTP/1.0 needs.
 	keeps bool
-	// lists is set when Connection names fields that are not for the client.
-	lists bool
+	// listed are the fields that Connection names: they are not for the client.
+	listed []string
 	// Unframed answers came without HTTP/1's framing.
 	Unframed bool
 	// Upgrade is the protocol that the function switches to, or could.
@@ -120,10 +128,13 @@ func (h *Head) parseStatus(line string) (http11 bool, err error) {
 
 // parseFields reads field lines until the blank one.
 func parseFields(text string, fields []Field) ([]Field, error) {
-	for {
+	for before := len(fields); ; {
 		line, rest := grammar.CutLine(text)
 		if line == "" {
 			return fields, nil
+		}
+		if len(fields)-before == maxFields {
+			return fields, fmt.Errorf("%w: more than %d fields", ErrBadAnswer, maxFields)
 		}
 		colon := strings.IndexByte(line, ':')
 		if colon <= 0 || !grammar.IsToken(line[:colon]) {
@@ -142,7 +153,7 @@ func parseFields(text string, fields []Field) ([]Field, error) {
 func (h *Head) note(f Field) (err error) {
 	switch f.Key {
 	case "Connection":
-		h.noteConnection(f.Value)
+		return h.noteConnection(f.Value)
 	case "Upgrade":
 		if h.Upgrade != "" {
 			h.Upgrade += ", "
@@ -162,29 +173,24 @@ func (h *Head) note(f Field) (err error) {
 	return err
 }
 
-func (h *Head) noteConnection(value string) {
-	switch {
-	case grammar.EqualFold(value, "keep-alive"):
-		h.keeps = true
-	default:
-		h.lists = true
-		h.keeps = h.keeps || grammar.HasToken([]string{value}, "keep-alive")
-		h.closes = h.closes || grammar.HasToken([]string{value}, "close")
+func (h *Head) noteConnection(value string) error {
+	for word := range grammar.Tokens([]string{value}) {
+		switch {
+		case grammar.EqualFold(word, "keep-alive"):
+			h.keeps = true
+		case grammar.EqualFold(word, "close"):
+			h.closes = true
+		case len(h.listed) == maxListed:
+			return fmt.Errorf("%w: Connection names more than %d fields", ErrBadAnswer, maxListed)
+		default:
+			h.listed = append(h.listed, grammar.Key(word))
+		}
 	}
+	return nil
 }
 
 // Listed reports whether Connection names a field.
-func (h *Head) Listed(key string) bool {
-	if !h.lists {
-		return false
-	}
-	for _, f := range h.Fields {
-		if f.Key == "Connection" && grammar.HasToken([]string{f.Value}, key) {
-			return true
-		}
-	}
-	return false
-}
+func (h *Head) Listed(key string) bool { return slices.Contains(h.listed, key) }
 
 func (h *Head) checkFraming(http11 bool) error {
 	if !h.Chunked {

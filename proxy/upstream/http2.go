@@ -72,10 +72,14 @@ func (x *http2Exchange) begin() error {
 	}
 }
 
+// maxLinksTried bounds the connections that are made for one call: other calls may have taken a
+// few of them, but a function may also allow no call as soon as it is connected to.
+const maxLinksTried = 32
+
 // open begins the call on a link, but not on the one that has just refused it.
 func (x *http2Exchange) open() error {
 	refused := x.link
-	for {
+	for range maxLinksTried {
 		for _, l := range x.pool.currentLinks() {
 			if l == refused {
 				continue
@@ -93,6 +97,7 @@ func (x *http2Exchange) open() error {
 			return err
 		}
 	}
+	return fmt.Errorf("%w: %d new connections one after the other took no call", ErrRefused, maxLinksTried)
 }
 
 // try sends the body and awaits the head of the answer. Without one the stream is ended.

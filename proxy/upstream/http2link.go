@@ -173,7 +173,7 @@ func (l *link) forget(s *stream) {
 		return
 	}
 	l.idleSince = time.Now()
-	if l.gone.Load() || l.keep <= 0 {
+	if l.gone.Load() || l.keep <= 0 || l.out.peer.streams == 0 {
 		l.end(ErrDied)
 	}
 }

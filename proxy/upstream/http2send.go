@@ -112,7 +112,7 @@ func (o *outbox) nextBatch() []byte {
 func (o *outbox) unblock() {
 	for i, s := range o.blocked {
 		notify(s.writable)
-		o.blocked[i] = nil
+		s.isBlocked, o.blocked[i] = false, nil
 	}
 	o.blocked = o.blocked[:0]
 }

@@ -23,6 +23,8 @@ type stream struct {
 	heard uint64
 	// arrived and writable wake the call: something has come, or may be sent.
 	arrived, writable chan struct{}
+	// isBlocked is set while it is among the blocked ones of its link.
+	isBlocked bool
 	// clock bounds the waits for what arrives; nil until the first.
 	clock *time.Timer
 
@@ -251,7 +253,10 @@ func (s *stream) offer(piece []byte) (int, error) {
 	}
 	n := min(len(piece), l.out.peer.frame, int(s.window), int(l.out.window))
 	if n <= 0 || l.out.unwritten() > maxWaiting {
-		l.out.blocked = append(l.out.blocked, s)
+		if !s.isBlocked {
+			s.isBlocked = true
+			l.out.blocked = append(l.out.blocked, s)
+		}
 		return 0, nil
 	}
 	s.window -= int64(n)
