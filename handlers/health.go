@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"faas-docker/function"
 )
@@ -24,9 +26,14 @@ type Health struct {
 	// that they always can.
 	Joined func() bool
 
-	mu    sync.Mutex // protects the fields below
-	asked time.Time
-	said  error
+	asking singleflight.Group
+	last   atomic.Pointer[healthAnswer]
+}
+
+// healthAnswer is what the engine said, and when.
+type healthAnswer struct {
+	at  time.Time
+	err error
 }
 
 // Check returns nil while functions can be run and reached, and else an ErrUnavailable. However
@@ -42,16 +49,17 @@ func (h *Health) Check() error {
 }
 
 func (h *Health) ping() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.asked.IsZero() && time.Since(h.asked) < healthFresh {
-		return h.said
+	if last := h.last.Load(); last != nil && time.Since(last.at) < healthFresh {
+		return last.err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
-	defer cancel()
-	h.said = unhealthy(h.Engine.Ping(ctx))
-	h.asked = time.Now()
-	return h.said
+	_, err, _ := h.asking.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
+		defer cancel()
+		err := unhealthy(h.Engine.Ping(ctx))
+		h.last.Store(&healthAnswer{at: time.Now(), err: err})
+		return nil, err
+	})
+	return err
 }
 
 // health answers exactly 200 "OK" while all is well; faas-cli ready takes nothing else.
