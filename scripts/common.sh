@@ -48,6 +48,9 @@ can_be_mounted() {
 # provider_id: the provider's container; nothing if there is none. A function whose image has
 # Compose's labels, too, is none.
 provider_id() {
+	local id role
 	docker ps --all --format '{{.ID}} {{.Label "com.openfaas.role"}}' --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
-		--filter label=com.docker.compose.service=provider | awk 'NF == 1 { print $1; exit }'
+		--filter label=com.docker.compose.service=provider | while read -r id role; do
+		[ -n "$role" ] || { echo "$id" && break; }
+	done
 }
