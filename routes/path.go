@@ -153,7 +153,7 @@ func CleanPath(p string) string {
 // withoutClimbs resolves /../ in a request's path, as its rule has seen it. A backend that resolved it in
 // another way, or not, would serve another path.
 func withoutClimbs(r *http.Request) *http.Request {
-	if !strings.Contains(r.URL.Path+"/", "/../") {
+	if path := r.URL.Path; !strings.Contains(path, "/../") && !strings.HasSuffix(path, "/..") {
 		return r
 	}
 	target := *r.URL

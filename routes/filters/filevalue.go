@@ -44,7 +44,7 @@ type fileStamp struct {
 func newFileValue[T any](o Options, filter string, path any, parse func([]byte) (T, error)) (*fileValue[T], error) {
 	f := &fileValue[T]{folder: o.Files, path: argument.Text(path), parse: parse, looked: time.Now()}
 	f.failed = func(err error) {
-		o.Logger.Error("file of a filter not read: what it said last counts for 10 s, then nobody is let in", "filter", filter, "err", err)
+		o.Logger.Error("file of a filter not read: what it said last counts a while longer, then nobody is let in", "filter", filter, "for", fileGrace, "err", err)
 	}
 	return f, f.read()
 }
