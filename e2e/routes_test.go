@@ -76,7 +76,7 @@ func TestRoutes_ReachAFunction(t *testing.T) {
 		$id.long: $host && Path("/long") -> "function:`+name+`.openfaas-fn";
 		$id.root: $host && Path("/") -> setRequestHeader("X-Route", "root") -> $to`)
 	for path, want := range map[string]string{
-		"/shop/a+b%3Fc?q=1": "/a+b%3Fc?q=1", "//x/../y%2Fz?a=%20&b": "//x/../y%2Fz?a=%20&b", "/long": "/long", "/x?": "/x?",
+		"/shop/a+b%3Fc?q=1": "/a+b%3Fc?q=1", "//x/y%2Fz?a=%20&b": "//x/y%2Fz?a=%20&b", "//x/../y%2Fz": "/y%2Fz", "/long": "/long", "/x?": "/x?",
 	} {
 		if got := h.describe(t, request{method: http.MethodPost, path: path, host: host, body: "12345"}); got.URI != want || got.Host != host || got.BodyBytes != 5 {
 			t.Errorf("%s: the function saw %+v, want the path %s", path, got, want)
@@ -86,7 +86,7 @@ func TestRoutes_ReachAFunction(t *testing.T) {
 		t.Errorf("/ did not go to its route: %+v", got)
 	}
 	h.do(t, request{method: http.MethodGet, path: "/", host: "localhost"}).wants(t, http.StatusOK, "functions are at /function/")
-	if got := h.status(t, name).InvocationCount; got < 5 {
+	if got := h.status(t, name).InvocationCount; got < 6 {
 		t.Errorf("%v invocations were counted, want those by route, too", got)
 	}
 }

@@ -38,7 +38,9 @@ func TestMount_NoBackendSeesAClimbThatItsRuleDidNot(t *testing.T) {
 		"/admin/.well-known/x":        "/function/admin.openfaas-fn/admin/.well-known/x",
 		"/admin/..x/...":              "/function/admin.openfaas-fn/admin/..x/...",
 		"/a%2fb/..c%2e":               "/function/rest.openfaas-fn/a%2fb/..c%2e",
-		"/x/../%e4%b8%96?a=%2f..%2fb": "/function/rest.openfaas-fn/%E4%B8%96?a=%2f..%2fb",
+		"/x/../%e4%b8%96?a=%2f..%2fb": "/function/rest.openfaas-fn/%e4%b8%96?a=%2f..%2fb",
+		"//x/../a%2Fb+c":              "/function/rest.openfaas-fn/a%2Fb+c",
+		"/a%2Fb/../c%2Fd":             "/function/rest.openfaas-fn/a/c/d",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RequestURI = target

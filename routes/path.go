@@ -157,7 +157,8 @@ func withoutClimbs(r *http.Request) *http.Request {
 		return r
 	}
 	target := *r.URL
-	target.Path, target.RawPath = CleanPath(target.Path), ""
+	// EscapedPath takes RawPath only where it says the same: /a%2Fb/../c is /a/c, not /c.
+	target.Path, target.RawPath = CleanPath(target.Path), CleanPath(target.EscapedPath())
 	clean := r.WithContext(r.Context())
 	clean.URL, clean.RequestURI = &target, target.RequestURI()
 	return clean
