@@ -87,25 +87,25 @@ func TestBurst_FromZeroToTwoHundredCallers(t *testing.T) {
 		"com.openfaas.scale.type": "capacity", "com.openfaas.scale.target": "10", "com.openfaas.scale.max": "10", "com.openfaas.scale.min": "1",
 	}
 	h.deploy(t, spec)
-	engine := startTen(t, h.network, spec.Image)
+	engine := engineStarts(t, h.network, spec.Image, 10)
 	began := time.Now()
 	load := h.callSteadily(t, 200, request{method: http.MethodGet, path: "/function/" + spec.Service + "?d=1s"})
 	h.awaitReplicas(t, spec.Service, 10)
 	took := time.Since(began)
 	load.wantNoLoss(t)
 	t.Logf("ten replicas were ready after %s; the engine alone needs %s for ten", took.Round(time.Millisecond), engine.Round(time.Millisecond))
-	limit := burstLimit
-	if engine > limit {
-		limit = engine * 3 / 2
-	}
-	if took > limit {
+	if limit := slowed(burstLimit, engine); took > limit {
 		t.Errorf("ten replicas were ready after %s, want %s", took, limit)
 	}
 }
 
-// startTen measures how long the engine needs for ten containers at once, and
+// slowed is a limit that the provider has to keep where the engine itself could: on a slower
+// one it has half as long again as that needs alone.
+func slowed(limit, engine time.Duration) time.Duration { return max(limit, engine*3/2) }
+
+// engineStarts measures how long the engine needs to start so many containers at once, and
 // removes them.
-func startTen(t testing.TB, network, image string) time.Duration {
+func engineStarts(t testing.TB, network, image string, count int) time.Duration {
 	t.Helper()
 	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -113,9 +113,9 @@ func startTen(t testing.TB, network, image string) time.Duration {
 	}
 	defer docker.Close()
 	var group sync.WaitGroup
-	ids := make(chan string, 10)
+	ids := make(chan string, count)
 	began := time.Now()
-	for range 10 {
+	for range count {
 		group.Go(func() {
 			made, err := docker.ContainerCreate(t.Context(), &container.Config{Image: image}, &container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "")
 			if err != nil {

@@ -23,10 +23,10 @@ const (
 	faultLimit = 5 * time.Second
 	// burstLimit is how soon ten replicas must be ready, unless the engine is slow.
 	burstLimit = 2 * time.Second
-	// deathLimit is how soon a replica that was killed must be replaced.
+	// deathLimit is how soon a replica that was killed must be replaced, unless the engine is slow.
 	deathLimit = time.Second
-	// coldLimit is how many times longer a cold start may take while other functions
-	// are in trouble, when the test is alone, and coldRounds how often it is measured.
+	// coldLimit is how many times longer a cold start may take while other functions are in
+	// trouble, measured by what the engine needs meanwhile; coldRounds is how often it is.
 	coldLimit, coldRounds = 1.5, 5
 	// loadStart is how soon a provider with a thousand functions is healthy, loadList and
 	// loadStatus how long it takes to list them and to tell of one.

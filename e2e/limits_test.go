@@ -26,8 +26,8 @@ const (
 	burstLimit = soon
 	// deathLimit is how soon a replica that was killed must be replaced: calls are held no longer.
 	deathLimit = 10 * time.Second
-	// coldLimit is how many times longer a cold start may take while other functions
-	// are in trouble, when the test is alone, and coldRounds how often it is measured.
+	// coldLimit is how many times longer a cold start may take while other functions are in
+	// trouble, measured by what the engine needs meanwhile; coldRounds is how often it is.
 	coldLimit, coldRounds = 1.5, 1
 	// loadStart is how soon a provider with a thousand functions is healthy, loadList and
 	// loadStatus how long it takes to list them and to tell of one.
