@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"faas-docker/engine/enginetest"
+	"faas-docker/wire/wiretest"
 )
 
 // systemRoutes are all routes that must stand behind a guard.
@@ -237,12 +238,7 @@ func (in intruder) hammer(t *testing.T, target string) (stop func() map[string]i
 // freePort is a port that a provider can be started on again and again.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return portOf(listener.Addr().String())
+	return portOf(wiretest.Vacant(t, "127.0.0.1").String())
 }
 
 func gatewaysOn(t *testing.T, network string) []string {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 // program is what runs in a container: a server on an address of the loopback.
@@ -54,17 +55,6 @@ func (p *program) requests(path string) []*http.Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked[path]
-}
-
-// vacant is an address that nothing listens on.
-func vacant(t *testing.T, host string) netip.AddrPort {
-	t.Helper()
-	listener, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return netip.MustParseAddrPort(listener.Addr().String())
 }
 
 // replicaAt is a replica whose program listens there.
@@ -263,7 +253,7 @@ func TestReady_TheProcessBehindAWatchdogIsAwaited(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			upstream := vacant(t, test.process)
+			upstream := wiretest.Vacant(t, test.process)
 			watchdog := runs(t, test.watchdog, forks(upstream, len(test.env) > 0))
 			env := append([]string{"mode=http", "fprocess=node index.js", fmt.Sprintf("upstream_url=http://127.0.0.1:%d", upstream.Port())}, test.env...)
 			ready := readinessOf(t, nil, env...)
@@ -289,7 +279,7 @@ func TestReady_TheProcessBehindAWatchdogIsAwaited(t *testing.T) {
 
 // Of a process that is started by a script the image's environment says nothing.
 func TestReady_AProcessOfWhichNothingIsKnownIsAwaitedToo(t *testing.T) {
-	upstream := vacant(t, "127.0.0.1")
+	upstream := wiretest.Vacant(t, "127.0.0.1")
 	watchdog := runs(t, "127.0.0.2:0", forks(upstream, false))
 	ready := readinessOf(t, nil)
 	if _, err := becomesReady(t, 10*time.Second, watchdog.address, ready); err != nil {
@@ -332,7 +322,7 @@ func TestReady_AWatchdogWithoutAProcessIsReadyByItself(t *testing.T) {
 func TestReady_ThePortsThatItListensOnAreNamed(t *testing.T) {
 	t.Parallel()
 	// Nobody else's servers are on this address of the loopback.
-	nowhere := vacant(t, "127.0.0.77")
+	nowhere := wiretest.Vacant(t, "127.0.0.77")
 	listens := func(t *testing.T, port int) {
 		runs(t, fmt.Sprintf("127.0.0.77:%d", port), answers(200))
 	}

@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 func TestHandler_TriesAnotherReplicaWhenOneCannotBeReached(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)
 	alive := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
-	name := deploy(t, h, "figlet", unusedAddress(t), alive)
+	name := deploy(t, h, "figlet", wiretest.Vacant(t, "127.0.0.1").String(), alive)
 	base := "http://" + serve(t, h) + "/function/figlet"
 	for range 20 {
 		if answer, body := fetch(t, "POST", base, strings.NewReader("hello")); answer.StatusCode != 200 || body != "hello" {
@@ -45,7 +46,7 @@ func TestHandler_TriesASuspectAgainWhenItIsAdmitted(t *testing.T) {
 	}
 	alive := listener.Addr().String()
 	t.Cleanup(func() { listener.Close() })
-	name := deploy(t, h, "figlet", unusedAddress(t))
+	name := deploy(t, h, "figlet", wiretest.Vacant(t, "127.0.0.1").String())
 	h.Resolver.Changed = func(n function.Name) {
 		if h.Resolver.Load(n).Waiting > 0 {
 			go func() {

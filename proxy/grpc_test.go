@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 // grpcCall sends a gRPC call and returns its status, message and body.
@@ -83,7 +84,7 @@ func TestGRPC_FailuresAreStatuses(t *testing.T) {
 		return function.CallPolicy{}
 	}
 	h.Timeout, h.WakeTimeout = testPatience, testPatience
-	deploy(t, h, "dead", unusedAddress(t))
+	deploy(t, h, "dead", wiretest.Vacant(t, "127.0.0.1").String())
 	deploy(t, h, "asleep")
 	deploy(t, h, "silent", serveBoth(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })))
 	small := serveBoth(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

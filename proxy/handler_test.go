@@ -17,6 +17,7 @@ import (
 	"faas-docker/function"
 	"faas-docker/grammar"
 	"faas-docker/proxy/upstream"
+	"faas-docker/wire/wiretest"
 )
 
 func TestHandler_PassesPathAndQueryByteForByte(t *testing.T) {
@@ -65,7 +66,7 @@ func TestHandler_FailuresNameTheFunctionAndSayWhatHappened(t *testing.T) {
 	h.Timeout, h.WakeTimeout = 50*time.Millisecond, 50*time.Millisecond
 	closing := rawFunction(t, func(conn net.Conn) { bufio.NewReader(conn).ReadString('\n') })
 	silent := rawFunction(t, func(conn net.Conn) { io.Copy(io.Discard, conn) })
-	deploy(t, h, "dead", unusedAddress(t))
+	deploy(t, h, "dead", wiretest.Vacant(t, "127.0.0.1").String())
 	deploy(t, h, "closing", closing)
 	deploy(t, h, "silent", silent)
 	deploy(t, h, "asleep")
@@ -120,16 +121,6 @@ func rawFunction(t testing.TB, act func(net.Conn)) string {
 			go func() { defer conn.Close(); act(conn) }()
 		}
 	}()
-	return listener.Addr().String()
-}
-
-func unusedAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
 	return listener.Addr().String()
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 // serveBoth runs a handler as a server that speaks HTTP/1 and HTTP/2 without TLS.
@@ -148,7 +149,7 @@ func TestH2C_FailuresHaveTheirStatus(t *testing.T) {
 	h.Policy = speaks(function.ProtocolH2C)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	deploy(t, h, "dead", unusedAddress(t))
+	deploy(t, h, "dead", wiretest.Vacant(t, "127.0.0.1").String())
 	deploy(t, h, "plain", rawFunction(t, func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n") }))
 	deploy(t, h, "silent", serveBoth(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })))
 	address := serve(t, h)

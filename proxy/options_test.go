@@ -17,6 +17,7 @@ import (
 
 	"faas-docker/function"
 	"faas-docker/proxy/upstream"
+	"faas-docker/wire/wiretest"
 )
 
 // countingPool lends buffers of one size and counts.
@@ -125,7 +126,7 @@ func TestErrorLog_GetsWhatTheCallerIsNotTold(t *testing.T) {
 	logged, h := make(lines, 10), newHandler(t)
 	h.ErrorLog = log.New(logged, "", 0)
 	h.RetryTimeout = time.Millisecond
-	address := unusedAddress(t)
+	address := wiretest.Vacant(t, "127.0.0.1").String()
 	deploy(t, h, "figlet", address)
 	if answer, text := fetch(t, "GET", "http://"+serve(t, h)+"/function/figlet", nil); answer.StatusCode != 502 || strings.Contains(text, address) {
 		t.Errorf("got %d %q", answer.StatusCode, text)
@@ -281,7 +282,7 @@ func newRequest(t *testing.T, path string) *http.Request {
 func TestConnect_FailuresSayWhy(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)
-	dead := deploy(t, h, "dead", unusedAddress(t))
+	dead := deploy(t, h, "dead", wiretest.Vacant(t, "127.0.0.1").String())
 	if _, err := h.Connect(t.Context(), function.Name{Name: "nobody", Namespace: "x"}); !errors.Is(err, function.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 // testPatience is how short the timeouts of tests are that want to see them.
@@ -59,7 +60,7 @@ func TestPolicy_FailuresWithinTheTimeoutAreAnswered(t *testing.T) {
 		h.Policy = func(function.Name) function.CallPolicy {
 			return function.CallPolicy{Timeout: time.Minute, Protocol: protocol}
 		}
-		deploy(t, h, "figlet", unusedAddress(t))
+		deploy(t, h, "figlet", wiretest.Vacant(t, "127.0.0.1").String())
 		answer, text := fetch(t, "GET", "http://"+serve(t, h)+"/function/figlet", nil)
 		if code := <-seen.finished; answer.StatusCode != 502 || !strings.Contains(text, "cannot be reached") || code != 502 {
 			t.Errorf("%s: got %d %q, observed %d", protocol, answer.StatusCode, text, code)

@@ -3,11 +3,11 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"net/netip"
 	"testing"
 
 	"faas-docker/function"
 	"faas-docker/replica"
+	"faas-docker/wire/wiretest"
 )
 
 func answering(text string) http.HandlerFunc {
@@ -38,7 +38,7 @@ func TestPrevious_ThatCannotBeReachedIsStoodInFor(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)
 	id := deploy(t, h, "figlet", serve(t, answering("new")))
-	gone := function.Replica{ID: "gone", Function: id, State: function.Running, Address: netip.MustParseAddrPort(unusedAddress(t))}
+	gone := function.Replica{ID: "gone", Function: id, State: function.Running, Address: wiretest.Vacant(t, "127.0.0.1")}
 	h.Resolver.Add(gone, h.Resolver.Listing())
 	h.Resolver.Tell(id, gone.ID, replica.Event{Kind: replica.Keep, Role: replica.Previous})
 	if !h.Resolver.MarkReady(id, gone.ID) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"faas-docker/function"
+	"faas-docker/wire/wiretest"
 )
 
 // pieceFunction answers "ok", and tells in which pieces it got each request.
@@ -79,7 +80,7 @@ func TestSmallBody_IsSentWholeToTheReplicaThatCanBeReached(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t)
 	echo := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
-	deploy(t, h, "f", unusedAddress(t), unusedAddress(t), echo)
+	deploy(t, h, "f", wiretest.Vacant(t, "127.0.0.1").String(), wiretest.Vacant(t, "127.0.0.1").String(), echo)
 	base := "http://" + serveFront(t, h) + "/function/f"
 	for i := range 4 {
 		want := fmt.Sprint("body of call ", i)
