@@ -34,6 +34,8 @@ type attempt struct {
 	held waitContext
 	// request is the attempt as policies know it; nil without any.
 	request *policy.Request
+	// early is the replica whose watchdog answered for its process; zero for none.
+	early resolver.Lease
 }
 
 var _ upstream.Client = (*attempt)(nil)
@@ -185,6 +187,10 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 		}
 		if unavailable != nil {
 			return nil, lease, unavailable
+		}
+		if a.early.HasDied() {
+			next.Release()
+			return nil, lease, &upstream.CutOff{After: time.Since(c.began), Gone: true, Err: err}
 		}
 		lease = next
 	}

@@ -16,7 +16,8 @@ var errEarly = errors.New("the process behind the watchdog does not listen yet")
 
 // openUnproven is openLent for a replica that has not answered for itself yet. An answer that may only
 // mean that it is too early is not passed on, if the body can be sent again. Such a replica is not lent
-// again until it has been seen to be ready; what it answers then counts.
+// again until it has been seen to be ready; what it answers then counts. But a process that has died
+// of the call looks the same: when the replica ends, no other gets the call.
 func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 	c := a.call
 	record := &recording{Body: a.out.Body}
@@ -33,11 +34,12 @@ func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 		}
 		return got, nil
 	}
-	if record.Body != nil && (c.isInterrupted() || !record.rewind(a)) {
+	if a.early.HasDied() || record.Body != nil && (c.isInterrupted() || !record.rewind(a)) {
 		return got, nil
 	}
 	got.Drop()
 	c.handler.Resolver.Deny(c.target.name, lease.Replica().ID)
+	a.early = lease
 	return nil, errEarly
 }
 

@@ -118,6 +118,58 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
+// A call that its function dies of looks like one that came too early: it must not go from replica to
+// replica until none is left.
+func TestEarly_NoOtherReplicaGetsACallThatOneHasDiedOf(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		// known is how many replicas have the call before the first is known to have died.
+		known      int64
+		wantStatus int
+		want       string
+	}{
+		{"known at once", 1, http.StatusBadGateway, "ended before it answered"},
+		{"known when the next has it, too", 2, http.StatusInternalServerError, ""},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			t.Run(row.name+" "+method, func(t *testing.T) {
+				t.Parallel()
+				h, d := newHandler(t), &watchdogOf{}
+				var id function.Name
+				watchdog := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if row.known == 2 && d.early.Load() == 1 {
+						bury(h, id)
+					}
+					d.ServeHTTP(w, r)
+				})
+				id = deploy(t, h, "f", serve(t, watchdog), serve(t, watchdog), serve(t, watchdog))
+				if row.known == 1 {
+					h.Resolver.Changed = func(function.Name) { bury(h, id) }
+				}
+				url := "http://" + serve(t, h) + "/function/f"
+				answer, body := fetch(t, method, url, nil)
+				if answer.StatusCode != row.wantStatus || d.early.Load() != row.known || !strings.Contains(body, row.want) {
+					t.Errorf("status %d, %q, after %d replicas had the call; want %d, after %d", answer.StatusCode, body, d.early.Load(), row.wantStatus, row.known)
+				}
+				d.listens.Store(true)
+				if answer, body := fetch(t, method, url, nil); answer.StatusCode != http.StatusOK {
+					t.Errorf("the next call: %d %s", answer.StatusCode, body)
+				}
+			})
+		}
+	}
+}
+
+// bury has the replicas die that were denied.
+func bury(h *Handler, name function.Name) {
+	for _, m := range h.Resolver.Members(name) {
+		if m.Doubt == replica.Denied {
+			h.Resolver.Tell(name, m.ID, replica.Event{Kind: replica.Died})
+		}
+	}
+}
+
 func TestEarly_ManyCallsAtOnce(t *testing.T) {
 	t.Parallel()
 	h, d := newHandler(t), &watchdogOf{}

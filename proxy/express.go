@@ -79,6 +79,8 @@ type leftover struct {
 	// began is when it did; zero when there is no such call.
 	began time.Time
 	tries int32
+	// early is the replica whose watchdog answered for its process; zero for none.
+	early resolver.Lease
 }
 
 var (
@@ -280,6 +282,7 @@ func (e *express) leaves(err error) bool {
 	switch {
 	case errors.Is(err, errEarly):
 		e.handler.Resolver.Deny(e.name, e.lease.Replica().ID)
+		e.left.early = e.lease
 	case errors.Is(err, upstream.ErrUnreachable):
 		e.handler.Resolver.Suspect(e.name, e.lease.Replica().ID)
 	case errors.Is(err, upstream.ErrUnanswered):
@@ -364,5 +367,6 @@ func (c *call) takeOver() {
 	}
 	c.began, c.known = e.left.began, true
 	c.repeats.replays.Store(e.left.tries)
+	c.attempt.early = e.left.early
 	e.left = leftover{}
 }

@@ -228,7 +228,7 @@ func slowHead(s *stage) {
 func headInParts(s *stage) {
 	f := s.get()
 	f.say("HTTP/1.1 200 OK\r\nX-A: ")
-	<-time.After(2 * upstream.Patience)
+	<-time.After(2 * upstream.WatchAfter)
 	f.say("1\r\nContent-Length: 0\r\n\r\n")
 	s.has(s.client.head(), "HTTP/1.1 200 OK\r\n", "X-A: 1\r\n")
 	s.again(f)

@@ -212,6 +212,9 @@ func (p *pool) apply(m *member, e replica.Event) replica.Effects {
 	if after.Phase == replica.Freezing && before.Phase != replica.Freezing {
 		m.settled = make(chan struct{})
 	}
+	if effects.Has(replica.Sever) && !before.IsLeaving() {
+		m.died.Store(true)
+	}
 	if effects.Has(replica.Settle) {
 		close(m.settled)
 	}

@@ -69,6 +69,9 @@ func (l Lease) IsProven() bool { return l.proven }
 // Prove writes down that the replica has answered for itself.
 func (l Lease) Prove() { l.member.proven.Store(true) }
 
+// HasDied reports whether the replica has ended by itself since it was lent; false for the zero lease.
+func (l Lease) HasDied() bool { return l.member != nil && l.member.died.Load() }
+
 // Release gives the replica back.
 func (l Lease) Release() {
 	l.owner.perform(l.replica, l.pool.release(l.member))

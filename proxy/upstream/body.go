@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -83,16 +84,12 @@ func (b *body) copyLength() error {
 }
 
 func (b *body) copyAll() error {
-	b.left = 1 << 62
-	for {
-		err := b.pass()
-		if errors.Is(err, io.EOF) && !b.x.conn.IsSevered() {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	b.left = math.MaxInt64
+	err := b.copyLength()
+	if errors.Is(err, io.EOF) && !b.x.conn.IsSevered() {
+		return nil
 	}
+	return err
 }
 
 func (b *body) copyChunks() error {
@@ -148,7 +145,8 @@ func (b *body) send(piece []byte) error {
 	return b.x.out.Client.Write(piece)
 }
 
-// flush has sent what was passed on: the function has to be waited for.
+// flush makes the client send what was passed on, because the function has to be waited for: not longer
+// than the time that its pauses may last.
 func (b *body) flush() error {
 	if idle := b.x.out.IdleTimeout; idle > 0 {
 		// It fails only on a closed connection, which the next read notices.
@@ -173,7 +171,7 @@ func (b *body) line() ([]byte, error) {
 			return buffered[:end+1], err
 		}
 		if len(buffered) == ReaderSize {
-			return nil, fmt.Errorf("%w: chunk line of more than %d bytes", ErrBadAnswer, ReaderSize)
+			return nil, fmt.Errorf("%w: line of more than %d bytes in the body", ErrBadAnswer, ReaderSize)
 		}
 		if err := b.flush(); err != nil {
 			return nil, err

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// Patience is how long the answer is awaited before anybody watches whether
-	// the client is still there. Most answers come sooner, and cost less.
-	Patience = 50 * time.Millisecond
+	// WatchAfter is how long the answer is awaited before anybody watches whether the client is
+	// still there. Most answers come sooner, and a watch costs.
+	WatchAfter = 50 * time.Millisecond
 	// expectPatience is how long the function may take to ask for a body; then it
 	// gets it unasked, as one that knows nothing of Expect needs.
 	expectPatience = time.Second
@@ -50,12 +50,14 @@ type exchange struct {
 
 var _ Answer = (*exchange)(nil)
 
-// Open sends a request to the replica in HTTP/1 and waits for the head of its answer. An error
-// is ErrUnreachable when the replica has certainly seen nothing of it.
+// Open sends a request to the replica in HTTP/1 and waits for the head of its answer. After
+// ErrUnreachable, ErrExhausted and ErrBadField the replica has certainly seen nothing of it; after
+// ErrUnanswered the request may be sent again.
 func (u *Pool) Open(request *Request) (Answer, error) {
 	s := u.all.scratches.get()
 	for fresh := false; ; fresh = true {
-		// Not behind the look whether the connection still stands: it may be closed meanwhile.
+		// Before connect, which looks whether a kept connection still stands: it may be closed while
+		// calls gather.
 		u.all.batching.Gather()
 		conn, err := u.connect(request.Context, fresh)
 		if err == nil {
@@ -246,7 +248,7 @@ func (x *exchange) lost(err error, sent bool) error {
 
 // receive reads heads until the final one, or the one that switches protocols.
 func (x *exchange) receive() (Head, error) {
-	for range MaxInformational {
+	for interim := 0; ; interim++ {
 		if err := x.awaitFirstByte(); err != nil {
 			return Head{}, err
 		}
@@ -257,8 +259,12 @@ func (x *exchange) receive() (Head, error) {
 		if h.Code == http.StatusSwitchingProtocols || h.Code >= 200 {
 			return h, nil
 		}
-		if x.informed += len(x.raw); x.informed > MaxHead {
+		x.informed += len(x.raw)
+		switch {
+		case x.informed > MaxHead:
 			return Head{}, fmt.Errorf("%w: interim answers of more than %d bytes", ErrBadAnswer, MaxHead)
+		case interim == MaxInformational:
+			return Head{}, fmt.Errorf("%w: more than %d interim answers", ErrBadAnswer, MaxInformational)
 		}
 		if h.Code == http.StatusContinue {
 			x.askForBody()
@@ -266,15 +272,14 @@ func (x *exchange) receive() (Head, error) {
 		}
 		x.out.Client.Inform(h)
 	}
-	return Head{}, fmt.Errorf("%w: more than %d interim answers", ErrBadAnswer, MaxInformational)
 }
 
-// awaitFirstByte waits until the function begins to answer: at first without more ado; then it gives the
-// body to a function that does not ask for it, and watches whether the client is still there.
+// awaitFirstByte waits until the function begins to answer: for WatchAfter without anything else; then it
+// gives the body to a function that does not ask for it, and watches whether the client is still there.
 func (x *exchange) awaitFirstByte() error {
 	limit := x.out.HeadTimeout
 	if x.pump == nil && (x.unwatch == nil || x.out.hasBody) {
-		short := Patience
+		short := WatchAfter
 		if x.out.expect {
 			short = expectPatience
 		}
@@ -339,12 +344,11 @@ func (x *exchange) broken(err error) error {
 	return fmt.Errorf("%w: %w", ErrDied, err)
 }
 
-// blame finds out who ended the exchange: when the request's body could not be
-// read, the connection was closed for that.
+// blame ends the watch over the client and finds out who ended the exchange: when the request's body
+// could not be read, the connection was closed for that; and a function that waits for a slow body is
+// not slow itself.
 func (x *exchange) blame(err error) error {
-	if x.unwatch != nil {
-		x.unwatch()
-	}
+	x.stopWatching()
 	if x.pump == nil {
 		return err
 	}

@@ -11,7 +11,8 @@ import (
 	"faas-docker/grammar"
 )
 
-// MaxHead bounds the head of an answer, its trailers and a line of its chunked coding, in bytes.
+// MaxHead bounds the head of an answer, and its trailers together, in bytes. One line of the trailers or
+// of the chunked coding is bounded by ReaderSize.
 const MaxHead = 256 << 10
 
 const (

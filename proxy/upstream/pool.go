@@ -29,8 +29,7 @@ const (
 // Pools holds the pools of connections, one per replica. The zero value is ready for use.
 type Pools struct {
 	// MaxIdle bounds the idle connections that are kept to all replicas together, and
-	// MaxIdlePerReplica those to one. Zero means 1024; a negative number for one replica that
-	// none is kept.
+	// MaxIdlePerReplica those to one. Zero means 1024; a negative number, that none is kept.
 	MaxIdle, MaxIdlePerReplica int
 	// Buffers are what long bodies are copied with.
 	Buffers Buffers
@@ -71,26 +70,19 @@ func (u *Pools) replace(replica *function.Replica) *Pool {
 	if u.byID == nil {
 		u.byID = map[string]*Pool{}
 	}
-	u.byID[replica.ID] = &Pool{all: u, address: replica.Address, host: replica.Address.String()}
-	return u.byID[replica.ID]
+	made := &Pool{all: u, address: replica.Address, host: replica.ID}
+	if replica.Address.IsValid() {
+		made.host = replica.Address.String()
+	}
+	u.byID[replica.ID] = made
+	return made
 }
 
-// At returns the pool of what listens at a host and port. Its end is not told:
-// the idle connections to it end by themselves.
+// At returns the pool of what listens at a host and port. Nobody drops such a pool: the idle
+// connections of it end by themselves.
 func (u *Pools) At(host string) *Pool {
-	address, err := netip.ParseAddrPort(host)
-	if err == nil {
-		return u.Of(&function.Replica{ID: host, Address: address})
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.byID == nil {
-		u.byID = map[string]*Pool{}
-	}
-	if u.byID[host] == nil {
-		u.byID[host] = &Pool{all: u, host: host}
-	}
-	return u.byID[host]
+	address, _ := netip.ParseAddrPort(host)
+	return u.Of(&function.Replica{ID: host, Address: address})
 }
 
 // Drop closes the pool of a replica.
@@ -152,7 +144,7 @@ type Pool struct {
 	address netip.AddrPort
 	// host is the same as text, "10.0.0.7:8080" or "figlet:8080".
 	host string
-	// all are the pools that this is one of; nil for one that stands alone.
+	// all are the pools that this is one of; nil for one that stands alone, and can only connect.
 	all *Pools
 	// sockets are all connections, idle or not.
 	sockets sockets
@@ -169,7 +161,7 @@ type Pool struct {
 	sweeper *time.Timer
 }
 
-// connect returns a connection that was used before, or a new one if there is none, or for fresh.
+// connect returns a connection that was used before, or a new one if there is none or fresh is set.
 func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 	for !fresh {
 		c := u.take()
@@ -188,7 +180,9 @@ func (u *Pool) connect(ctx context.Context, fresh bool) (*Conn, error) {
 	return newConn(tcp, &u.sockets), nil
 }
 
-// DialTCP makes a connection that is none of the pool's.
+// DialTCP connects to the replica, within 3 s. The connection is not counted among the pool's. Without
+// descriptors for it the idle ones of all pools are closed, and it is tried once more. An error is
+// ErrExhausted or ErrUnreachable; the latter when ctx has ended, too.
 func (u *Pool) DialTCP(ctx context.Context) (*wire.Conn, error) {
 	tcp, err := u.connectTCP(ctx)
 	if function.IsExhausted(err) && u.all.shed() {
@@ -200,12 +194,12 @@ func (u *Pool) DialTCP(ctx context.Context) (*wire.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	short, err := wire.New(tcp)
+	conn, err := wire.New(tcp)
 	if err != nil {
 		tcp.Close()
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	return short, nil
+	return conn, nil
 }
 
 func (u *Pool) connectTCP(ctx context.Context) (*net.TCPConn, error) {

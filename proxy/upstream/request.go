@@ -29,11 +29,11 @@ type Request struct {
 	Announced []string
 	// Body is what follows the head of a request that has a body.
 	Body Body
-	// Plain is the request as it is written, and takes the place of the fields above, but for
-	// Context; nil means that they tell.
+	// Plain is the request as it is written, and takes the place of the fields above; nil means that
+	// they tell. With it Context bounds the connecting only: Plain.Client knows of the client's end.
 	Plain *Plain
-	// HeadTimeout bounds the wait for the head of the answer, and IdleTimeout the pauses in
-	// its body; zero means that the latter may be of any length.
+	// HeadTimeout bounds the wait for the head of the answer; it must be positive. IdleTimeout bounds
+	// the pauses in its body; zero means that they may be of any length.
 	HeadTimeout, IdleTimeout time.Duration
 	// Client is who gets the answer.
 	Client Client
@@ -226,35 +226,36 @@ func (r *Request) AppendHead(b []byte) ([]byte, error) {
 	return b, o.check()
 }
 
-// each calls say with every field for the function, but for framing, and what cannot be sent.
+// each calls say with every field that the function gets, except those of framing. Fields that cannot
+// be sent are left out and noted in unsendable.
 func (o *outgoing) each(say func(key, value string)) {
 	for key, values := range o.HTTP.Header {
 		if isOurs(key) {
 			continue
 		}
 		for _, value := range values {
-			o.say(say, key, value)
+			o.sayIfSendable(say, key, value)
 		}
 	}
-	o.say(say, "X-Forwarded-For", o.Forwarded.Address)
-	o.say(say, "X-Forwarded-Host", o.Forwarded.Host)
-	o.say(say, "X-Forwarded-Proto", o.Forwarded.Proto)
+	o.sayIfSendable(say, "X-Forwarded-For", o.Forwarded.Address)
+	o.sayIfSendable(say, "X-Forwarded-Host", o.Forwarded.Host)
+	o.sayIfSendable(say, "X-Forwarded-Proto", o.Forwarded.Proto)
 	if o.Forwarded.Prefix != "" {
-		o.say(say, "X-Forwarded-Prefix", o.Forwarded.Prefix)
+		o.sayIfSendable(say, "X-Forwarded-Prefix", o.Forwarded.Prefix)
 	}
 	for _, f := range o.Forwarded.More {
-		o.say(say, f.Key, f.Value)
+		o.sayIfSendable(say, f.Key, f.Value)
 	}
-	o.say(say, "X-Call-Id", o.CallID)
-	o.say(say, "X-Start-Time", o.Start)
+	o.sayIfSendable(say, "X-Call-Id", o.CallID)
+	o.sayIfSendable(say, "X-Start-Time", o.Start)
 	if grammar.HasToken(o.HTTP.Header["Te"], "trailers") {
 		say("Te", "trailers")
 	}
 }
 
-// say leaves out, and notes, a field that cannot be sent. Servers let no such field in, but
+// sayIfSendable leaves out, and notes, a field that cannot be sent. Servers let no such field in, but
 // filters make values of what a client has encoded.
-func (o *outgoing) say(say func(key, value string), key, value string) {
+func (o *outgoing) sayIfSendable(say func(key, value string), key, value string) {
 	if !IsSendable(key, value) {
 		o.unsendable = key
 		return
@@ -319,5 +320,6 @@ func appendSendable(b []byte, key, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// IsSendable reports whether a field is one line, in HTTP/1 and behind a proxy for HTTP/2.
+// IsSendable reports whether a field is one line in HTTP/1, also after a proxy has translated it from
+// HTTP/2.
 func IsSendable(key, value string) bool { return grammar.IsToken(key) && grammar.IsValue(value) }
