@@ -128,7 +128,7 @@ func (l *life) await(t *testing.T, what string, holds func([]resolver.Member) bo
 	}
 }
 
-func runs(m resolver.Member) bool { return m.IsLent() && m.State == function.Running }
+func runs(m resolver.Member) bool { return m.IsOpen() && m.State == function.Running }
 
 func allOf(members []resolver.Member, holds func(resolver.Member) bool) bool {
 	for _, m := range members {

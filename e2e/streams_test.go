@@ -112,7 +112,7 @@ func (h *host) awaitLeaving(t *testing.T, name string, others int) (leaving stri
 			switch {
 			case m.IsLeaving() && m.InFlight == 1:
 				leaving = m.ID
-			case !m.IsLeaving() && (m.IsLent() || m.Phase == replica.Frozen):
+			case !m.IsLeaving() && (m.IsOpen() || m.Phase == replica.Frozen):
 				staying++
 			}
 		}

@@ -7,6 +7,8 @@ const (
 	longPause  = time.Minute
 	// forgiven is how long after a failure the next one counts as the first again.
 	forgiven = 10 * time.Minute
+	// provenLife is how long a replica has to live to have been started in order.
+	provenLife = 10 * time.Second
 )
 
 // backoff spaces the attempts of one function after failures: the first is tried
@@ -21,10 +23,10 @@ type backoff struct {
 }
 
 // fail records a failure and returns how long to pause. lived is how long the
-// replica had run, zero if it never did: one that lived longer than the pause
-// it would cost did not fail to start, so its successor is started at once.
+// replica had run, zero if it never did: one that lived longer than provenLife, and than the pause
+// it would cost, did not fail to start, so its successor is started at once.
 func (b *backoff) fail(now time.Time, lived time.Duration) time.Duration {
-	if now.Sub(b.last) > forgiven || lived > max(10*time.Second, pauseAfter(b.failures+1)) {
+	if now.Sub(b.last) > forgiven || lived > max(provenLife, pauseAfter(b.failures+1)) {
 		b.failures = 0
 	}
 	b.failures++

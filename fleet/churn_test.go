@@ -63,7 +63,7 @@ func (s *scene) callTook(name string) time.Duration {
 // serving are the revisions that take calls of a function now.
 func (s *scene) serving(name string) (revisions []uint64) {
 	for _, m := range s.Resolver.Members(s.name(name)) {
-		if m.IsLent() && !m.IsKept() {
+		if m.IsOpen() && !m.IsKept() {
 			revisions = append(revisions, m.Revision)
 		}
 	}

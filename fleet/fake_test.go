@@ -27,6 +27,7 @@ type fakeEngine struct {
 	calls      []string
 	made       []function.Name // whose containers were made
 	pausedAt   map[string][]time.Time
+	autopsy    func()        // called while it is found out what a container died of; nil for nothing
 	pauseTakes time.Duration // for how much longer a pause or its end holds the container
 
 	// The host; zero means not known.
@@ -423,6 +424,9 @@ func (e *fakeEngine) set(id string, state function.State) error {
 
 func (e *fakeEngine) PostMortem(ctx context.Context, id string) (function.PostMortem, error) {
 	time.Sleep(5 * time.Millisecond)
+	if e.autopsy != nil {
+		e.autopsy()
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	replica, err := e.find(ctx, id)

@@ -279,6 +279,34 @@ func TestCrash_IsReplacedAtOnceThenWithBackoffAndExplained(t *testing.T) {
 	})
 }
 
+// What the last revision died of is found out a little later, when the next may be wanted.
+func TestCrash_OfARevisionThatWasReplacedIsNoReason(t *testing.T) {
+	play(t, nil, func(s *scene) {
+		s.engine.await = func(_ context.Context, replica function.Replica) error {
+			if replica.ID != "c1" {
+				return nil
+			}
+			_ = s.engine.set(replica.ID, function.Exited)
+			return errors.New("it has exited")
+		}
+		updated := make(chan struct{})
+		s.engine.autopsy = sync.OnceFunc(func() {
+			s.update(spec("crash"))
+			close(updated)
+		})
+		s.create(spec("crash"))
+		<-updated
+		for range 20 { // while the new replica is started, and when it serves
+			s.passes(5 * time.Millisecond)
+			if status, _ := s.Status(s.name("crash")); strings.Contains(status.Reason, "exited") {
+				t.Errorf("the reason is %q, but that revision was replaced", status.Reason)
+			}
+		}
+		s.passes(time.Second)
+		s.wantReady("crash", 1)
+	})
+}
+
 func TestRemovedByHand_IsReplaced(t *testing.T) {
 	play(t, nil, func(s *scene) {
 		s.create(spec("figlet"))

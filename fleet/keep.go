@@ -87,9 +87,9 @@ func (w *worker) lookBack(v *view) {
 		return
 	}
 	revision := v.want.Previous.Revision
-	v.previous = wayBack{
+	v.previous = previousView{
 		window:    w.fleet.window(*v.want),
-		ends:      w.way.ends,
+		until:     w.window.ends,
 		starting:  w.unseen(revision, v.members),
 		notBefore: w.backoff(revision).notBefore,
 		failing:   w.backoff(w.last.Revision).failures > 0,
@@ -143,35 +143,35 @@ const (
 	clockSlack = 5 * time.Second
 )
 
-// way is how long there is a way back. The store has its end as a time of day,
+// rollbackWindow is how long there is a way back. The store has its end as a time of day,
 // because it outlives the provider; once that was read it is counted by the
-// monotonic clock, so a jump of the time of day neither ends nor prolongs the way. Only
+// monotonic clock, so a jump of the time of day neither ends nor prolongs it. Only
 // when the provider starts the time of day is believed: what is left then is at most
 // the whole window. The zero value knows of none.
-type way struct {
+type rollbackWindow struct {
 	revision uint64
 	until    time.Time // as the store has it
 	ends     time.Time // by the monotonic clock
 }
 
-// isOf reports whether p is what the way was reckoned for.
-func (b way) isOf(p *function.Previous) bool {
-	return p != nil && b.revision == p.Revision && b.until.Equal(p.Until)
+// isOf reports whether p is what the window was reckoned for.
+func (r rollbackWindow) isOf(p *function.Previous) bool {
+	return p != nil && r.revision == p.Revision && r.until.Equal(p.Until)
 }
 
 // expire forgets the revision before when its window is over.
 func (w *worker) expire(wanted function.Function) function.Function {
 	previous := wanted.Previous
 	if previous == nil || previous.Serving() {
-		w.way = way{}
+		w.window = rollbackWindow{}
 		return wanted
 	}
 	wall, now := w.fleet.Wall(), time.Now()
-	if !w.way.isOf(previous) {
+	if !w.window.isOf(previous) {
 		left := min(previous.Until.Sub(wall), w.fleet.window(wanted))
-		w.way = way{revision: previous.Revision, until: previous.Until, ends: now.Add(left)}
+		w.window = rollbackWindow{revision: previous.Revision, until: previous.Until, ends: now.Add(left)}
 	}
-	left := w.way.ends.Sub(now)
+	left := w.window.ends.Sub(now)
 	if left <= 0 {
 		return w.revise(wanted, nil)
 	}
@@ -186,7 +186,7 @@ func (w *worker) expire(wanted function.Function) function.Function {
 // revise writes down what has become of the revision before.
 func (w *worker) revise(wanted function.Function, previous *function.Previous) function.Function {
 	changed, err := w.fleet.Store.Change(w.name, func(stored function.Function) (function.Function, bool) {
-		same := w.way.isOf(stored.Previous)
+		same := w.window.isOf(stored.Previous)
 		if same {
 			stored.Previous = previous
 		}
@@ -197,7 +197,7 @@ func (w *worker) revise(wanted function.Function, previous *function.Previous) f
 		return wanted
 	}
 	if previous != nil {
-		w.way.until = previous.Until
+		w.window.until = previous.Until
 	}
 	w.untidy = w.untidy || previous == nil
 	w.want(changed)

@@ -53,8 +53,8 @@ func (l makings) queued() map[uint64]int {
 	return counts
 }
 
-// give gives up so many of a revision that wait for their turn, the youngest first.
-func (l makings) give(revision uint64, count int) {
+// giveUp gives up so many of a revision that wait for their turn, the youngest first.
+func (l makings) giveUp(revision uint64, count int) {
 	for _, m := range slices.Backward(l) {
 		if count > 0 && m.revision == revision && m.abandonedAt.IsZero() && !m.begun.Load() {
 			m.abandonedAt = time.Now()

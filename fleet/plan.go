@@ -23,7 +23,7 @@ type view struct {
 	progress
 	pinch
 	// previous is what is known of want.Previous.
-	previous wayBack
+	previous previousView
 }
 
 // demand is what the calls ask for.
@@ -44,7 +44,8 @@ type progress struct {
 	prepared, preparing bool
 	// stale is set when running replicas still have an old secret.
 	stale bool
-	// starting counts its containers in the making, making those of any revision.
+	// starting counts its containers in the making that are not among members yet, making all that the
+	// function has in the making.
 	starting, making int
 	// queued are those in the making, by revision, that wait for their turn; superseded
 	// counts those of other revisions that the engine is at, until supersededUntil.
@@ -55,13 +56,13 @@ type progress struct {
 	notBefore time.Time
 }
 
-// wayBack is what is known of the revision before the wanted one, which serves until that
+// previousView is what is known of the revision before the wanted one, which serves until that
 // answers.
-type wayBack struct {
-	// window is how long it is kept then, and ends when that is over.
+type previousView struct {
+	// window is how long it is kept then, and until when that is over.
 	window time.Duration
-	ends   time.Time
-	// starting counts its containers in the making.
+	until  time.Time
+	// starting counts its containers in the making that are not among members yet.
 	starting int
 	// notBefore is when the next of its starts may be tried after failures.
 	notBefore time.Time
@@ -80,8 +81,7 @@ type plan struct {
 	// settled is set when the wanted revision answers in full and no other is left,
 	// but for what is kept for a way back.
 	settled bool
-	// answered is set when the wanted revision is seen to take the calls for the first
-	// time.
+	// answered is set when the wanted revision takes the calls, and the store does not say so yet.
 	answered bool
 	// ending is set while a replica is on its way out.
 	ending bool
@@ -160,7 +160,7 @@ func decide(v view) plan {
 
 // isShort reports whether the calls need more replicas than are ready, of any revision.
 func (v view) isShort() bool {
-	ready := which(v.members, func(m resolver.Member) bool { return m.IsLent() && !m.IsKept() })
+	ready := which(v.members, func(m resolver.Member) bool { return m.IsOpen() && !m.IsKept() })
 	return v.waiting > 0 || v.needed > len(ready)
 }
 
@@ -169,7 +169,7 @@ func (v view) isShort() bool {
 func able(current []resolver.Member) int { return len(which(current, canTakeCalls)) }
 
 func canTakeCalls(m resolver.Member) bool {
-	return m.IsLent() || m.IsCold() || m.State == function.Paused && !m.IsChanging()
+	return m.IsOpen() || m.IsCold() || m.State == function.Paused && !m.IsChanging()
 }
 
 // serves reports whether the wanted revision can take the calls: as many of its
@@ -194,7 +194,7 @@ func (v view) warmthView(current []resolver.Member) scale.WarmthView {
 		frozen := m.IsCold() || m.Phase == replica.Stalled
 		replicas[i] = scale.Warm{
 			ID: m.ID, Frozen: frozen, Reclaimed: frozen && m.Memory == replica.MemoryReclaimed, Changing: m.IsChanging(),
-			Ready: m.IsLent(), InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.note(m.ID).since,
+			Ready: m.IsOpen(), InFlight: m.InFlight, LastUsed: m.LastUsed, Since: v.note(m.ID).since,
 		}
 	}
 	return scale.WarmthView{
@@ -221,8 +221,8 @@ func which(members []resolver.Member, is func(resolver.Member) bool) (list []res
 	return list
 }
 
-// waits reports whether something is not to be done before a moment that has not come yet, and
-// has the worker look again then.
+// waits reports whether something is not to be done before a moment that has not come yet. If so, the
+// worker looks again then.
 func (p *plan) waits(v view, before time.Time) bool {
 	if !v.now.Before(before) {
 		return false
@@ -239,7 +239,7 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 			p.thaw = append(p.thaw, m)
 		}
 		if m.IsEnding() || m.State == function.Exited || m.State == function.Created {
-			p.end(v, m)
+			p.bury(v, m)
 			continue
 		}
 		switch idle := m.Operation == replica.NoOperation; m.State {
@@ -249,7 +249,7 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 				p.thaw = append(p.thaw, m)
 			}
 		case function.Running:
-			if !m.IsLent() && idle && (!v.isShelved(m) || m.Role == replica.Recalled) {
+			if !m.IsOpen() && idle && (!v.isShelved(m) || m.Role == replica.Recalled) {
 				p.probe = append(p.probe, m)
 			}
 		}
@@ -262,9 +262,9 @@ func (v view) sort(p *plan) (current, others []resolver.Member) {
 	return current, others
 }
 
-// end stops a member that has had its time to drain, and removes one that has exited; not too
+// bury stops a member that has had its time to drain, and removes one that has exited; not too
 // soon again when that has failed.
-func (p *plan) end(v view, m resolver.Member) {
+func (p *plan) bury(v view, m resolver.Member) {
 	switch {
 	case m.Operation != replica.NoOperation:
 	case m.Phase == replica.Draining && m.State != function.Exited:
@@ -278,8 +278,8 @@ func (p *plan) end(v view, m resolver.Member) {
 	}
 }
 
-// ends reports whether a replica is on its way out, or is to go by this plan.
-func (p *plan) ends(v view) bool {
+// removesAny reports whether a replica is on its way out, or is to go by this plan.
+func (p *plan) removesAny(v view) bool {
 	return len(p.retire)+len(p.stop)+len(p.remove) > 0 || slices.ContainsFunc(v.members, resolver.Member.IsEnding)
 }
 

@@ -10,6 +10,12 @@ import (
 	"faas-docker/resolver"
 )
 
+// The revision before the wanted one is its previous. It serves (function.Previous.Serving) until the wanted
+// one answers. Then it is shelved: its replicas are kept, frozen, for a way back (role Previous), or, of a
+// revision that a rollback went back from, set aside (role Aside). One that a route asks for is recalled.
+// Superseded are replicas of revisions that are neither wanted nor previous; stranded is one that was lent,
+// asleep, just before it was withdrawn.
+
 // recallRest is how long a kept replica that was lent goes without a call before it is
 // frozen again.
 const recallRest = 10 * time.Second
@@ -17,20 +23,24 @@ const recallRest = 10 * time.Second
 // isShelved reports whether a member belongs to the revision that is only kept for
 // a way back: it takes no calls but those that ask for it.
 func (v view) isShelved(m resolver.Member) bool {
-	return v.want != nil && v.want.Previous != nil && !v.want.Previous.Serving() && m.Revision == v.want.Previous.Revision
+	return v.want != nil && v.isPrevious(m) && !v.want.Previous.Serving()
+}
+
+// isPrevious reports whether a member belongs to the revision before the wanted one.
+func (v view) isPrevious(m resolver.Member) bool {
+	return v.want.Previous != nil && m.Revision == v.want.Previous.Revision
 }
 
 // keeps reports whether a member of another revision stays for a way back: one that
 // was seen to answer, of the revision that was replaced.
 func (v view) keeps(m resolver.Member) bool {
-	previous := v.want.Previous
-	if previous == nil || m.Revision != previous.Revision || v.previous.window <= 0 || !isLive(m) {
+	if !v.isPrevious(m) || v.previous.window <= 0 || !isLive(m) {
 		return false
 	}
-	if previous.Serving() {
+	if v.want.Previous.Serving() {
 		return m.IsKept() || canTakeCalls(m)
 	}
-	return v.now.Before(v.previous.ends)
+	return v.now.Before(v.previous.until)
 }
 
 // replace takes what serves no longer out of rotation, to keep it or to stop it, and
@@ -47,8 +57,8 @@ func (p *plan) replace(v view, others []resolver.Member) (left int) {
 			p.cool(v, m)
 		}
 	}
-	if previous := v.want.Previous; previous != nil && v.now.Before(v.previous.ends) {
-		p.again = scale.Earlier(p.again, scale.Earlier(v.previous.ends, v.now.Add(clockCheck)))
+	if previous := v.want.Previous; previous != nil && v.now.Before(v.previous.until) {
+		p.again = scale.Earlier(p.again, scale.Earlier(v.previous.until, v.now.Add(clockCheck)))
 	}
 	return left
 }
@@ -64,8 +74,7 @@ func (p *plan) discard(v view, others []resolver.Member) (left []resolver.Member
 // isSuperseded reports whether a member belongs to a revision that is neither wanted nor
 // before the wanted one: it was updated before all of its replicas answered.
 func (v view) isSuperseded(m resolver.Member) bool {
-	previous := v.want.Previous
-	return !m.IsKept() && m.Revision != v.want.Revision && (previous == nil || m.Revision != previous.Revision)
+	return !m.IsKept() && m.Revision != v.want.Revision && !v.isPrevious(m)
 }
 
 // relieve stops the replicas of superseded revisions that take calls as soon as those of
@@ -76,16 +85,16 @@ func (p *plan) relieve(v view, able int, others []resolver.Member) {
 	}
 }
 
-// cool freezes a kept replica: at once when its calls have ended, and when it was
-// lent since, after a rest. One whose calls do not end is stopped, as it would be
-// without a way back.
+// cool freezes a kept replica: at once when its calls have ended, and when it was recalled since, after
+// a rest. One whose calls do not end is stopped, as it would be without a way back; but the calls of a
+// recalled one, which were meant for it, may last.
 func (p *plan) cool(v view, m resolver.Member) {
 	due := v.now
 	switch {
 	case m.State == function.Paused:
 		p.adoptFrozen = append(p.adoptFrozen, m)
 		return
-	case m.Role == replica.Recalled && !m.IsLent():
+	case m.Role == replica.Recalled && !m.IsOpen():
 		// It could not be reached, and is asked whether it answers.
 		return
 	case m.Role == replica.Recalled && m.InFlight > 0:
@@ -140,7 +149,7 @@ func (v view) serving(others []resolver.Member) []resolver.Member {
 	if !v.want.Previous.Serving() {
 		return nil
 	}
-	return which(others, func(m resolver.Member) bool { return m.Revision == v.want.Previous.Revision })
+	return which(others, v.isPrevious)
 }
 
 // stalled picks the paused replicas that are not lent yet and not about to be

@@ -47,8 +47,8 @@ const mostStarts = 8
 // machine too: a good part of each start is waiting for the kernel.
 const fewCalm = 3
 
-// fit has no more made at a time without a caller than the engine has processors. An
-// engine of which that is not known is taken for a large one.
+// fit sets the slots for starts without a caller: one per processor of the engine, but at least fewCalm
+// and at most three quarters of all slots, which are taken where the processors are not known.
 func (q *startQueue) fit(host scale.Resources) {
 	calm := q.slots - q.slots/4
 	if cpus := int(host.CPU / 1e9); cpus > 0 {
@@ -115,7 +115,8 @@ func (q *startQueue) grant() {
 	}
 }
 
-// next picks whose turn it is; negative when the free slots are kept for others.
+// next picks whose turn it is; negative when the free slots are kept for others. It marks the turns as
+// needed whose functions have callers in line by now.
 func (q *startQueue) next() int {
 	chosen := -1
 	asked := map[function.Name]bool{}
@@ -135,8 +136,8 @@ func (q *startQueue) precedes(a, b *startTurn) bool {
 	return cmp.Or(scale.TrueFirst(a.needed, b.needed), cmp.Compare(q.held[a.name], q.held[b.name])) < 0
 }
 
-// may reports whether a start may have one of the free slots. The last one of each kind is
-// for the functions beside the busiest.
+// may reports whether a start may have one of the free slots. No function has the last slot of a kind,
+// unless it has none yet.
 func (q *startQueue) may(turn *startTurn) bool {
 	most := q.slots
 	if !turn.needed {

@@ -43,7 +43,7 @@ func (p *plan) standing(others []resolver.Member) []resolver.Member {
 	}
 	old := slices.DeleteFunc(slices.Clone(others), func(m resolver.Member) bool { return m.IsKept() || retires(m) })
 	slices.SortStableFunc(old, func(a, b resolver.Member) int {
-		return cmp.Or(scale.TrueFirst(!a.IsLent(), !b.IsLent()), cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.InFlight, b.InFlight))
+		return cmp.Or(scale.TrueFirst(!a.IsOpen(), !b.IsOpen()), cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.InFlight, b.InFlight))
 	})
 	return old
 }
@@ -69,12 +69,12 @@ func (p *plan) stopFirst(v view, current, old []resolver.Member) {
 		p.start = 0
 		return
 	}
-	places := v.want.Replicas - len(current) - len(old) - v.stopping() - v.making
-	p.start = max(0, min(missing, places))
-	if missing > 0 && places == 0 && v.isQuiet(current) {
-		places = -1
+	surplus := len(current) + len(old) + v.stopping() + v.making - v.want.Replicas
+	p.start = max(0, min(missing, -surplus))
+	if missing > 0 && surplus == 0 && v.isQuiet(current) {
+		surplus = 1
 	}
-	p.stopSome(old, -places)
+	p.stopSome(old, surplus)
 }
 
 // goesBack reports whether the wanted revision has failed, and the one before, which serves
@@ -111,9 +111,12 @@ func (w *worker) tryRoll(f function.Function) bool {
 		return false
 	}
 	// There has to be room for the next replica once all old ones but the last have gone.
-	old := w.fleet.standing(w.name, f.Revision)
+	old := w.fleet.oldReplicas(w.name, f.Revision)
+	if len(old) == 0 {
+		return false
+	}
 	goes := func(r scale.Reserved) bool { return slices.Contains(old[1:], r.ID) }
-	if len(old) == 0 || w.fleet.ledger.lack(scale.Reservation(f.Spec), w.name, goes) != "" {
+	if w.fleet.ledger.lack(scale.Reservation(f.Spec), w.name, goes) != "" {
 		return false
 	}
 	w.pinch.rolling = f.Revision
@@ -122,9 +125,9 @@ func (w *worker) tryRoll(f function.Function) bool {
 	return true
 }
 
-// standing lists the replicas of other revisions that take calls; the first of them has
-// been there longest.
-func (f *Fleet) standing(name function.Name, revision uint64) (ids []string) {
+// oldReplicas lists the replicas that run or are paused of other revisions, but for those that are kept
+// for a way back, the oldest first.
+func (f *Fleet) oldReplicas(name function.Name, revision uint64) (ids []string) {
 	for _, m := range f.Resolver.Members(name) {
 		if m.Revision != revision && isLive(m) && !m.IsKept() {
 			ids = append(ids, m.ID)
@@ -136,11 +139,14 @@ func (f *Fleet) standing(name function.Name, revision uint64) (ids []string) {
 // judgeRoom refuses an update that could only wait: what serves has no room for its
 // successor beside it, whatever else is given up.
 func (f *Fleet) judgeRoom(spec function.Spec) error {
-	old := f.standing(spec.ID(), 0)
+	old := f.oldReplicas(spec.ID(), 0)
+	if len(old) == 0 {
+		return nil
+	}
 	// All else of the function may go, what is in the making too, but for the last replica that
 	// serves; that one, too, where it is stopped first.
 	goes := func(r scale.Reserved) bool { return r.ID != old[0] || spec.StopsFirst() }
-	if len(old) == 0 || f.ledger.lack(scale.Reservation(spec), spec.ID(), goes) == "" {
+	if f.ledger.lack(scale.Reservation(spec), spec.ID(), goes) == "" {
 		return nil
 	}
 	lack := f.ledger.lack(scale.Reservation(spec), function.Name{}, nil)

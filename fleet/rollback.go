@@ -75,7 +75,7 @@ func (f *Fleet) await(ctx context.Context, name function.Name) {
 // kept counts the replicas of a revision that could be gone back to.
 func (f *Fleet) kept(name function.Name, revision uint64) int {
 	return len(which(f.Resolver.Members(name), func(m resolver.Member) bool {
-		return m.Revision == revision && isLive(m) && (m.IsLent() || m.IsKept() || m.State == function.Paused)
+		return m.Revision == revision && isLive(m) && (m.IsOpen() || m.IsKept() || m.State == function.Paused)
 	}))
 }
 

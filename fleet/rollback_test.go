@@ -401,7 +401,7 @@ func TestUpdate_ThatFailsKeepsWhatServesWholeWhenItCrashes(t *testing.T) {
 		s.passes(time.Second)
 		ready := 0
 		for _, m := range s.Resolver.Members(s.name("figlet")) {
-			if m.Revision == 1 && m.IsLent() {
+			if m.Revision == 1 && m.IsOpen() {
 				ready++
 			}
 		}

@@ -144,10 +144,10 @@ func (w *worker) start(ctx context.Context, f function.Function, admitted admiss
 		defer cancel()
 		release, err := w.fleet.awaitTurn(wanted, f, prepared, admitted)
 		began, listing := time.Now(), w.fleet.Resolver.Listing()
-		var replica function.Replica
+		var started function.Replica
 		if err == nil {
 			m.begin(release)
-			replica, err = w.fleet.Engine.Start(ctx, f)
+			started, err = w.fleet.Engine.Start(ctx, f)
 			m.release()
 		}
 		return func(w *worker) {
@@ -156,9 +156,9 @@ func (w *worker) start(ctx context.Context, f function.Function, admitted admiss
 				w.startFailed(ctx, f, err)
 				return
 			}
-			w.fleet.Logger.Info("replica started", "function", w.name, "replica", replica.Instance, "image", f.Image, "took", time.Since(began).Round(time.Millisecond))
-			w.of(replica.ID).counted, w.of(replica.ID).size = true, scale.Reservation(f.Spec)
-			w.fleet.Resolver.Add(replica, listing)
+			w.fleet.Logger.Info("replica started", "function", w.name, "replica", started.Instance, "image", f.Image, "took", time.Since(began).Round(time.Millisecond))
+			w.of(started.ID).counted, w.of(started.ID).size = true, scale.Reservation(f.Spec)
+			w.fleet.Resolver.Add(started, listing)
 		}
 	})
 }
@@ -175,16 +175,17 @@ func (f *Fleet) awaitTurn(ctx context.Context, wanted function.Function, prepare
 	return f.starts.take(ctx, wanted.ID(), admitted.needed)
 }
 
-// startFailed forgets what was prepared, because the image or the secrets may
-// have been removed by hand: the next attempt puts the same in place again.
+// startFailed forgets what was prepared, because the image or the secrets may have been removed by hand:
+// the next attempt puts the same in place again. That something was missing is no failure where another
+// start has found so already, or once a minute.
 func (w *worker) startFailed(ctx context.Context, f function.Function, err error) {
 	if errors.Is(err, context.Canceled) {
 		return // it is no longer wanted
 	}
 	if f.Revision == w.last.Revision {
-		known := w.prepared != f.Revision
+		foundAlready := w.prepared != f.Revision
 		w.prepared = 0
-		if errors.Is(err, function.ErrNotFound) && (known || w.backoff(f.Revision).pardon(time.Now())) {
+		if errors.Is(err, function.ErrNotFound) && (foundAlready || w.backoff(f.Revision).pardon(time.Now())) {
 			w.note("%v: it is put back", err)
 			return
 		}
@@ -258,20 +259,26 @@ func (w *worker) giveUp(ctx context.Context, m resolver.Member, what string) {
 	reason := fmt.Sprintf("replica %s %s", m.Instance, what)
 	var lived, patience time.Duration
 	if m.Answered {
-		lived = w.age(m.ID)
+		lived, patience = w.age(m.ID), servedPatience
 	}
-	if lived > 0 {
-		patience = servedPatience
-	}
-	b := w.backoff(m.Revision)
-	b.fail(time.Now(), lived) // before its successor is thought of
+	w.backoff(m.Revision).fail(time.Now(), lived) // before its successor is thought of
 	w.drain(ctx, m, func() {
 		pm, err := w.fleet.Engine.PostMortem(ctx, m.ID)
 		if err == nil {
 			reason += lastWords(pm)
 		}
-		w.post(func(w *worker) { w.explain(reason, b.notBefore, patience) })
+		w.post(func(w *worker) { w.mourn(m.Revision, reason, patience) })
 	})
+}
+
+// mourn explains why a replica is lost. What an update has replaced meanwhile is only noted: it is no
+// reason why the function is as it is.
+func (w *worker) mourn(revision uint64, reason string, patience time.Duration) {
+	if !w.isWanted(revision) {
+		w.note("%s", reason)
+		return
+	}
+	w.explain(reason, w.backoff(revision).notBefore, patience)
 }
 
 // retire takes a replica out of rotation, and has it stopped when its invocations have ended.
@@ -344,15 +351,13 @@ func (w *worker) remove(ctx context.Context, m resolver.Member) {
 	})
 }
 
-func (w *worker) inquire(ctx context.Context, replica function.Replica, patience time.Duration) {
-	pm, err := w.fleet.Engine.PostMortem(ctx, replica.ID)
+func (w *worker) inquire(ctx context.Context, dead function.Replica, patience time.Duration) {
+	pm, err := w.fleet.Engine.PostMortem(ctx, dead.ID)
 	if err != nil {
-		w.fleet.log(err)("post-mortem failed", "function", w.name, "replica", replica.Instance, "err", err)
+		w.fleet.log(err)("post-mortem failed", "function", w.name, "replica", dead.Instance, "err", err)
 		return
 	}
-	w.post(func(w *worker) {
-		w.explain(epitaph(replica, pm), w.backoff(replica.Revision).notBefore, patience)
-	})
+	w.post(func(w *worker) { w.mourn(dead.Revision, epitaph(dead, pm), patience) })
 }
 
 // tidy removes the secrets of revisions that are no more.

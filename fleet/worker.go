@@ -42,7 +42,7 @@ type worker struct {
 	// backoffs space the starts of each revision.
 	backoffs map[uint64]*backoff
 	pinch    pinch
-	way      way
+	window   rollbackWindow
 	// forgetful is set while the store does not take what is to be remembered of the
 	// revisions.
 	forgetful bool
@@ -167,7 +167,7 @@ func (w *worker) look() plan {
 	w.followChecks(v)
 	w.fleet.ringAll(w.fleet.ledger.write(w.name, w.claims(v)))
 	p := decide(v)
-	p.ending = p.ends(v)
+	p.ending = p.removesAny(v)
 	p.again = scale.Earlier(p.again, again)
 	return p
 }
@@ -318,9 +318,9 @@ func (w *worker) outdate(v *view) {
 }
 
 func (w *worker) carryOut(ctx context.Context, p plan) {
-	w.making.give(w.last.Revision, p.drop)
+	w.making.giveUp(w.last.Revision, p.drop)
 	if previous := w.last.Previous; previous != nil {
-		w.making.give(previous.Revision, p.dropPrevious)
+		w.making.giveUp(previous.Revision, p.dropPrevious)
 	}
 	for _, step := range []struct {
 		members []resolver.Member

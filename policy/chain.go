@@ -13,49 +13,49 @@ import (
 // breaker, is safe for concurrent use. A nil Chain has no policies.
 type Chain struct {
 	policies function.Policies
-	// before and behind are the policies on both sides of the single call's own.
-	before, behind []Policy
+	// outer and inner are the policies on both sides of the single call's own.
+	outer, inner []Policy
 
 	retry   *retry
 	hedge   *hedge
 	breaker *breaker
 }
 
-// newChain builds a function's chain. Policies that are as in before, or nil, keep what they remember.
-func newChain(name function.Name, p function.Policies, before *Chain, log hclog.Logger) *Chain {
-	if before == nil {
-		before = &Chain{}
+// newChain builds a function's chain. Policies that are as in old, which may be nil, keep what they remember.
+func newChain(name function.Name, p function.Policies, old *Chain, log hclog.Logger) *Chain {
+	if old == nil {
+		old = &Chain{}
 	}
 	c := &Chain{policies: p}
 	if p.Log.Level != "" {
-		c.before = append(c.before, newLogging(p.Log, log))
+		c.outer = append(c.outer, newLogging(p.Log, log))
 	}
 	if p.Retry.Attempts > 0 {
-		if c.retry = before.retry; p.Retry != before.policies.Retry {
+		if c.retry = old.retry; p.Retry != old.policies.Retry {
 			c.retry = &retry{policy: p.Retry, log: log, budget: budget{share: p.Retry.Budget}}
 		}
-		c.before = append(c.before, c.retry)
+		c.outer = append(c.outer, c.retry)
 	}
 	if p.Hedge.After > 0 {
-		if c.hedge = before.hedge; p.Hedge != before.policies.Hedge {
+		if c.hedge = old.hedge; p.Hedge != old.policies.Hedge {
 			c.hedge = &hedge{policy: p.Hedge, log: log, budget: budget{share: p.Hedge.Budget}}
 		}
-		c.before = append(c.before, c.hedge)
+		c.outer = append(c.outer, c.hedge)
 	}
 	if p.Breaker.Failures > 0 || p.Breaker.Rate > 0 {
-		if c.breaker = before.breaker; p.Breaker != before.policies.Breaker {
+		if c.breaker = old.breaker; p.Breaker != old.policies.Breaker {
 			c.breaker = newBreaker(p.Breaker, name, log)
 		}
-		c.before = append(c.before, c.breaker)
+		c.outer = append(c.outer, c.breaker)
 	}
 	if p.TryTimeout > 0 {
-		c.before = append(c.before, tryTimeout{p.TryTimeout})
+		c.outer = append(c.outer, tryTimeout{p.TryTimeout})
 	}
 	if p.Fault != (function.FaultPolicy{}) {
-		c.before = append(c.before, fault{p.Fault})
+		c.outer = append(c.outer, fault{p.Fault})
 	}
 	if p.Progress.Every > 0 {
-		c.behind = append(c.behind, progress{p.Progress, log})
+		c.inner = append(c.inner, progress{p.Progress, log})
 	}
 	return c
 }
@@ -66,14 +66,14 @@ func (c *Chain) Do(ctx context.Context, request *Request, own Policy, send Sende
 	if c == nil {
 		c = &Chain{}
 	}
-	next := wrap(c.behind, func(ctx context.Context, request *Request) (Answer, error) {
+	next := wrap(c.inner, func(ctx context.Context, request *Request) (Answer, error) {
 		request.tries.Add(1)
 		return send(ctx, request)
 	})
 	if own != nil {
 		next = wrap([]Policy{own}, next)
 	}
-	return wrap(c.before, next)(ctx, request)
+	return wrap(c.outer, next)(ctx, request)
 }
 
 // wrap puts policies before a sender; the first is the outermost.

@@ -386,7 +386,7 @@ func TestChain_TheOrderIsFixed(t *testing.T) {
 	c := chainOf(t, "progress", "", "fault", "abort=503", "tryTimeout", "1s", "breaker", "failures=1", "hedge", "after=1s", "retry", "", "logCalls", "")
 	want := []string{"*policy.logging", "*policy.retry", "*policy.hedge", "*policy.breaker", "policy.tryTimeout", "policy.fault", "own", "policy.progress", "sender"}
 	var got []string
-	spied := &Chain{before: spiesOn(c.before, &got), behind: spiesOn(c.behind, &got)}
+	spied := &Chain{outer: spiesOn(c.outer, &got), inner: spiesOn(c.inner, &got)}
 	own := Func(func(ctx context.Context, r *Request, next Sender) (Answer, error) {
 		got = append(got, "own")
 		return next(ctx, r)

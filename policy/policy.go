@@ -113,7 +113,7 @@ type End struct {
 	Sent, Received int64
 }
 
-// NewRequest returns the first try of a call, whose end is to be told by End.
+// NewRequest returns the first try of a call. Call End when the call is over.
 func NewRequest(call Call) *Request {
 	r := &Request{Call: call, callState: &callState{began: time.Now()}}
 	if call.Body != nil {
@@ -157,7 +157,7 @@ func (r *Request) OnPassed(watch func(total int64)) {
 	r.onPiece = append(r.onPiece, watch)
 }
 
-// OnEnd has act called when the call has ended, the last one first.
+// OnEnd has act called when the call has ended: the last that was registered first.
 func (r *Request) OnEnd(act func(End)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -113,7 +113,8 @@ func (r *spoolReader) readOn(p []byte) (int, error) {
 	return n, err
 }
 
-// prepare reports whether there is something for the reader already, or why there never will be.
+// prepare reports whether there is something for the reader already, or why there never will be. Of a
+// spool that is full, the first to ask becomes the last reader.
 func (s *spool) prepare(r *spoolReader) (there bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

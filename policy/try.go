@@ -47,7 +47,7 @@ type tryTimeout struct{ limit time.Duration }
 // Do ends the try when its time is over before an answer. The rest of the answer may take any time.
 func (p tryTimeout) Do(ctx context.Context, request *Request, next Sender) (Answer, error) {
 	try, cancel := context.WithCancelCause(ctx)
-	// An answer ends with its try: only the end of the call may end that.
+	// The rest of the answer ends with its context, so that is cancelled only when the call ends.
 	request.OnEnd(func(End) { cancel(nil) })
 	timer := time.AfterFunc(p.limit, func() { cancel(errTryOver) })
 	answer, err := next(try, request)

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
 	"faas-docker/function"
 	"faas-docker/grammar"
 	"faas-docker/policy"
 	"faas-docker/proxy/upstream"
-	"fmt"
-	"net/http"
-	"time"
 )
 
 // call is one invocation on its way.

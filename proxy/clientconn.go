@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"faas-docker/function"
-	"faas-docker/proxy/upstream"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
+
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 )
 
 // ClientConn is one connection to one replica, for a caller that wants to speak on

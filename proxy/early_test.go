@@ -49,7 +49,7 @@ func readmits(t *testing.T, h *Handler, name function.Name, d *watchdogOf, after
 	t.Cleanup(waits.Wait)
 	h.Resolver.Changed = func(function.Name) {
 		for _, m := range h.Resolver.Members(name) {
-			if m.Doubt != replica.Denied || m.IsLent() {
+			if m.Doubt != replica.Denied || m.IsOpen() {
 				continue
 			}
 			denials.Add(1)

@@ -52,7 +52,7 @@ func callWithoutDescriptors(t *testing.T, address string) {
 			if _, err := h.Connect(t.Context(), name); err == nil {
 				t.Errorf("connected without descriptors")
 			}
-			if members := h.Resolver.Members(name); len(members) != 1 || !members[0].IsLent() {
+			if members := h.Resolver.Members(name); len(members) != 1 || !members[0].IsOpen() {
 				t.Errorf("%s %s: the replica is said to be %+v", protocol, method, members)
 			}
 			free()

@@ -3,16 +3,17 @@ package proxy
 import (
 	"context"
 	"errors"
-	"faas-docker/function"
-	"faas-docker/grammar"
-	"faas-docker/policy"
-	"faas-docker/proxy/upstream"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"faas-docker/function"
+	"faas-docker/grammar"
+	"faas-docker/policy"
+	"faas-docker/proxy/upstream"
 )
 
 // What can go wrong on the way, beside the failures that function names.

@@ -3,12 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
+
 	"faas-docker/function"
 	"faas-docker/policy"
 	"faas-docker/proxy/upstream"
 	"faas-docker/resolver"
-	"fmt"
-	"sync/atomic"
 )
 
 // ownPolicy is what the handler's owner wants to be done around this call.

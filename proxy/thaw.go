@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"faas-docker/function"
-	"faas-docker/proxy/upstream"
 	"fmt"
 	"io"
 	"maps"
 	"sync"
 	"time"
+
+	"faas-docker/function"
+	"faas-docker/proxy/upstream"
 )
 
 // maxRecording is how much of a body is kept for another try, in bytes.

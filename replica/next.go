@@ -76,8 +76,8 @@ const (
 	Serve Effects = 1 << iota
 	// Settle means that a pause under way has ended: callers may wait to know how.
 	Settle
-	// Idle means that it will never carry a call again.
-	Idle
+	// Spent means that it will never carry a call again.
+	Spent
 	// Close means that connections kept to it can be closed.
 	Close
 	// Sever means that the calls on it can only fail: it has died, or is elsewhere.
@@ -95,14 +95,14 @@ func (e Effects) Has(all Effects) bool { return e&all == all }
 // cannot happen in a phase, or is older than what is known, changes nothing.
 func Next(r Record, e Event) (Record, Effects) {
 	next, effects := r.step(e)
-	if next.IsLent() && (!r.IsLent() || r.IsKept() && !next.IsKept()) {
+	if next.IsOpen() && (!r.IsOpen() || r.IsKept() && !next.IsKept()) {
 		effects |= Serve
 	}
 	if r.Phase == Freezing && next.Phase != Freezing {
 		effects |= Settle
 	}
-	if next.isIdle() && !r.isIdle() {
-		effects |= Idle | Close
+	if next.isSpent() && !r.isSpent() {
+		effects |= Spent | Close
 	}
 	return next, effects
 }
@@ -132,7 +132,8 @@ func (r Record) step(e Event) (Record, Effects) {
 
 // begin begins an operation on a replica that has none. Only one that runs can be asked.
 func (r Record) begin(op Operation) (Record, Effects) {
-	if r.Operation != NoOperation || op == NoOperation || op == Probe && r.Seen != function.Running || op == Pause && !r.canFreeze() {
+	isImpossible := op == NoOperation || op == Probe && r.Seen != function.Running || op == Pause && !r.canFreeze()
+	if r.Operation != NoOperation || isImpossible {
 		return r, 0
 	}
 	r.Operation = op
@@ -227,7 +228,7 @@ func (r Record) settle(moved bool) Record {
 	case function.Running:
 		return r.run(moved)
 	case function.Paused:
-		if temperate := r.Phase == Freezing || r.Phase == Frozen || r.Phase == Thawing || r.Phase == ThawingSuspect; !temperate || moved {
+		if moved || !r.IsCold() && !r.IsThawing() {
 			r.Phase = Stalled
 			r = r.finish(Probe) // it cannot answer
 		}
@@ -291,8 +292,8 @@ func (r Record) doubt(why Doubt) (Record, Effects) {
 	return r, Ring
 }
 
-// use counts calls. A frozen replica that is lent begins to thaw; when the last call of one
-// that is kept has ended, it can be frozen.
+// use counts calls. A frozen replica that is lent begins to thaw. The end of the last call on one that
+// is kept rings, because it can be frozen; but not on a recalled one, which rests first.
 func (r Record) use(e Event) (Record, Effects) {
 	if e.Kind == Lent {
 		return r.lend()
@@ -310,7 +311,7 @@ func (r Record) use(e Event) (Record, Effects) {
 func (r Record) lend() (Record, Effects) {
 	effects := Effects(0)
 	switch {
-	case r.Role == Aside || !r.IsLent() && r.Phase != Frozen:
+	case r.Role == Aside || !r.IsOpen() && r.Phase != Frozen:
 		return r, 0
 	case r.Phase == Frozen:
 		r.Phase, effects = Thawing, Ring
@@ -358,14 +359,11 @@ func (r Record) decide(e Event) (Record, Effects) {
 	return r, 0
 }
 
-// answer has a replica take calls that was seen to answer. One that is paused, or about to
-// be, takes none for that.
+// answer records that a probe was answered: the replica takes calls from now on. One that is paused, or
+// about to be, takes none for that.
 func (r Record) answer() Record {
-	switch r.Phase {
-	case Starting, Suspect, Ready:
-	default:
-		return r
+	if r.Phase == Starting || r.Phase == Suspect || r.Phase == Ready {
+		r.Phase, r.Doubt, r.Answered = Ready, None, true
 	}
-	r.Phase, r.Doubt, r.Answered = Ready, None, true
 	return r
 }

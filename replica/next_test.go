@@ -180,13 +180,13 @@ func TestNext_Effects(t *testing.T) {
 		{"and one that is no longer kept", kept(Ready, Aside, 0), Event{Kind: Unkeep}, Serve},
 		{"a pause closes idle connections", in(Ready), Event{Kind: Begin, Operation: Pause}, Grant | Close},
 		{"its end is told", in(Freezing), Event{Kind: Paused, Listing: 11}, Settle},
-		{"whatever ends it", in(Freezing), Event{Kind: Withdraw}, Settle | Idle | Close},
-		{"one without a call is idle at once", in(Ready), Event{Kind: Withdraw}, Idle | Close},
+		{"whatever ends it", in(Freezing), Event{Kind: Withdraw}, Settle | Spent | Close},
+		{"one without a call is idle at once", in(Ready), Event{Kind: Withdraw}, Spent | Close},
 		{"one with a call is not", lent(Ready, 1), Event{Kind: Withdraw}, 0},
-		{"but when that has ended", lent(Draining, 1), Event{Kind: Returned}, Idle | Close},
+		{"but when that has ended", lent(Draining, 1), Event{Kind: Returned}, Spent | Close},
 		{"a listing that shows it dead severs its calls", lent(Ready, 1), Event{Kind: Listed, Listing: 11, State: function.Exited}, Sever | Ring},
 		{"the event, too", lent(Ready, 1), Event{Kind: Died}, Sever | Ring},
-		{"one that vanished is idle as well", in(Ready), Event{Kind: Unlisted, Listing: 11}, Sever | Ring | Idle | Close},
+		{"one that vanished is idle as well", in(Ready), Event{Kind: Unlisted, Listing: 11}, Sever | Ring | Spent | Close},
 		{"one that is kept can be frozen when its call has ended", kept(Ready, Aside, 1), Event{Kind: Returned}, Ring},
 		{"one that was recalled rests first", kept(Ready, Recalled, 1), Event{Kind: Returned}, 0},
 		{"the first call of a kept one is told", kept(Ready, Previous, 0), Event{Kind: Lent}, Ring},
@@ -260,7 +260,7 @@ func walk(t *testing.T, random *rand.Rand, steps int) {
 			continue // lives are long enough to get somewhere
 		}
 		next, effects := Next(r, e)
-		if effects.Has(Idle) {
+		if effects.Has(Spent) {
 			idle++
 		}
 		if broken := brokenLaw(r, next, e, effects, idle); broken != "" {
@@ -282,7 +282,7 @@ func brokenLaw(r, next Record, e Event, effects Effects, idle int) string {
 		return "it came back from the dead"
 	case r.IsLeaving() && !next.IsLeaving() && next.Phase != Gone:
 		return "it came back though it was withdrawn"
-	case isLent && !r.IsLent() && r.Phase != Frozen:
+	case isLent && !r.IsOpen() && r.Phase != Frozen:
 		return "it was lent though it takes no calls"
 	case isLent && r.Role == Aside:
 		return "it was lent though it is set aside"
@@ -300,9 +300,9 @@ func brokenLaw(r, next Record, e Event, effects Effects, idle int) string {
 		return "an operation began beside another"
 	case effects.Has(Settle) != (r.Phase == Freezing && next.Phase != Freezing):
 		return "the end of a pause was not told, or told without one"
-	case idle > 1 || effects.Has(Idle) && next.InFlight > 0:
+	case idle > 1 || effects.Has(Spent) && next.InFlight > 0:
 		return "it is idle twice, or with a call in flight"
-	case next.isIdle() && idle == 0:
+	case next.isSpent() && idle == 0:
 		return "it is idle, and that was not told"
 	}
 	return ""

@@ -132,8 +132,9 @@ type Record struct {
 	Answered bool
 }
 
-// IsLent reports whether the replica takes calls, of whatever kind.
-func (r Record) IsLent() bool { return r.Phase == Ready || r.Phase == Thawing }
+// IsOpen reports whether its phase lets the replica take calls now. Its Role says which: for Aside none.
+// A frozen one is lent, too, but only when none is open.
+func (r Record) IsOpen() bool { return r.Phase == Ready || r.Phase == Thawing }
 
 // IsKept reports whether the replica takes none of the function's own calls, and is kept for
 // a way back.
@@ -148,7 +149,7 @@ func (r Record) IsCold() bool { return r.Phase == Frozen || r.Phase == Freezing 
 // IsThawing reports whether the replica is to run again, and may still be paused.
 func (r Record) IsThawing() bool { return r.Phase == Thawing || r.Phase == ThawingSuspect }
 
-// IsChanging reports whether the engine is at its temperature.
+// IsChanging reports whether a pause, a thaw or a reclaim is under way.
 func (r Record) IsChanging() bool {
 	return r.Operation == Pause || r.Operation == Thaw || r.Operation == Reclaim
 }
@@ -157,7 +158,7 @@ func (r Record) IsChanging() bool {
 // has exited and is being removed.
 func (r Record) IsEnding() bool { return r.IsLeaving() || r.Operation == End }
 
-// isIdle reports whether a replica will never carry a call again.
-func (r Record) isIdle() bool {
+// isSpent reports whether a replica will never carry a call again.
+func (r Record) isSpent() bool {
 	return (r.IsLeaving() || r.Phase == Gone) && r.InFlight == 0
 }

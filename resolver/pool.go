@@ -218,7 +218,7 @@ func (p *pool) apply(m *member, e replica.Event) replica.Effects {
 	if effects.Has(replica.Settle) {
 		close(m.settled)
 	}
-	if effects.Has(replica.Idle) {
+	if effects.Has(replica.Spent) {
 		close(m.idle)
 	}
 	return effects

@@ -114,7 +114,7 @@ func (r *roster) rotation(role replica.Role) *rotation {
 // enlist keeps the lists of those that are lent.
 func (r *roster) enlist(m *member, before, after replica.Record) {
 	from, to := r.rotation(before.Role), r.rotation(after.Role)
-	move(m, &from.ready, &to.ready, before.IsLent(), after.IsLent())
+	move(m, &from.ready, &to.ready, before.IsOpen(), after.IsOpen())
 	move(m, &from.frozen, &to.frozen, before.Phase == replica.Frozen, after.Phase == replica.Frozen)
 }
 

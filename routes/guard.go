@@ -40,7 +40,8 @@ type Callers interface {
 // guardRetry is how often filters that could not be made are tried again, while called.
 const guardRetry = time.Second
 
-// Refresh reads all functions' annotations. Call it before a deployment is answered: no call slips in.
+// Refresh reads all functions' annotations. Call it before a deployment is answered, so that no
+// call passes under the old ones.
 func (d *Guard) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

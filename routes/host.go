@@ -13,7 +13,7 @@ import (
 	"faas-docker/routes/eskip"
 )
 
-// createHost compares hosts in any case; a port and a final dot count only where the condition has them.
+// createHost compares hosts without regard to case; a port and a final dot count only where the condition has them.
 func createHost(args []any) (expressionHost, error) {
 	if _, err := argument.Regexp(args[0]); err != nil {
 		return expressionHost{}, err
@@ -68,7 +68,8 @@ func (p listedHost) Match(r *http.Request) bool {
 
 func (p listedHost) named() []string { return p.names }
 
-// hosted is a condition that only a few hosts can meet. The table looks up its rules by host.
+// hosted is a condition that only a few hosts can meet. Rules with such a condition are looked up
+// by host, and not asked one by one.
 type hosted interface {
 	Predicate
 	// named are the only hosts that meet it, perhaps with ports; nil: there are others.

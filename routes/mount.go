@@ -123,7 +123,7 @@ func (m *Mount) Invoke(name function.Name) http.Handler {
 	return invocations(name, m.Functions)
 }
 
-// invocations makes copies with the path of a function's invocations: filters may keep the request.
+// invocations passes on a copy of each request, with the path /function/NAME…: filters may keep the original.
 func invocations(name function.Name, carrier http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := r.RequestURI

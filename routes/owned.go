@@ -91,7 +91,8 @@ func tiers(routes []*Route, trimSlash bool) (byTier [tierAny]*forest) {
 	return byTier
 }
 
-// incumbentsFirst puts annotations' rules in force before others: a function keeps its host.
+// incumbentsFirst puts those rules of annotations that are in force already before new ones: a function
+// keeps its host.
 func incumbentsFirst(rules []eskip.Rule, previous map[string]*Route) []eskip.Rule {
 	if len(previous) == 0 {
 		return rules
@@ -177,7 +178,7 @@ func (r *Route) takes(other *Route) (host string, taken bool) {
 	return "", false
 }
 
-// coversPath reports whether a route has all of the other's path, and is not asked after it.
+// coversPath reports whether every path of the other's is r's, too, and r is asked first.
 func (r *Route) coversPath(other *Route) bool {
 	if r.path.anonymous() == other.path.anonymous() {
 		return r.Weight >= other.Weight
@@ -186,7 +187,7 @@ func (r *Route) coversPath(other *Route) bool {
 	return every && !other.path.present
 }
 
-// asksNoMore reports whether the other has all further conditions of a route.
+// asksNoMore reports whether each of r's conditions, beside host, path and weight, is the other's, too.
 func (r *Route) asksNoMore(other *Route) bool {
 	theirs := other.furtherConditions()
 	return !slices.ContainsFunc(r.furtherConditions(), func(text string) bool { return !slices.Contains(theirs, text) })

@@ -98,7 +98,7 @@ func (p pathPattern) check(text string) error {
 
 func isWildcard(segment string) bool { return strings.HasPrefix(segment, ":") }
 
-// anonymous is the pattern without wildcards' names: where it is equal, so are the paths.
+// anonymous is the pattern without wildcards' names: equal ones match the same paths.
 func (p pathPattern) anonymous() string {
 	if !p.present {
 		return ""
@@ -150,8 +150,8 @@ func CleanPath(p string) string {
 	return cleaned
 }
 
-// withoutClimbs resolves /../ in a request's path, as its rule has seen it. A backend that resolved it in
-// another way, or not, would serve another path.
+// withoutClimbs resolves /../ in a request's path as the lookup did: a backend that resolved it in another
+// way, or not, would serve a path that the rule is not for.
 func withoutClimbs(r *http.Request) *http.Request {
 	if path := r.URL.Path; !strings.Contains(path, "/../") && !strings.HasSuffix(path, "/..") {
 		return r

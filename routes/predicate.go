@@ -32,7 +32,7 @@ type PredicateSpec interface {
 	Create(args []any) (Predicate, error)
 }
 
-// condition is one as rules know it; argument.Spec tells of the parameters.
+// condition makes the PredicateSpec of a condition; argument.Spec tells of the parameters.
 func condition[P Predicate](name, shape, usage string, create func(args []any) (P, error)) PredicateSpec {
 	return argument.Spec(name, shape, usage, func(args []any) (Predicate, error) { return create(args) })
 }

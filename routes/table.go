@@ -21,7 +21,7 @@ type World struct {
 	// ClientIP returns the client's address. Nil means the other end of the connection; behind a
 	// proxy that would be the proxy.
 	ClientIP func(*http.Request) netip.Addr
-	// Random draws from [0, 1), also concurrently. Nil means math/rand/v2.
+	// Random draws from [0, 1). It must be safe for concurrent use. Nil means math/rand/v2.
 	Random func() float64
 	// Now is the time. Nil means time.Now.
 	Now func() time.Time

@@ -61,7 +61,7 @@ func (n *node) child(segment string) *node {
 	return n.literals[segment]
 }
 
-// find looks for the first match of the rest of the path: empty at its end, else with a slash.
+// find looks for the first match of the rest of the path: it is empty, or begins with a slash.
 func (n *node) find(q query, path string) *Route {
 	if path == "" {
 		return n.here.find(q)

@@ -218,7 +218,7 @@ func (x *exchange) write() (int, error) {
 	if len(body) == 0 {
 		return x.conn.Write(head)
 	}
-	// The function is not read from meanwhile.
+	// Nobody reads the answer meanwhile: a function that does not take the body would block it for ever.
 	_ = x.conn.SetWriteDeadline(x.began.Add(x.out.HeadTimeout))
 	defer func() { _ = x.conn.SetWriteDeadline(time.Time{}) }()
 	x.pieces = [2][]byte{head, body}

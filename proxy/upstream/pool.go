@@ -89,18 +89,22 @@ func (u *Pools) At(host string) *Pool {
 func (u *Pools) Drop(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if gone := u.byID[id]; gone != nil {
-		gone.close()
-		delete(u.byID, id)
-	}
+	u.drop(id)
 }
 
 // Close closes all pools.
 func (u *Pools) Close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for id, pool := range u.byID {
-		pool.close()
+	for id := range u.byID {
+		u.drop(id)
+	}
+}
+
+// drop requires mu.
+func (u *Pools) drop(id string) {
+	if gone := u.byID[id]; gone != nil {
+		gone.close()
 		delete(u.byID, id)
 	}
 }

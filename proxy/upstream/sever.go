@@ -41,8 +41,7 @@ func (u *Pools) remove(replica *function.Replica) []*socket {
 	if dead == nil || dead.address != replica.Address {
 		return nil
 	}
-	dead.close()
-	delete(u.byID, replica.ID)
+	u.drop(replica.ID)
 	return dead.sockets.all()
 }
 
