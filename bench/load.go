@@ -41,26 +41,26 @@ func (s sample) median() float64 { return s.P50 }
 // tail is the latency that one request of a hundred exceeds, in microseconds.
 func (s sample) tail() float64 { return s.P99 }
 
-// http runs wrk against a target for one turn.
-func (b *bench) http(ctx context.Context, t target, w workload, connections int) (sample, error) {
+// wrk runs the program of this name against a target for one turn.
+func (b *bench) wrk(ctx context.Context, t target, w workload) (sample, error) {
 	script := filepath.Join(b.stage.folder, "wrk.lua")
 	if err := os.WriteFile(script, wrkScript, 0o644); err != nil {
 		return sample{}, fmt.Errorf("write wrk's script: %w", err)
 	}
 	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
 		return exec.CommandContext(ctx, "wrk", "--threads", "1",
-			"--connections", strconv.Itoa(connections),
+			"--connections", strconv.Itoa(w.connections),
 			"--duration", strconv.Itoa(int(cmp.Or(w.length, b.options.length).Seconds()))+"s",
 			"--script", script, t.base+w.path, "--", strconv.Itoa(w.body))
 	})
 }
 
 // rpc runs the gRPC load against a target for one turn.
-func (b *bench) rpc(ctx context.Context, t target) (sample, error) {
+func (b *bench) rpc(ctx context.Context, t target, w workload) (sample, error) {
 	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
 		return exec.CommandContext(ctx, filepath.Join(b.options.programs, "rpc"), "call",
 			"-address", t.rpc, "-function", "rpc",
-			"-callers", strconv.Itoa(callers), "-length", b.options.length.String())
+			"-callers", strconv.Itoa(w.connections), "-length", b.options.length.String())
 	})
 }
 

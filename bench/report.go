@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -76,21 +78,17 @@ func (r report) marks() []mark {
 
 func (r report) writeTable(text *strings.Builder) {
 	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | p50 µs | p99 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
-	for _, w := range workloads() {
-		for _, connections := range w.connections {
-			r.writeRows(text, w.name, connections, direct, nginx, stock, reverse, ours)
-		}
+	for _, w := range append(workloads(), crowdWorkload()) {
+		r.writeRows(text, w)
 	}
-	r.writeRows(text, unary, callers, direct, nginx, ours)
-	r.writeRows(text, crowdLoad, comparison, ours, crowded)
 	text.WriteString("\n")
 }
 
-func (r report) writeRows(text *strings.Builder, load string, connections int, targets ...string) {
-	for _, name := range targets {
-		c := cell{load, connections, name}
+func (r report) writeRows(text *strings.Builder, w workload) {
+	for _, name := range w.targets {
+		c := cell{w.name, w.connections, name}
 		fields := []string{
-			load, fmt.Sprint(connections), name,
+			w.name, fmt.Sprint(w.connections), name,
 			fmt.Sprintf("%.0f", r.results.median(c, sample.rate)),
 			figure(r.results.ratio(c, direct, sample.rate)),
 			figure(r.results.ratio(c, nginx, sample.rate)),
@@ -125,10 +123,9 @@ func (r report) writeMethod(text *strings.Builder) {
 // writeErrors names who failed calls: their figures are worth less.
 func (r report) writeErrors(text *strings.Builder) {
 	var failed []string
-	for _, name := range []string{direct, nginx, stock, reverse, ours, crowded} {
-		if n := r.results.errors(name); n > 0 {
-			failed = append(failed, fmt.Sprintf("%s %d", name, n))
-		}
+	failures := r.results.errors()
+	for _, name := range slices.Sorted(maps.Keys(failures)) {
+		failed = append(failed, fmt.Sprintf("%s %d", name, failures[name]))
 	}
 	if len(failed) == 0 {
 		text.WriteString("No call failed.\n")

@@ -65,16 +65,17 @@ func (r results) addedRatio(c cell) float64 {
 	return median(values)
 }
 
-// errors counts the failures of all cells.
-func (r results) errors(target string) (total int64) {
+// errors counts the failures of all cells, for each target that has any.
+func (r results) errors() map[string]int64 {
+	failed := map[string]int64{}
 	for c, samples := range r {
 		for _, s := range samples {
-			if c.target == target {
-				total += s.Errors
+			if s.Errors > 0 {
+				failed[c.target] += s.Errors
 			}
 		}
 	}
-	return total
+	return failed
 }
 
 func median(values []float64) float64 {

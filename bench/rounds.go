@@ -18,16 +18,21 @@ const (
 	crowded = "faas-docker, crowded"
 )
 
-// workload is what is asked of the function.
+// workload is what is asked of the function, through whom and by which load.
 type workload struct {
-	name string
-	path string
+	name        string
+	connections int
+	targets     []string
+	load        load
+	path        string
 	// body is the size of the request's body, in bytes; 0 means GET.
-	body        int
-	connections []int
+	body int
 	// length is that of a turn; zero means that of the options.
 	length time.Duration
 }
+
+// load calls a target for one turn.
+type load func(*bench, context.Context, target, workload) (sample, error)
 
 const (
 	small  = "13 B answers"
@@ -42,13 +47,25 @@ const (
 	callers = 32
 )
 
+// workloads are the blocks of the table, in its order.
 func workloads() []workload {
+	all := []string{direct, nginx, stock, reverse, ours}
 	return []workload{
-		{name: small, path: "/", connections: []int{1, comparison, 256}},
-		{name: large, path: "/64k", connections: []int{1, comparison, 256}},
-		{name: post, path: "/", body: 200, connections: []int{comparison}},
-		{name: upload, path: "/", body: 64 << 10, connections: []int{comparison}},
+		{name: small, connections: 1, targets: all, load: (*bench).wrk, path: "/"},
+		{name: small, connections: comparison, targets: all, load: (*bench).wrk, path: "/"},
+		{name: small, connections: 256, targets: all, load: (*bench).wrk, path: "/"},
+		{name: large, connections: 1, targets: all, load: (*bench).wrk, path: "/64k"},
+		{name: large, connections: comparison, targets: all, load: (*bench).wrk, path: "/64k"},
+		{name: large, connections: 256, targets: all, load: (*bench).wrk, path: "/64k"},
+		{name: post, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 200},
+		{name: upload, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 64 << 10},
+		{name: unary, connections: callers, targets: []string{direct, nginx, ours}, load: (*bench).rpc},
 	}
+}
+
+// crowdWorkload has turns of its own, after all others.
+func crowdWorkload() workload {
+	return workload{name: crowdLoad, connections: comparison, targets: []string{ours, crowded}, load: (*bench).wrk, path: "/", length: crowdTurn}
 }
 
 // bench is one run.
@@ -61,16 +78,24 @@ type bench struct {
 // runRounds measures every target once per round, each round beginning with
 // another one, so that changes on the machine meet all alike.
 func (b *bench) runRounds(ctx context.Context) error {
-	targets := b.stage.targets
-	for _, t := range targets {
-		if _, err := b.http(ctx, t, workloads()[0], comparison); err != nil {
-			return fmt.Errorf("warm up %s: %w", t.name, err)
-		}
+	if err := b.warmUp(ctx, b.stage.targets); err != nil {
+		return err
 	}
 	for round := range b.options.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, b.options.rounds, time.Now().Format(time.TimeOnly))
-		if err := b.runRound(ctx, rotated(targets, round)); err != nil {
-			return err
+		for _, w := range workloads() {
+			if err := b.runTurns(ctx, rotated(b.stage.chosen(w.targets), round), w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) warmUp(ctx context.Context, targets []target) error {
+	for _, t := range targets {
+		if _, err := b.wrk(ctx, t, workload{connections: comparison, path: "/"}); err != nil {
+			return fmt.Errorf("warm up %s: %w", t.name, err)
 		}
 	}
 	return nil
@@ -81,34 +106,13 @@ func rotated[T any](targets []T, by int) []T {
 	return slices.Concat(targets[by:], targets[:by])
 }
 
-func (b *bench) runRound(ctx context.Context, targets []target) error {
-	for _, w := range workloads() {
-		for _, connections := range w.connections {
-			if err := b.runTurns(ctx, targets, w, connections); err != nil {
-				return err
-			}
-		}
-	}
+func (b *bench) runTurns(ctx context.Context, targets []target, w workload) error {
 	for _, t := range targets {
-		if t.rpc == "" {
-			continue
-		}
-		taken, err := b.rpc(ctx, t)
+		taken, err := w.load(b, ctx, t, w)
 		if err != nil {
-			return fmt.Errorf("%s, %s: %w", unary, t.name, err)
+			return fmt.Errorf("%s, %d connections, %s: %w", w.name, w.connections, t.name, err)
 		}
-		b.results.add(cell{unary, callers, t.name}, taken)
-	}
-	return nil
-}
-
-func (b *bench) runTurns(ctx context.Context, targets []target, w workload, connections int) error {
-	for _, t := range targets {
-		taken, err := b.http(ctx, t, w, connections)
-		if err != nil {
-			return fmt.Errorf("%s, %d connections, %s: %w", w.name, connections, t.name, err)
-		}
-		b.results.add(cell{w.name, connections, t.name}, taken)
+		b.results.add(cell{w.name, w.connections, t.name}, taken)
 	}
 	return nil
 }
@@ -130,15 +134,12 @@ func (b *bench) runCrowd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := workload{name: crowdLoad, path: "/", length: crowdTurn}
-	for _, t := range []target{alone, crowd} {
-		if _, err := b.http(ctx, t, w, comparison); err != nil {
-			return fmt.Errorf("warm up %s: %w", t.name, err)
-		}
-	}
 	order := []target{alone, crowd}
+	if err := b.warmUp(ctx, order); err != nil {
+		return err
+	}
 	for range b.options.rounds * crowdPairs {
-		if err := b.runTurns(ctx, order, w, comparison); err != nil {
+		if err := b.runTurns(ctx, order, crowdWorkload()); err != nil {
 			return err
 		}
 		slices.Reverse(order)

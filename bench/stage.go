@@ -73,6 +73,17 @@ func (s *stage) build(ctx context.Context) error {
 	return nil
 }
 
+// chosen are the targets of these names.
+func (s *stage) chosen(names []string) []target {
+	var found []target
+	for _, t := range s.targets {
+		if slices.Contains(names, t.name) {
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
 // startReference starts one of the proxies under bench/, whose folder is called
 // as in programs.
 func (s *stage) startReference(ctx context.Context, name, upstream string) error {
