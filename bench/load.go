@@ -51,7 +51,7 @@ func (b *bench) wrk(ctx context.Context, t target, w workload) (sample, error) {
 		return exec.CommandContext(ctx, "wrk", "--threads", "1",
 			"--connections", strconv.Itoa(w.connections),
 			"--duration", strconv.Itoa(int(cmp.Or(w.length, b.options.length).Seconds()))+"s",
-			"--script", script, t.base+w.path, "--", strconv.Itoa(w.body))
+			"--script", script, t.base+w.path, "--", strconv.Itoa(w.body), strconv.FormatBool(w.chunked))
 	})
 }
 

@@ -46,28 +46,36 @@ func (s *stage) startProvider(ctx context.Context, installation string) (*provid
 	return &provider{process: started, address: address, installation: installation, client: &http.Client{Timeout: deployTimeout}}, nil
 }
 
-func (p *provider) target(name string) target {
-	return target{name: name, base: "http://" + p.address + "/function/hello", rpc: p.address, pid: p.process.pid()}
+func (p *provider) target(name, path string) target {
+	return target{name: name, base: "http://" + p.address + path, rpc: p.address, pid: p.process.pid()}
 }
 
-// deploy deploys a function of the image of its name, and returns the address of
+// deployPinned deploys a function of the image of its name, and returns the address of
 // its one replica once it answers.
-func (p *provider) deploy(ctx context.Context, name string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, deployTimeout)
-	defer cancel()
+func (p *provider) deployPinned(ctx context.Context, name string) (string, error) {
 	// All proxies call this one replica: it must neither get company nor be replaced.
 	one := map[string]string{"com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1"}
-	if err := p.post(ctx, name, "faas-docker/bench-"+name, one); err != nil {
+	if err := p.deploy(ctx, name, "faas-docker/bench-"+name, one); err != nil {
 		return "", err
+	}
+	return p.replica(ctx, name)
+}
+
+// deploy deploys a function and waits until it is ready.
+func (p *provider) deploy(ctx context.Context, name, image string, labels map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, deployTimeout)
+	defer cancel()
+	if err := p.post(ctx, name, image, labels); err != nil {
+		return err
 	}
 	for !p.isReady(ctx, name) {
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("deploy %s: it is not ready: %w: %s", name, ctx.Err(), p.process.said)
+			return fmt.Errorf("deploy %s: it is not ready: %w: %s", name, ctx.Err(), p.process.said)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return p.replica(ctx, name)
+	return nil
 }
 
 // post asks until the provider can: just started, it may not have read the engine
@@ -101,13 +109,17 @@ func (p *provider) call(ctx context.Context, name string) error {
 }
 
 func (p *provider) scale(ctx context.Context, name string, replicas int) error {
-	body := fmt.Sprintf(`{"replicas":%d}`, replicas)
-	status, answer, err := p.ask(ctx, http.MethodPost, "/system/scale-function/"+name, []byte(body))
+	return p.tell(ctx, http.MethodPost, "/system/scale-function/"+name, fmt.Sprintf(`{"replicas":%d}`, replicas))
+}
+
+// tell asks the provider for what it must do.
+func (p *provider) tell(ctx context.Context, method, path, body string) error {
+	status, answer, err := p.ask(ctx, method, path, []byte(body))
 	if err == nil && status/100 != 2 {
 		err = fmt.Errorf("%d: %s", status, answer)
 	}
 	if err != nil {
-		return fmt.Errorf("scale %s: %w", name, err)
+		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return nil
 }
@@ -171,17 +183,17 @@ func (s *stage) openCrowd(ctx context.Context) (alone, crowd target, err error) 
 	if err := full.deployAsleep(ctx, s.options.functions-1); err != nil {
 		return target{}, target{}, err
 	}
-	if _, err := full.deploy(ctx, "hello"); err != nil {
+	if _, err := full.deployPinned(ctx, "hello"); err != nil {
 		return target{}, target{}, err
 	}
 	single, err := s.startProvider(ctx, s.options.installation+"-alone")
 	if err != nil {
 		return target{}, target{}, err
 	}
-	if _, err := single.deploy(ctx, "hello"); err != nil {
+	if _, err := single.deployPinned(ctx, "hello"); err != nil {
 		return target{}, target{}, err
 	}
-	return single.target(ours), full.target(crowded), nil
+	return single.target(ours, "/function/hello"), full.target(crowded, "/function/hello"), nil
 }
 
 // deployAsleep deploys functions that have no replica until they are called.

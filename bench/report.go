@@ -77,7 +77,7 @@ func (r report) marks() []mark {
 }
 
 func (r report) writeTable(text *strings.Builder) {
-	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | p50 µs | p99 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	text.WriteString("## Ratios\n\n| load | connections | through | requests/s | ÷ direct | ÷ nginx | ÷ httputil | p50 µs | p99 µs | added µs | added ÷ nginx | CPU µs/request | ÷ nginx |\n|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, w := range append(workloads(), crowdWorkload()) {
 		r.writeRows(text, w)
 	}
@@ -92,6 +92,7 @@ func (r report) writeRows(text *strings.Builder, w workload) {
 			fmt.Sprintf("%.0f", r.results.median(c, sample.rate)),
 			figure(r.results.ratio(c, direct, sample.rate)),
 			figure(r.results.ratio(c, nginx, sample.rate)),
+			figure(r.results.ratio(c, reverse, sample.rate)),
 			fmt.Sprintf("%.0f", r.results.median(c, sample.median)),
 			fmt.Sprintf("%.0f", r.results.median(c, sample.tail)),
 			figure(r.results.added(c)),
@@ -111,7 +112,8 @@ func (r report) writeMethod(text *strings.Builder) {
 	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows %d of %v, in pairs),\n"+
 		"and each round begins with another proxy. A figure is the median over the rounds; a ratio is the median\n"+
 		"of the ratios within each round, or pair. CPU is user and system time of all processes and threads of the proxy.\n"+
-		"The function is a static Go program in a container from scratch; all proxies call the same container.\n"+
+		"The function is a static Go program in a container from scratch; all rows stay on the one replica, which\n"+
+		"all proxies call, but for those through \""+free+"\": that function has no settings, and scales by itself.\n"+
 		"wrk uses one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
 		"function and writes no access log; faas-provider's proxy runs on the routes of its bootstrap without\n"+
 		"its timing log; httputil has idle connections for all and a buffer pool; faas-docker runs as built, with\n"+

@@ -16,6 +16,11 @@ const (
 	reverse = "httputil"
 	ours    = "faas-docker"
 	crowded = "faas-docker, crowded"
+	// free is this program with a function that has no settings: it scales by itself.
+	free    = "faas-docker, defaults"
+	routed0 = "faas-docker, 0 filters"
+	routed3 = "faas-docker, 3 filters"
+	routed9 = "faas-docker, 9 filters"
 )
 
 // workload is what is asked of the function, through whom and by which load.
@@ -27,6 +32,8 @@ type workload struct {
 	path        string
 	// body is the size of the request's body, in bytes; 0 means GET.
 	body int
+	// chunked is set when the body is sent without its size.
+	chunked bool
 	// length is that of a turn; zero means that of the options.
 	length time.Duration
 }
@@ -35,11 +42,14 @@ type workload struct {
 type load func(*bench, context.Context, target, workload) (sample, error)
 
 const (
-	small  = "13 B answers"
-	large  = "64 KiB answers"
-	post   = "200 B requests"
-	upload = "64 KiB requests"
-	unary  = "gRPC unary"
+	small   = "13 B answers"
+	large   = "64 KiB answers"
+	post    = "200 B requests"
+	upload  = "64 KiB requests"
+	chunked = "200 B requests, chunked"
+	scaled  = "13 B, one replica or as many as by default"
+	byRoute = "13 B, by a route"
+	unary   = "gRPC unary"
 
 	// comparison is the number of connections that most marks speak of.
 	comparison = 64
@@ -59,6 +69,9 @@ func workloads() []workload {
 		{name: large, connections: 256, targets: all, load: (*bench).wrk, path: "/64k"},
 		{name: post, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 200},
 		{name: upload, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 64 << 10},
+		{name: chunked, connections: comparison, targets: []string{direct, nginx, reverse, ours}, load: (*bench).wrk, path: "/", body: 200, chunked: true},
+		{name: scaled, connections: comparison, targets: []string{nginx, ours, free}, load: (*bench).wrk, path: "/"},
+		{name: byRoute, connections: comparison, targets: []string{reverse, routed0, routed3, routed9}, load: (*bench).wrk, path: "/"},
 		{name: unary, connections: callers, targets: []string{direct, nginx, ours}, load: (*bench).rpc},
 	}
 }

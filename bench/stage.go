@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,11 +54,11 @@ func (s *stage) build(ctx context.Context) error {
 	if s.main, err = s.startProvider(ctx, s.options.installation); err != nil {
 		return err
 	}
-	hello, err := s.main.deploy(ctx, "hello")
+	hello, err := s.main.deployPinned(ctx, "hello")
 	if err != nil {
 		return err
 	}
-	rpc, err := s.main.deploy(ctx, "rpc")
+	rpc, err := s.main.deployPinned(ctx, "rpc")
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,26 @@ func (s *stage) build(ctx context.Context) error {
 			return err
 		}
 	}
-	s.targets = append(s.targets, s.main.target(ours))
+	return s.addOurs(ctx)
+}
+
+//go:embed routes.eskip
+var routes string
+
+// addOurs adds this program's ways to the function.
+func (s *stage) addOurs(ctx context.Context) error {
+	if err := s.main.deploy(ctx, "hello-free", benchImage, nil); err != nil {
+		return err
+	}
+	if err := s.main.tell(ctx, http.MethodPut, "/system/routes", routes); err != nil {
+		return err
+	}
+	for _, way := range []struct{ name, path string }{
+		{ours, "/function/hello"}, {free, "/function/hello-free"},
+		{routed0, "/filters-0"}, {routed3, "/filters-3"}, {routed9, "/filters-9"},
+	} {
+		s.targets = append(s.targets, s.main.target(way.name, way.path))
+	}
 	return nil
 }
 
