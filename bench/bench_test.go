@@ -156,7 +156,7 @@ func TestRotated_BeginsWithAnotherEachRound(t *testing.T) {
 
 func TestRenderNginx_FillsInEveryAddress(t *testing.T) {
 	t.Parallel()
-	conf, err := renderNginx(map[string]string{"Folder": "/f", "Plain": "127.0.0.1:1", "GRPC": "127.0.0.1:2", "Hello": "10.0.0.1:8080", "RPC": "10.0.0.2:8080"})
+	conf, err := render(nginxConf, map[string]string{"Folder": "/f", "Plain": "127.0.0.1:1", "GRPC": "127.0.0.1:2", "Hello": "10.0.0.1:8080", "RPC": "10.0.0.2:8080"})
 	if err != nil {
 		t.Fatal(err)
 	}

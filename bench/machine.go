@@ -24,6 +24,7 @@ func describeMachine(ctx context.Context) []fact {
 		{"Docker Engine", known(output(ctx, "docker", "version", "--format", "{{.Server.Version}}"))},
 		{"Go", strings.TrimPrefix(runtime.Version(), "go")},
 		{"nginx", firstVersion(ctx, "nginx", "-v")},
+		{"caddy", firstVersion(ctx, "caddy", "version")},
 		{"wrk", firstVersion(ctx, "wrk", "-v")},
 		{"faas-provider", moduleVersion(ctx, "github.com/openfaas/faas-provider")},
 		{"grpc-go", moduleVersion(ctx, "google.golang.org/grpc")},

@@ -1,7 +1,7 @@
 // Command bench measures what an invocation costs: it calls one function directly,
-// through nginx, through the stock faas-provider proxy, through the standard
-// library's reverse proxy and through this program, in rounds of short turns, and
-// compares within each round. `make bench` builds and starts it.
+// through nginx, through Caddy, through the stock faas-provider proxy, through the
+// standard library's reverse proxy and through this program, in rounds of short turns,
+// and compares within each round. `make bench` builds and starts it.
 package main
 
 import (

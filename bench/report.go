@@ -115,9 +115,10 @@ func (r report) writeMethod(text *strings.Builder) {
 		"The function is a static Go program in a container from scratch; all rows stay on the one replica, which\n"+
 		"all proxies call, but for those through \""+free+"\": that function has no settings, and scales by itself.\n"+
 		"wrk uses one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
-		"function and writes no access log; faas-provider's proxy runs on the routes of its bootstrap without\n"+
-		"its timing log; httputil has idle connections for all and a buffer pool; faas-docker runs as built, with\n"+
-		"its defaults: metrics and call ids on, no credentials. Its crowd are functions at zero replicas.\n",
+		"function and writes no access log; Caddy does the same, with as many threads as there are processors;\n"+
+		"faas-provider's proxy runs on the routes of its bootstrap without its timing log; httputil has idle\n"+
+		"connections for all and a buffer pool; faas-docker runs as built, with its defaults: metrics and call ids\n"+
+		"on, no credentials. Its crowd are functions at zero replicas.\n",
 		r.options.rounds, r.options.length, crowdPairs, crowdTurn)
 	r.writeErrors(text)
 }

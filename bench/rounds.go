@@ -12,6 +12,7 @@ import (
 const (
 	direct  = "direct"
 	nginx   = "nginx"
+	caddy   = "caddy"
 	stock   = "faas-provider"
 	reverse = "httputil"
 	ours    = "faas-docker"
@@ -60,12 +61,13 @@ const (
 // workloads are the blocks of the table, in its order.
 func workloads() []workload {
 	all := []string{direct, nginx, stock, reverse, ours}
+	more := []string{direct, nginx, caddy, stock, reverse, ours}
 	return []workload{
-		{name: small, connections: 1, targets: all, load: (*bench).wrk, path: "/"},
-		{name: small, connections: comparison, targets: all, load: (*bench).wrk, path: "/"},
-		{name: small, connections: 256, targets: all, load: (*bench).wrk, path: "/"},
+		{name: small, connections: 1, targets: more, load: (*bench).wrk, path: "/"},
+		{name: small, connections: comparison, targets: more, load: (*bench).wrk, path: "/"},
+		{name: small, connections: 256, targets: more, load: (*bench).wrk, path: "/"},
 		{name: large, connections: 1, targets: all, load: (*bench).wrk, path: "/64k"},
-		{name: large, connections: comparison, targets: all, load: (*bench).wrk, path: "/64k"},
+		{name: large, connections: comparison, targets: more, load: (*bench).wrk, path: "/64k"},
 		{name: large, connections: 256, targets: all, load: (*bench).wrk, path: "/64k"},
 		{name: post, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 200},
 		{name: upload, connections: comparison, targets: all, load: (*bench).wrk, path: "/", body: 64 << 10},

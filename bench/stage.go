@@ -66,6 +66,9 @@ func (s *stage) build(ctx context.Context) error {
 	if err := s.startNginx(ctx, hello, rpc); err != nil {
 		return err
 	}
+	if err := s.startCaddy(ctx, hello); err != nil {
+		return err
+	}
 	for _, name := range []string{stock, reverse} {
 		if err := s.startReference(ctx, name, hello); err != nil {
 			return err

@@ -59,7 +59,7 @@ func (r wakeReport) String() string {
 	}
 	text.WriteString("\nFunctions have the default settings but for one replica at most, those that freeze do after\n50 ms. Measured on and with:\n\n")
 	for _, f := range r.machine {
-		if f.name != "nginx" && f.name != "wrk" && f.name != "faas-provider" && f.name != "grpc-go" {
+		if !slices.Contains([]string{"nginx", "caddy", "wrk", "h2load", "faas-provider", "grpc-go"}, f.name) {
 			fmt.Fprintf(&text, "- %s: %s\n", f.name, f.value)
 		}
 	}

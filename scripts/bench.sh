@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # bench.sh <rounds> <seconds> <functions>: builds what is measured and what it is
 # compared with, measures, and writes BENCHMARKS.md. Whatever happens, the
-# containers, networks and images that it made are removed at the end. nginx and
-# wrk are installed when missing, on Debian and Ubuntu as root.
+# containers, networks and images that it made are removed at the end. nginx, Caddy,
+# wrk and h2load are installed when missing, on Debian and Ubuntu as root.
 # bench.sh <rounds> wake: the same for how long sleeping functions take to answer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,14 +19,16 @@ fail() {
 can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 install_missing() {
-	local missing=()
-	command -v nginx >/dev/null || missing+=(nginx)
-	command -v wrk >/dev/null || missing+=(wrk)
+	local program missing=()
+	for program in nginx caddy wrk; do
+		command -v "$program" >/dev/null || missing+=("$program")
+	done
+	command -v h2load >/dev/null || missing+=(nghttp2-client)
 	[ "${#missing[@]}" -gt 0 ] || return 0
 	can_install || fail "The benchmark needs ${missing[*]}." "Debian, Ubuntu: sudo apt-get install ${missing[*]}"
 	echo "installing ${missing[*]}"
 	apt-get update -qq
-	# The package would start nginx on port 80 unasked.
+	# The packages would start nginx and Caddy on port 80 unasked.
 	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
