@@ -50,6 +50,18 @@ func TestDecodeSample_ReadsTheLastLine(t *testing.T) {
 	}
 }
 
+func TestDecodeH2load_ReadsWhatItPrints(t *testing.T) {
+	t.Parallel()
+	got, err := decodeH2load([]byte("starting benchmark...\n\nfinished in 2.00s, 12345.50 req/s, 1.23MB/s\n" +
+		"requests: 24691 total, 24755 started, 24691 done, 24690 succeeded, 1 failed, 0 errored, 0 timeout\n"))
+	if want := (sample{Requests: 24691, Microseconds: 2e6, Errors: 1}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if got, err := decodeH2load([]byte("h2load: unknown option\n")); err == nil {
+		t.Errorf("of a complaint: got %+v, want an error", got)
+	}
+}
+
 func TestDecodeSample_RefusesWhatComparesNothing(t *testing.T) {
 	t.Parallel()
 	for _, printed := range []string{

@@ -34,7 +34,7 @@ func (s *stage) startNginx(ctx context.Context, hello, rpc string) error {
 	if err != nil {
 		return err
 	}
-	s.targets = append(s.targets, target{name: nginx, base: "http://" + plain + "/function/hello", rpc: grpc, pid: p.pid()})
+	s.targets = append(s.targets, target{name: nginx, base: "http://" + plain + "/function/hello", h2c: "http://" + grpc + "/function/hello", rpc: grpc, pid: p.pid()})
 	return nil
 }
 

@@ -47,7 +47,7 @@ func (b *bench) wrk(ctx context.Context, t target, w workload) (sample, error) {
 	if err := os.WriteFile(script, wrkScript, 0o644); err != nil {
 		return sample{}, fmt.Errorf("write wrk's script: %w", err)
 	}
-	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
+	return b.takePatiently(ctx, t.pid, decodeSample, func() *exec.Cmd {
 		return exec.CommandContext(ctx, "wrk", "--threads", "1",
 			"--connections", strconv.Itoa(w.connections),
 			"--duration", strconv.Itoa(int(cmp.Or(w.length, b.options.length).Seconds()))+"s",
@@ -57,7 +57,7 @@ func (b *bench) wrk(ctx context.Context, t target, w workload) (sample, error) {
 
 // rpc runs the gRPC load against a target for one turn.
 func (b *bench) rpc(ctx context.Context, t target, w workload) (sample, error) {
-	return b.takePatiently(ctx, t.pid, func() *exec.Cmd {
+	return b.takePatiently(ctx, t.pid, decodeSample, func() *exec.Cmd {
 		return exec.CommandContext(ctx, filepath.Join(b.options.programs, "rpc"), "call",
 			"-address", t.rpc, "-function", "rpc",
 			"-callers", strconv.Itoa(w.connections), "-length", b.options.length.String())
@@ -69,9 +69,9 @@ var errNothing = errors.New("nothing to compare")
 
 // takePatiently repeats a turn in which nothing was answered: on a machine that
 // was busy elsewhere for a second, one stall must not cost the whole run.
-func (b *bench) takePatiently(ctx context.Context, pid int, load func() *exec.Cmd) (taken sample, err error) {
+func (b *bench) takePatiently(ctx context.Context, pid int, decode decoder, load func() *exec.Cmd) (taken sample, err error) {
 	for range 3 {
-		taken, err = take(load(), pid)
+		taken, err = take(load(), pid, decode)
 		if !errors.Is(err, errNothing) || ctx.Err() != nil {
 			return taken, err
 		}
@@ -80,9 +80,11 @@ func (b *bench) takePatiently(ctx context.Context, pid int, load func() *exec.Cm
 	return taken, err
 }
 
-// take runs a load, and counts the processor time of a process and its children meanwhile. The
-// last line that a load prints is its outcome as JSON.
-func take(command *exec.Cmd, pid int) (sample, error) {
+// decoder reads the outcome of a load from what it printed.
+type decoder func(printed []byte) (sample, error)
+
+// take runs a load, and counts the processor time of a process and its children meanwhile.
+func take(command *exec.Cmd, pid int, decode decoder) (sample, error) {
 	before, err := processorTime(pid)
 	if err != nil {
 		return sample{}, err
@@ -95,19 +97,24 @@ func take(command *exec.Cmd, pid int) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	taken, err := decodeSample(printed)
+	taken, err := decode(printed)
 	taken.processor = after - before
 	return taken, err
 }
 
+// decodeSample reads the last line, which is JSON.
 func decodeSample(printed []byte) (sample, error) {
 	var taken sample
 	text := lastLine(string(printed))
 	if err := json.Unmarshal([]byte(text), &taken); err != nil {
 		return sample{}, fmt.Errorf("read the outcome %q: %w", text, err)
 	}
-	if taken.Requests <= taken.Errors || taken.Microseconds <= 0 {
-		return sample{}, fmt.Errorf("%w: %d requests, %d errors", errNothing, taken.Requests, taken.Errors)
+	return taken.checked()
+}
+
+func (s sample) checked() (sample, error) {
+	if s.Requests <= s.Errors || s.Microseconds <= 0 {
+		return sample{}, fmt.Errorf("%w: %d requests, %d errors", errNothing, s.Requests, s.Errors)
 	}
-	return taken, nil
+	return s, nil
 }

@@ -26,6 +26,7 @@ func describeMachine(ctx context.Context) []fact {
 		{"nginx", firstVersion(ctx, "nginx", "-v")},
 		{"caddy", firstVersion(ctx, "caddy", "version")},
 		{"wrk", firstVersion(ctx, "wrk", "-v")},
+		{"h2load", firstVersion(ctx, "h2load", "--version")},
 		{"faas-provider", moduleVersion(ctx, "github.com/openfaas/faas-provider")},
 		{"grpc-go", moduleVersion(ctx, "google.golang.org/grpc")},
 	}

@@ -93,8 +93,8 @@ func (r report) writeRows(text *strings.Builder, w workload) {
 			figure(r.results.ratio(c, direct, sample.rate)),
 			figure(r.results.ratio(c, nginx, sample.rate)),
 			figure(r.results.ratio(c, reverse, sample.rate)),
-			fmt.Sprintf("%.0f", r.results.median(c, sample.median)),
-			fmt.Sprintf("%.0f", r.results.median(c, sample.tail)),
+			figure(r.results.median(c, sample.median)),
+			figure(r.results.median(c, sample.tail)),
 			figure(r.results.added(c)),
 			figure(r.results.addedRatio(c)),
 			figure(r.results.median(c, sample.cost)),
@@ -114,7 +114,7 @@ func (r report) writeMethod(text *strings.Builder) {
 		"of the ratios within each round, or pair. CPU is user and system time of all processes and threads of the proxy.\n"+
 		"The function is a static Go program in a container from scratch; all rows stay on the one replica, which\n"+
 		"all proxies call, but for those through \""+free+"\": that function has no settings, and scales by itself.\n"+
-		"wrk uses one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
+		"wrk and h2load use one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
 		"function and writes no access log; Caddy does the same, with as many threads as there are processors;\n"+
 		"faas-provider's proxy runs on the routes of its bootstrap without its timing log; httputil has idle\n"+
 		"connections for all and a buffer pool; faas-docker runs as built, with its defaults: metrics and call ids\n"+

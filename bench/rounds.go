@@ -50,6 +50,7 @@ const (
 	chunked = "200 B requests, chunked"
 	scaled  = "13 B, one replica or as many as by default"
 	byRoute = "13 B, by a route"
+	streams = "13 B over HTTP/2, streams of one connection"
 	unary   = "gRPC unary"
 
 	// comparison is the number of connections that most marks speak of.
@@ -74,6 +75,7 @@ func workloads() []workload {
 		{name: chunked, connections: comparison, targets: []string{direct, nginx, reverse, ours}, load: (*bench).wrk, path: "/", body: 200, chunked: true},
 		{name: scaled, connections: comparison, targets: []string{nginx, ours, free}, load: (*bench).wrk, path: "/"},
 		{name: byRoute, connections: comparison, targets: []string{reverse, routed0, routed3, routed9}, load: (*bench).wrk, path: "/"},
+		{name: streams, connections: comparison, targets: []string{nginx, reverse, ours}, load: (*bench).h2load, path: "/"},
 		{name: unary, connections: callers, targets: []string{direct, nginx, ours}, load: (*bench).rpc},
 	}
 }

@@ -16,6 +16,8 @@ type target struct {
 	name string
 	// base is the URL of the function, without a slash at its end.
 	base string
+	// h2c is the URL for HTTP/2 without TLS, where it is another.
+	h2c string
 	// rpc is where gRPC calls go; empty means it carries none.
 	rpc string
 	// pid is the process whose processor time is counted; 0 means none.

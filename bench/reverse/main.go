@@ -1,5 +1,6 @@
 // Command reverse is the standard library's reverse proxy as well as it can be
-// set up, for the benchmark to compare with: connections for all, pooled buffers.
+// set up, for the benchmark to compare with: connections for all, pooled buffers. It
+// takes HTTP/2 without TLS, too.
 package main
 
 import (
@@ -22,7 +23,10 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	upstream := flag.String("upstream", "", "address of the function")
 	flag.Parse()
-	log.Fatal(http.ListenAndServe(*listen, handler(&url.URL{Scheme: "http", Host: *upstream})))
+	server := &http.Server{Addr: *listen, Handler: handler(&url.URL{Scheme: "http", Host: *upstream}), Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	log.Fatal(server.ListenAndServe())
 }
 
 func handler(target *url.URL) http.Handler {
