@@ -21,9 +21,10 @@ var wrkScript []byte
 type sample struct {
 	Requests     int64 `json:"requests"`
 	Microseconds int64 `json:"microseconds"`
-	// P50 and P99 are latencies in microseconds.
+	// P50, P99 and P999 are latencies in microseconds; few loads tell the last.
 	P50    float64 `json:"p50"`
 	P99    float64 `json:"p99"`
+	P999   float64 `json:"p999"`
 	Errors int64   `json:"errors"`
 	// processor is what the proxy's processes used of it meanwhile.
 	processor time.Duration
@@ -40,6 +41,9 @@ func (s sample) median() float64 { return s.P50 }
 
 // tail is the latency that one request of a hundred exceeds, in microseconds.
 func (s sample) tail() float64 { return s.P99 }
+
+// worst is the latency that one request of a thousand exceeds, in microseconds.
+func (s sample) worst() float64 { return s.P999 }
 
 // wrk runs the program of this name against a target for one turn.
 func (b *bench) wrk(ctx context.Context, t target, w workload) (sample, error) {
@@ -61,6 +65,14 @@ func (b *bench) rpc(ctx context.Context, t target, w workload) (sample, error) {
 		return exec.CommandContext(ctx, filepath.Join(b.options.programs, "rpc"), "call",
 			"-address", t.rpc, "-function", "rpc",
 			"-callers", strconv.Itoa(w.connections), "-length", b.options.length.String())
+	})
+}
+
+// steady sends a target requests at their times for one turn.
+func (b *bench) steady(ctx context.Context, t target, w workload) (sample, error) {
+	return b.takePatiently(ctx, t.pid, decodeSample, func() *exec.Cmd {
+		return exec.CommandContext(ctx, filepath.Join(b.options.programs, "steady"),
+			"-rate", strconv.Itoa(steadyRate), "-length", w.length.String(), t.base+w.path)
 	})
 }
 

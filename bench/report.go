@@ -21,6 +21,7 @@ func (r report) String() string {
 	text.WriteString("# Benchmarks\n\nWhat `make bench` measured last; it writes this file. Absolute figures are this machine's,\nwhich the load, the function and the proxy share; compare ratios.\n\n")
 	r.writeMarks(&text)
 	r.writeTable(&text)
+	r.writeSteady(&text)
 	r.writeMethod(&text)
 	return text.String()
 }
@@ -104,12 +105,26 @@ func (r report) writeRows(text *strings.Builder, w workload) {
 	}
 }
 
+func (r report) writeSteady(text *strings.Builder) {
+	fmt.Fprintf(text, "## %d requests a second\n\nEach is sent at its time, whatever becomes of the others, and its latency counts from the time at\n"+
+		"which it was due.\n\n| through | p50 µs | p99 µs | p99.9 µs | p99.9 ÷ nginx | CPU µs/request |\n|---|--:|--:|--:|--:|--:|\n", steadyRate)
+	w := steadyWorkload()
+	for _, name := range w.targets {
+		c := cell{w.name, w.connections, name}
+		fmt.Fprintf(text, "| %s | %s | %s | %s | %s | %s |\n", name,
+			figure(r.results.median(c, sample.median)), figure(r.results.median(c, sample.tail)), figure(r.results.median(c, sample.worst)),
+			figure(r.results.ratio(c, nginx, sample.worst)), figure(r.results.median(c, sample.cost)))
+	}
+	text.WriteString("\n")
+}
+
 func (r report) writeMethod(text *strings.Builder) {
 	text.WriteString("## Measured on and with\n\n")
 	for _, f := range r.machine {
 		fmt.Fprintf(text, "- %s: %s\n", f.name, f.value)
 	}
-	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows %d of %v, in pairs),\n"+
+	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows %d of %v, in pairs;\n"+
+		"those with requests at their times one of %v),\n"+
 		"and each round begins with another proxy. A figure is the median over the rounds; a ratio is the median\n"+
 		"of the ratios within each round, or pair. CPU is user and system time of all processes and threads of the proxy.\n"+
 		"The function is a static Go program in a container from scratch; all rows stay on the one replica, which\n"+
@@ -119,7 +134,7 @@ func (r report) writeMethod(text *strings.Builder) {
 		"faas-provider's proxy runs on the routes of its bootstrap without its timing log; httputil has idle\n"+
 		"connections for all and a buffer pool; faas-docker runs as built, with its defaults: metrics and call ids\n"+
 		"on, no credentials. Its crowd are functions at zero replicas.\n",
-		r.options.rounds, r.options.length, crowdPairs, crowdTurn)
+		r.options.rounds, r.options.length, crowdPairs, crowdTurn, steadyTurn)
 	r.writeErrors(text)
 }
 

@@ -80,6 +80,18 @@ func workloads() []workload {
 	}
 }
 
+// steadyRate is how many requests a second come at their times, and steadyTurn for how long:
+// of fewer than thousands of latencies the highest in a thousand says little.
+const (
+	steadyRate = 2000
+	steadyTurn = 5 * time.Second
+)
+
+// steadyWorkload has a table of its own.
+func steadyWorkload() workload {
+	return workload{name: "13 B, requests at their times", targets: []string{direct, nginx, caddy, reverse, ours}, load: (*bench).steady, path: "/", length: steadyTurn}
+}
+
 // crowdWorkload has turns of its own, after all others.
 func crowdWorkload() workload {
 	return workload{name: crowdLoad, connections: comparison, targets: []string{ours, crowded}, load: (*bench).wrk, path: "/", length: crowdTurn}
@@ -100,7 +112,7 @@ func (b *bench) runRounds(ctx context.Context) error {
 	}
 	for round := range b.options.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, b.options.rounds, time.Now().Format(time.TimeOnly))
-		for _, w := range workloads() {
+		for _, w := range append(workloads(), steadyWorkload()) {
 			if err := b.runTurns(ctx, rotated(b.stage.chosen(w.targets), round), w); err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ build_programs() {
 	build faas-docker .
 	build bench ./bench
 	local name
-	for name in hello rpc stock reverse; do build "$name" "./bench/$name"; done
+	for name in hello rpc stock reverse steady; do build "$name" "./bench/$name"; done
 }
 
 build_images() {
