@@ -14,10 +14,10 @@ func TestParseStat_FindsTheParentAndTheTimesWhateverTheName(t *testing.T) {
 		want       usage
 		fails      bool
 	}{
-		{"plain", "42 (nginx) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 5", 42, usage{7, 200}, false},
-		{"name with spaces and parentheses", "42 (a) R 1) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 0 0", 42, usage{7, 200}, false},
+		{"plain", "42 (nginx) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 5 4096 300", 42, usage{7, 200, 300}, false},
+		{"name with spaces and parentheses", "42 (a) R 1) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 5 4096 300", 42, usage{7, 200, 300}, false},
 		{"cut short", "42 (nginx) S 7 42", 0, usage{}, true},
-		{"no number", "x (nginx) S 7 42 42 0 -1 4194560 1 2 3 4 150 50", 0, usage{}, true},
+		{"no number", "x (nginx) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 5 4096 300", 0, usage{}, true},
 		{"empty", "", 0, usage{}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -32,9 +32,9 @@ func TestParseStat_FindsTheParentAndTheTimesWhateverTheName(t *testing.T) {
 
 func TestSum_AddsChildrenAndTheirs(t *testing.T) {
 	t.Parallel()
-	all := map[int]usage{1: {0, 1000}, 10: {1, 1}, 11: {10, 2}, 12: {11, 4}, 20: {1, 8}}
-	if got := sum(all, 10); got != 7 {
-		t.Errorf("got %d ticks, want 7", got)
+	all := map[int]usage{1: {0, 1000, 1000}, 10: {1, 1, 2}, 11: {10, 2, 4}, 12: {11, 4, 8}, 20: {1, 8, 16}}
+	if got, want := sum(all, 10), (usage{1, 7, 14}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

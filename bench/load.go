@@ -97,7 +97,7 @@ type decoder func(printed []byte) (sample, error)
 
 // take runs a load, and counts the processor time of a process and its children meanwhile.
 func take(command *exec.Cmd, pid int, decode decoder) (sample, error) {
-	before, err := processorTime(pid)
+	before, err := consumed(pid)
 	if err != nil {
 		return sample{}, err
 	}
@@ -105,12 +105,12 @@ func take(command *exec.Cmd, pid int, decode decoder) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("run %s: %w: %s%s", filepath.Base(command.Path), err, printed, complaint(err))
 	}
-	after, err := processorTime(pid)
+	after, err := consumed(pid)
 	if err != nil {
 		return sample{}, err
 	}
 	taken, err := decode(printed)
-	taken.processor = after - before
+	taken.processor = after.processor() - before.processor()
 	return taken, err
 }
 

@@ -116,6 +116,9 @@ func measureAll(ctx context.Context, o options) (report, error) {
 	}
 	defer s.close()
 	b := &bench{options: o, stage: s, results: results{}}
+	if err := b.runFanOut(ctx); err != nil {
+		return report{}, err
+	}
 	if err := b.runRounds(ctx); err != nil {
 		return report{}, err
 	}
@@ -127,5 +130,5 @@ func measureAll(ctx context.Context, o options) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	return report{options: o, machine: describeMachine(ctx), results: b.results, allocations: allocated}, nil
+	return report{options: o, machine: describeMachine(ctx), results: b.results, fanOuts: b.fanOuts, allocations: allocated}, nil
 }

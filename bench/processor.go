@@ -12,21 +12,29 @@ import (
 // tick is the unit of times in /proc: user space sees 100 a second on every Linux.
 const tick = 10 * time.Millisecond
 
-// usage is what /proc says of one process.
+// usage is what /proc says of one process, or of several together.
 type usage struct {
 	parent int
 	ticks  int64
+	// pages are those in memory.
+	pages int64
 }
 
-// processorTime returns what a process and those that came from it have used so
-// far, all threads together. Process 0 stands for none.
-func processorTime(pid int) (time.Duration, error) {
+// processor is the time that all threads have used.
+func (u usage) processor() time.Duration { return time.Duration(u.ticks) * tick }
+
+// resident is the memory, in bytes.
+func (u usage) resident() int64 { return u.pages * int64(os.Getpagesize()) }
+
+// consumed returns what a process and those that came from it have used so far, and
+// have in memory now. Process 0 stands for none.
+func consumed(pid int) (usage, error) {
 	if pid == 0 {
-		return 0, nil
+		return usage{}, nil
 	}
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return 0, err
+		return usage{}, err
 	}
 	all := make(map[int]usage, len(files))
 	for _, file := range files {
@@ -36,22 +44,24 @@ func processorTime(pid int) (time.Duration, error) {
 		}
 		id, used, err := parseStat(string(text))
 		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", file, err)
+			return usage{}, fmt.Errorf("read %s: %w", file, err)
 		}
 		all[id] = used
 	}
 	if _, lives := all[pid]; !lives {
-		return 0, fmt.Errorf("process %d has ended", pid)
+		return usage{}, fmt.Errorf("process %d has ended", pid)
 	}
-	return time.Duration(sum(all, pid)) * tick, nil
+	return sum(all, pid), nil
 }
 
 // sum adds up a process and its descendants.
-func sum(all map[int]usage, pid int) int64 {
-	total := all[pid].ticks
+func sum(all map[int]usage, pid int) usage {
+	total := all[pid]
 	for id, used := range all {
 		if used.parent == pid {
-			total += sum(all, id)
+			child := sum(all, id)
+			total.ticks += child.ticks
+			total.pages += child.pages
 		}
 	}
 	return total
@@ -60,7 +70,7 @@ func sum(all map[int]usage, pid int) int64 {
 // parseStat reads a line of /proc/<pid>/stat. The second field is the program's
 // name in parentheses, which may hold anything.
 func parseStat(line string) (pid int, used usage, err error) {
-	const parent, user, system = 1, 11, 12
+	const parent, user, system, resident = 1, 11, 12, 21
 	end := strings.LastIndexByte(line, ')')
 	number, _, _ := strings.Cut(line, " ")
 	pid, err = strconv.Atoi(number)
@@ -68,14 +78,14 @@ func parseStat(line string) (pid int, used usage, err error) {
 		return 0, usage{}, fmt.Errorf("%q is no line of stat", line)
 	}
 	fields := strings.Fields(line[end+1:])
-	if len(fields) <= system {
+	if len(fields) <= resident {
 		return 0, usage{}, fmt.Errorf("%q has too few fields", line)
 	}
-	var numbers [3]int64
-	for i, at := range []int{parent, user, system} {
+	var numbers [4]int64
+	for i, at := range []int{parent, user, system, resident} {
 		if numbers[i], err = strconv.ParseInt(fields[at], 10, 64); err != nil {
 			return 0, usage{}, fmt.Errorf("%q: %w", line, err)
 		}
 	}
-	return pid, usage{parent: int(numbers[0]), ticks: numbers[1] + numbers[2]}, nil
+	return pid, usage{parent: int(numbers[0]), ticks: numbers[1] + numbers[2], pages: numbers[3]}, nil
 }

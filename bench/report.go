@@ -12,6 +12,7 @@ type report struct {
 	options     options
 	machine     []fact
 	results     results
+	fanOuts     []fanOut
 	allocations allocations
 }
 
@@ -22,6 +23,7 @@ func (r report) String() string {
 	r.writeMarks(&text)
 	r.writeTable(&text)
 	r.writeSteady(&text)
+	r.writeFanOuts(&text)
 	r.writeMethod(&text)
 	return text.String()
 }
@@ -114,6 +116,16 @@ func (r report) writeSteady(text *strings.Builder) {
 		fmt.Fprintf(text, "| %s | %s | %s | %s | %s | %s |\n", name,
 			figure(r.results.median(c, sample.median)), figure(r.results.median(c, sample.tail)), figure(r.results.median(c, sample.worst)),
 			figure(r.results.ratio(c, nginx, sample.worst)), figure(r.results.median(c, sample.cost)))
+	}
+	text.WriteString("\n")
+}
+
+func (r report) writeFanOuts(text *strings.Builder) {
+	fmt.Fprintf(text, "## %d event streams\n\nEach stream gets an event each second. Memory is what the proxy's processes have resident with all\n"+
+		"streams open, less what they had before; the proxies have carried nothing else by then.\n\n"+
+		"| through | KiB a stream | CPU ms/s |\n|---|--:|--:|\n", openStreams)
+	for _, f := range r.fanOuts {
+		fmt.Fprintf(text, "| %s | %s | %s |\n", f.target, figure(f.memory), figure(f.processor))
 	}
 	text.WriteString("\n")
 }

@@ -102,6 +102,7 @@ type bench struct {
 	options options
 	stage   *stage
 	results results
+	fanOuts []fanOut
 }
 
 // runRounds measures every target once per round, each round beginning with

@@ -1,5 +1,5 @@
-// Command hello is the function that the benchmark calls: it answers 13 bytes, or
-// 64 KiB under /64k, and reads whatever body it is sent.
+// Command hello is the function that the benchmark calls: it answers 13 bytes, 64 KiB
+// under /64k, or a stream of events under /events, and reads whatever body it is sent.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const (
@@ -19,6 +20,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", answer([]byte(greeting)))
 	mux.HandleFunc("/64k", answer(bytes.Repeat([]byte("x"), large)))
+	mux.HandleFunc("/events", sendEvents)
 	log.Fatal(http.ListenAndServe(":8080", mux))
 }
 
@@ -34,5 +36,26 @@ func answer(body []byte) http.HandlerFunc {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Content-Length", length)
 		_, _ = w.Write(body)
+	}
+}
+
+// sendEvents sends one event at once, and then one each second until the client has gone.
+func sendEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect them
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		if _, err := io.WriteString(w, "data: "+greeting+"\n\n"); err != nil {
+			return
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-every.C:
+		}
 	}
 }
