@@ -114,6 +114,7 @@ func TestMark_SaysWhetherItIsMet(t *testing.T) {
 		{mark{got: 0.59, limit: 0.6, atLeast: true}, false},
 		{mark{got: 2.1, limit: 2.1}, true},
 		{mark{got: 2.2, limit: 2.1}, false},
+		{mark{got: 0, limit: 2.1}, false},
 	} {
 		if got := test.mark.isMet(); got != test.want {
 			t.Errorf("%v, %s: got %t, want %t", test.mark.got, test.mark.wanted(), got, test.want)
@@ -132,8 +133,11 @@ func TestFigure_KeepsThreeDigits(t *testing.T) {
 
 func TestReport_NamesEveryMarkAndEveryTarget(t *testing.T) {
 	t.Parallel()
-	text := report{options: options{functions: 1000}, results: results{}}.String()
-	for _, want := range []string{"÷ faas-provider", "1000 functions", "gRPC unary", "httputil", "bytes allocated", crowded, "No call failed"} {
+	text := report{options: options{functions: 1000}, results: results{}, fanOuts: []fanOut{{caddy, 40, 50}}}.String()
+	for _, want := range []string{
+		"÷ faas-provider", "1000 functions", "gRPC unary", "httputil", "bytes allocated", crowded, free, routed9, streams, chunked,
+		"p99.9 ÷ nginx, 13 B, 2000 requests/s", "| caddy | 40.0 | 50.0 |", "No call failed",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
 		}
