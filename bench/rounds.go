@@ -160,10 +160,12 @@ const (
 // ABBA.
 func (b *bench) runCrowd(ctx context.Context) error {
 	fmt.Fprintf(os.Stderr, "deploying %d functions, %s\n", b.options.functions, time.Now().Format(time.TimeOnly))
+	began := time.Now()
 	alone, crowd, err := b.stage.openCrowd(ctx)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(os.Stderr, "deployed in %v\n", time.Since(began).Round(time.Second/10))
 	order := []target{alone, crowd}
 	if err := b.warmUp(ctx, order); err != nil {
 		return err
