@@ -144,13 +144,13 @@ func (r report) writeMethod(text *strings.Builder) {
 		fmt.Fprintf(text, "- %s: %s\n", f.name, f.value)
 	}
 	fmt.Fprintf(text, "\n%d rounds; in each, every row of the table gets one turn of %v (the last two rows %d of %v, in pairs;\n"+
-		"those with requests at their times one of %v),\n"+
-		"and each round begins with another proxy. A figure is the median over the rounds; a ratio is the median\n"+
-		"of the ratios within each round, or pair. CPU is user and system time of all processes and threads of the proxy.\n"+
-		"The function is a static Go program in a container from scratch; all rows stay on the one replica, which\n"+
-		"all proxies call, but for those through \""+free+"\": that function has no settings, and scales by itself.\n"+
-		"wrk and h2load use one thread; gRPC calls share one connection. nginx has two workers, keeps connections to the\n"+
-		"function and writes no access log; Caddy does the same, with as many threads as there are processors;\n"+
+		"those of the steady rate one of %v), and each round begins with another proxy. A figure is the median\n"+
+		"over the rounds; a ratio is the median of the ratios within each round, or pair. CPU is user and system\n"+
+		"time of all processes and threads of the proxy. The function is a static Go program in a container from\n"+
+		"scratch. All proxies call its one replica, and all rows stay on it, but for those through\n"+
+		"\""+free+"\": that function has no settings, and scales by itself.\n"+
+		"wrk and h2load use one thread; gRPC calls share one connection. nginx has two workers, keeps connections\n"+
+		"to the function and writes no access log; Caddy keeps as many of them and writes no log;\n"+
 		"faas-provider's proxy runs on the routes of its bootstrap without its timing log; httputil has idle\n"+
 		"connections for all and a buffer pool; faas-docker runs as built, with its defaults: metrics and call ids\n"+
 		"on, no credentials. Its crowd are functions at zero replicas.\n",
