@@ -25,7 +25,7 @@ func TestContainerConfig_IsWhatWasReviewed(t *testing.T) {
 		"elsewhere": {
 			spec:  function.Spec{Image: "figlet", Labels: map[string]string{function.LabelPort: "1", function.LabelImageConfig: "forged"}},
 			host:  machine,
-			image: function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"8080/tcp"}),
+			image: function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"8080/tcp"}, nil),
 		},
 		"plain": {spec: function.Spec{Image: "figlet"}, host: machine},
 		"full": {

@@ -177,9 +177,9 @@ func describeImage(found image.InspectResponse, named reference.Named) localImag
 // imageConfig is what an image says of its containers.
 func imageConfig(found image.InspectResponse) *function.ImageConfig {
 	if found.Config == nil {
-		return function.NewImageConfig(nil, nil)
+		return function.NewImageConfig(nil, nil, nil)
 	}
-	return function.NewImageConfig(found.Config.Env, slices.Collect(maps.Keys(found.Config.ExposedPorts)))
+	return function.NewImageConfig(found.Config.Env, slices.Collect(maps.Keys(found.Config.ExposedPorts)), slices.Collect(maps.Keys(found.Config.Labels)))
 }
 
 func (i *Images) pulledImage(ctx context.Context, ref string, named reference.Named) (function.Image, error) {

@@ -13,7 +13,7 @@ import (
 
 // encodeLabels returns the labels of a function's containers: the user's own,
 // and ours, which win. Those that do not apply are there, empty, because the
-// image's own would count otherwise.
+// image's own would count otherwise: Compose would take the container for one of its own.
 func encodeLabels(f function.Function, provider string) map[string]string {
 	labels := make(map[string]string, len(f.Labels)+11)
 	maps.Copy(labels, f.Labels)
@@ -25,6 +25,9 @@ func encodeLabels(f function.Function, provider string) map[string]string {
 	labels[function.LabelImageConfig], labels[function.LabelHolder], labels[function.LabelAddress] = "", "", ""
 	if f.ImageConfig != nil {
 		labels[function.LabelImageConfig] = marshal(f.ImageConfig)
+		for _, name := range f.ImageConfig.Tools {
+			labels[name] = ""
+		}
 	}
 	return labels
 }

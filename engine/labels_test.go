@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +42,13 @@ func TestLabels_ComeBackAsTheyWent(t *testing.T) {
 func TestLabels_CarryWhatTheImageSays(t *testing.T) {
 	t.Parallel()
 	f := labelled(4, nil)
-	f.ImageConfig = function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"3333/tcp", "9000/tcp"})
+	f.ImageConfig = function.NewImageConfig(nil, nil, []string{"maintainer", "com.docker.compose.project", "io.docker.x"})
+	if got := encodeLabels(f, "net"); got["com.docker.compose.project"] != "" || !slices.Equal(f.ImageConfig.Tools, []string{"com.docker.compose.project", "io.docker.x"}) {
+		t.Errorf("labels of the image's tools: %v, of %v", got, f.ImageConfig.Tools)
+	} else if _, blank := got["com.docker.compose.project"]; !blank {
+		t.Error("the image's project of Compose would count")
+	}
+	f.ImageConfig = function.NewImageConfig([]string{"port=3333", "write_timeout=150s"}, []string{"3333/tcp", "9000/tcp"}, nil)
 	adopted, _, err := decodeFunction(container.Summary{Labels: encodeLabels(f, "net"), State: "running", ImageID: "sha256:4"})
 	if err != nil || !reflect.DeepEqual(adopted.ImageConfig, f.ImageConfig) || adopted.Settings().Port() != 3333 {
 		t.Errorf("adopted with %+v, %v; want %+v", adopted.ImageConfig, err, f.ImageConfig)

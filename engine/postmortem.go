@@ -29,6 +29,7 @@ func (l *LogReader) PostMortem(ctx context.Context, id string) (function.PostMor
 	past, _, err := l.readWindow(ctx, replica, function.LogQuery{}, lastFrames)
 	if err != nil {
 		l.logger.Warn("last lines not readable", "replica", id, "err", err)
+		report.Unread = true
 		return report, nil
 	}
 	for _, line := range past[max(0, len(past)-lastLines):] {

@@ -238,7 +238,7 @@ func TestReadiness_SettingsThatAreNotKnownAreNamed(t *testing.T) {
 }
 
 func TestImageConfig_GoesWithTheFunction(t *testing.T) {
-	slow := function.NewImageConfig([]string{"write_timeout=150s", "max_inflight=2"}, []string{"3000/tcp"})
+	slow := function.NewImageConfig([]string{"write_timeout=150s", "max_inflight=2"}, []string{"3000/tcp"}, nil)
 	// away is set while the image cannot be read, and nothing of it be started.
 	var away atomic.Bool
 	of := func(reference string) *function.ImageConfig {

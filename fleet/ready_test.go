@@ -65,7 +65,7 @@ func replicaAt(address netip.AddrPort) function.Replica {
 // readinessOf reads the readiness of a deployment and its image.
 func readinessOf(t *testing.T, annotations map[string]string, env ...string) function.Readiness {
 	t.Helper()
-	ready, err := function.Spec{Annotations: annotations}.With(function.NewImageConfig(env, nil)).Readiness()
+	ready, err := function.Spec{Annotations: annotations}.With(function.NewImageConfig(env, nil, nil)).Readiness()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestReady_ThePortsThatItListensOnAreNamed(t *testing.T) {
 		"one in an address":    {[]string{"ASPNETCORE_HTTP_PORTS=29417", "LISTEN_PORT=:29417"}, nil, "it listens on 29417, 3000"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ready, err := function.Spec{}.With(function.NewImageConfig(test.env, test.exposed)).Readiness()
+			ready, err := function.Spec{}.With(function.NewImageConfig(test.env, test.exposed, nil)).Readiness()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -416,6 +416,9 @@ func epitaph(replica function.Replica, pm function.PostMortem) string {
 
 // lastWords continues a sentence about a replica with what it wrote last.
 func lastWords(pm function.PostMortem) string {
+	if pm.Unread {
+		return "; what it wrote can no longer be read"
+	}
 	if len(pm.LastLines) == 0 {
 		return " and wrote nothing"
 	}

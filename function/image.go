@@ -74,12 +74,14 @@ type ImageConfig struct {
 	Env map[string]string `json:"env,omitempty"`
 	// Ports are the TCP ports that it EXPOSEs, sorted.
 	Ports []int `json:"ports,omitempty"`
+	// Tools are the names of its labels by which Docker and its tools know what is theirs, sorted.
+	Tools []string `json:"tools,omitempty"`
 }
 
-// NewImageConfig reads an image's environment ("name=value") and the ports that it
-// EXPOSEs ("8080/tcp"). What cannot be read is left out.
-func NewImageConfig(env, exposed []string) *ImageConfig {
-	config := &ImageConfig{}
+// NewImageConfig reads an image's environment ("name=value"), the ports that it
+// EXPOSEs ("8080/tcp") and the names of its labels. What cannot be read is left out.
+func NewImageConfig(env, exposed, labels []string) *ImageConfig {
+	config := &ImageConfig{Tools: slices.DeleteFunc(slices.Sorted(slices.Values(labels)), func(name string) bool { return !isDockers(name) })}
 	for _, variable := range env {
 		name, value, _ := strings.Cut(variable, "=")
 		if !slices.Contains(settingNames(), name) && portAtEnd(name, value) == 0 {

@@ -95,8 +95,10 @@ type PostMortem struct {
 	ExitCode int
 	// OutOfMemory is set when the kernel stopped it for its memory limit.
 	OutOfMemory bool
-	// LastLines are the last lines it wrote, oldest first.
+	// LastLines are the last lines it wrote, oldest first. Unread is set when they could not be read, as
+	// when its container is being removed.
 	LastLines []string
+	Unread    bool
 }
 
 // Note is one line that the provider itself wrote about a function, for the function's logs.

@@ -38,7 +38,7 @@ func TestSettings_TheDeploymentsEnvironmentLiesOverTheImages(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := Spec{EnvVars: test.env}.With(NewImageConfig(test.image, nil))
+			s := Spec{EnvVars: test.env}.With(NewImageConfig(test.image, nil, nil))
 			policy, err := s.CallPolicy()
 			if err != nil || policy.WatchdogTime != test.call || policy.MaxInFlight != test.inFlight {
 				t.Errorf("a call may take %v, %d at a time, %v; want %v, %d", policy.WatchdogTime, policy.MaxInFlight, err, test.call, test.inFlight)
@@ -51,7 +51,7 @@ func TestSettings_TheDeploymentsEnvironmentLiesOverTheImages(t *testing.T) {
 			}
 		})
 	}
-	unbounded := Spec{Annotations: map[string]string{PolicyMaxInFlight: "0"}}.With(NewImageConfig([]string{"max_inflight=3"}, nil))
+	unbounded := Spec{Annotations: map[string]string{PolicyMaxInFlight: "0"}}.With(NewImageConfig([]string{"max_inflight=3"}, nil, nil))
 	if policy, _ := unbounded.CallPolicy(); policy.MaxInFlight != 0 {
 		t.Errorf("%d at a time, want no limit: the annotation says so", policy.MaxInFlight)
 	}
@@ -84,7 +84,7 @@ func TestSettings_ThePortIsTheOneThatTheImageListensOn(t *testing.T) {
 		{"an address", []string{"port=tcp://10.0.0.1:3306"}, nil, Spec{}, 8080},
 	}
 	for _, test := range tests {
-		if got := test.spec.With(NewImageConfig(test.image, test.exposed)).Port(); got != test.want {
+		if got := test.spec.With(NewImageConfig(test.image, test.exposed, nil)).Port(); got != test.want {
 			t.Errorf("%s: port %d, want %d", test.name, got, test.want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestSettings_KnowTheProcessBehindAWatchdog(t *testing.T) {
 		{"no URL", []string{"mode=http", "upstream_url=::"}, Upstream{}},
 	}
 	for _, test := range tests {
-		ready, err := (Spec{}).With(NewImageConfig(test.image, nil)).Readiness()
+		ready, err := (Spec{}).With(NewImageConfig(test.image, nil, nil)).Readiness()
 		if err != nil || ready.Upstream != test.want {
 			t.Errorf("%s: %+v, %v; want %+v", test.name, ready.Upstream, err, test.want)
 		}
@@ -122,7 +122,7 @@ func TestSettings_KnowTheProcessBehindAWatchdog(t *testing.T) {
 
 func TestSettings_SuppressLock(t *testing.T) {
 	for text, want := range map[string]bool{"true": true, "1": true, "false": false, "": false, "yes": false} {
-		s := Spec{}.With(NewImageConfig([]string{"suppress_lock=" + text}, nil))
+		s := Spec{}.With(NewImageConfig([]string{"suppress_lock=" + text}, nil, nil))
 		health, _ := s.HealthCheck()
 		ready, _ := s.Readiness()
 		if health.PortSuffices != want || ready.PortSuffices != want {
@@ -135,6 +135,7 @@ func TestImageConfig_KeepsWhatIsNeededWithoutTheImage(t *testing.T) {
 	config := NewImageConfig(
 		[]string{"PATH=/usr/bin", "SECRET=x", "exec_timeout=5m", "http_port=4321", "LISTEN_PORT=0.0.0.0:7654", "SUPPORT=mail", "port=3333"},
 		[]string{"8443/tcp", "80/tcp", "80/tcp", "53/udp"},
+		nil,
 	)
 	want := &ImageConfig{Env: map[string]string{"exec_timeout": "5m", "http_port": "4321", "LISTEN_PORT": "0.0.0.0:7654", "port": "3333"}, Ports: []int{80, 8443}}
 	if !reflect.DeepEqual(config, want) {

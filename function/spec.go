@@ -165,9 +165,16 @@ func (s Spec) validateEnv() error {
 		if strings.ContainsRune(s.EnvVars[name], 0) {
 			return Invalid(fmt.Sprintf("envVars[%q]", name), "the value contains a NUL byte")
 		}
+		if size := len(name) + len("=") + len(s.EnvVars[name]); size > longestVariable {
+			return Invalid(fmt.Sprintf("envVars[%q]", name), "name and value have %d bytes, and Linux starts no process with more than %d: use a secret, or a file of the image", size, longestVariable)
+		}
 	}
 	return nil
 }
+
+// longestVariable is how long a variable may be, with its name and "=", in bytes: MAX_ARG_STRLEN of Linux,
+// execve(2), without the NUL at its end.
+const longestVariable = 128<<10 - 1
 
 func (s Spec) validateSecrets() error {
 	seen := map[string]bool{}
@@ -213,6 +220,11 @@ func (s Spec) validateAnnotations() error {
 	for key := range s.Annotations {
 		if key == "" {
 			return Invalid("annotations", "an annotation has no name")
+		}
+	}
+	for _, key := range guardKeys() {
+		if text, field, found := s.Metadata().Find(key); found && strings.TrimSpace(text) == "" {
+			return Invalid(field, "is empty, and would leave the function open: leave it out if that is meant")
 		}
 	}
 	return s.validateCapabilities()
@@ -316,9 +328,17 @@ func (r *Resources) validate(field string) error {
 		return nil
 	}
 	for _, a := range r.amounts() {
-		if _, err := a.parse(a.text); err != nil && a.text != "" {
+		n, err := a.parse(a.text)
+		switch {
+		case a.text == "":
+		case err != nil:
 			return Invalid(field+"."+a.field, "%q: want %s", a.text, a.want)
+		case a.field == "memory" && n < leastMemory:
+			return Invalid(field+"."+a.field, "%q is %d bytes, too few for any process: perhaps it lacks a unit, such as Mi", a.text, n)
 		}
 	}
 	return nil
 }
+
+// leastMemory is the least that may be asked for, in bytes. Docker's least is higher, and is given then.
+const leastMemory = 1 << 20

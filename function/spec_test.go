@@ -2,6 +2,7 @@ package function
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -28,6 +29,15 @@ func TestSpec_Validate(t *testing.T) {
 		{"scaling labels", func(s *Spec) { s.Labels = map[string]string{"com.openfaas.scale.min": "1"} }, ""},
 		{"label without a name", func(s *Spec) { s.Labels = map[string]string{"": "x"} }, "labels"},
 		{"faas_function that repeats the name", func(s *Spec) { s.Labels = map[string]string{LabelFaaS: "figlet"} }, ""},
+		{"credentials that are empty", func(s *Spec) { s.Annotations = map[string]string{KeyAuth: " "} }, `annotations["com.openfaas.auth"]`},
+		{"credentials that are empty, above a label's", func(s *Spec) {
+			s.Annotations, s.Labels = map[string]string{KeyAuth: ""}, map[string]string{KeyAuth: `apiKey("k")`}
+		}, `annotations["com.openfaas.auth"]`},
+		{"a label of credentials that is empty", func(s *Spec) { s.Labels = map[string]string{KeyAuth: ""} }, `labels["com.openfaas.auth"]`},
+		{"a way in that is empty", func(s *Spec) { s.Annotations = map[string]string{KeyExpose: ""} }, `annotations["com.openfaas.expose"]`},
+		{"a variable that no process can be given", func(s *Spec) { s.EnvVars = map[string]string{"A": strings.Repeat("x", 128<<10-2)} }, `envVars["A"]`},
+		{"memory without its unit", func(s *Spec) { s.Limits = &Resources{Memory: "128"} }, "limits.memory"},
+		{"memory in kilobytes", func(s *Spec) { s.Requests = &Resources{Memory: "512Ki"} }, "requests.memory"},
 		{"a label of Compose", func(s *Spec) { s.Labels = map[string]string{"com.docker.compose.project": "faas-docker"} }, `labels["com.docker.compose.project"]`},
 		{"a label of Docker Desktop", func(s *Spec) { s.Labels = map[string]string{"io.docker.x": ""} }, `labels["io.docker.x"]`},
 		{"a label of Docker's project", func(s *Spec) { s.Labels = map[string]string{"org.dockerproject.x": ""} }, `labels["org.dockerproject.x"]`},

@@ -46,7 +46,7 @@ func (a *attempt) prepare(ctx context.Context, c *call, body upstream.Body) {
 	a.out = upstream.Request{
 		Context: ctx, HTTP: c.r, Incoming: c.incoming, Path: c.target.path, Forwarded: c.handler.forwardingOf(c.r),
 		CallID: c.id, Start: c.start, Announced: c.announced, Body: body,
-		HeadTimeout: c.headTimeout(), IdleTimeout: c.policy.IdleTimeout, Client: a,
+		HeadTimeout: c.headTimeout(), IdleTimeout: c.policy.IdleTimeout, Client: a, Fresh: c.repeats.replays.Load() > 0,
 	}
 }
 
@@ -168,7 +168,7 @@ type repeats struct {
 // send carries a try to the replica, and to others as long as one cannot be reached at all: it may
 // have stopped a moment ago, and its successor be about to start. A request that may be repeated
 // (RFC 9110, 9.2.2) also survives a replica that ends at once (upstream.WorkTime), without a byte of
-// an answer; but not many, since it may be what ended them. The lease, which is none with an error, is
+// an answer; but not many, and not a kept connection to each besides, since it may be what ended them. The lease, which is none with an error, is
 // to be released when the answer has been passed on or dropped.
 func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver.Lease, error) {
 	for {
@@ -176,10 +176,15 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 		if err == nil {
 			return got, lease, nil
 		}
+		c.repeats.replays.Add(a.out.Resent)
+		a.out.Resent, a.out.Fresh = 0, true
 		left := c.retryUntil(err) - time.Since(c.began)
 		if left <= 0 || a.out.Context.Err() != nil || !c.mayRepeat(a, err) {
 			c.handler.findEnd(a.out.Context, lease.Replica(), err)
 			return nil, lease, err
+		}
+		if dead := a.watchEarly(); dead != nil {
+			return nil, lease, dead
 		}
 		next, unavailable := a.acquire(a.out.Context, c, left)
 		if errors.Is(unavailable, errNotAwake) {
@@ -190,7 +195,7 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 		}
 		if a.early.HasDied() {
 			next.Release()
-			return nil, lease, &upstream.CutOff{After: time.Since(c.began), Gone: true, Err: err}
+			return nil, lease, c.diedEarly()
 		}
 		lease = next
 	}

@@ -84,6 +84,9 @@ func (c *call) run() (err error) {
 		return err
 	}
 	own := c.ownPolicy()
+	if err := c.checkEarly(); err != nil {
+		return err
+	}
 	lease, err := c.attempt.acquire(c.r.Context(), c, c.handler.wakeTimeout())
 	if !errors.Is(err, function.ErrNotFound) && !c.known {
 		c.started(c.handler, c.target.name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"faas-docker/function/clock"
 	"faas-docker/grammar"
 	"faas-docker/proxy/upstream"
 	"faas-docker/resolver"
@@ -41,6 +42,36 @@ func (a *attempt) openUnproven(lease resolver.Lease) (upstream.Answer, error) {
 	c.handler.Resolver.Deny(c.target.name, lease.Replica().ID)
 	a.early = lease
 	return nil, errEarly
+}
+
+// earlyWatch is how long a replica is watched whose watchdog has answered for its process, and
+// earlyPause the time between two looks. A process that a call has ended is gone within that.
+const (
+	earlyWatch = 250 * time.Millisecond
+	earlyPause = 25 * time.Millisecond
+)
+
+// watchEarly waits for a moment whether the replica ends whose watchdog has answered for its process. If so the
+// call may have ended it, and no other replica is to get it.
+func (a *attempt) watchEarly() error {
+	replica, h := a.early.Replica(), a.call.handler
+	if replica == nil || h.HasEnded == nil {
+		return nil
+	}
+	for end := time.Now().Add(earlyWatch); time.Now().Before(end); {
+		if a.early.HasDied() || h.HasEnded(a.out.Context, *replica) {
+			return a.call.diedEarly()
+		}
+		if clock.Sleep(a.out.Context, earlyPause) != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// diedEarly is the end of a call that may have ended its replica.
+func (c *call) diedEarly() error {
+	return &upstream.CutOff{After: time.Since(c.began), Gone: true, Err: errEarly}
 }
 
 // isEarly reports whether an answer may say that the process behind a watchdog does not
@@ -87,4 +118,13 @@ func (c *call) retryUntil(err error) time.Duration {
 		return c.handler.wakeTimeout()
 	}
 	return c.repeats.until
+}
+
+// checkEarly is watchEarly for the replica that the short lane sent the call to.
+func (c *call) checkEarly() error {
+	if c.attempt.early.Replica() == nil {
+		return nil
+	}
+	c.attempt.call, c.attempt.out.Context = c, c.r.Context()
+	return c.attempt.watchEarly()
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,6 +156,46 @@ func TestEarly_NoOtherReplicaGetsACallThatOneHasDiedOf(t *testing.T) {
 				d.listens.Store(true)
 				if answer, body := fetch(t, method, url, nil); answer.StatusCode != http.StatusOK {
 					t.Errorf("the next call: %d %s", answer.StatusCode, body)
+				}
+			})
+		}
+	}
+}
+
+// The engine tells of a death some time after it.
+func TestEarly_NoOtherReplicaGetsACallUntilTheFirstIsSeenToLive(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		dies  time.Duration // after its answer; zero means that it lives
+		want  int
+		asked int64
+	}{
+		{"dies at once", time.Nanosecond, http.StatusBadGateway, 1},
+		{"dies a moment later", 100 * time.Millisecond, http.StatusBadGateway, 1},
+		{"lives", 0, http.StatusOK, 1},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			t.Run(row.name+" "+method, func(t *testing.T) {
+				t.Parallel()
+				h, d := newHandler(t), &watchdogOf{}
+				var died atomic.Int64 // when, in ns; zero means never
+				watchdog := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if row.dies > 0 {
+						died.CompareAndSwap(0, time.Now().Add(row.dies).UnixNano())
+					}
+					d.ServeHTTP(w, r)
+					if row.dies == 0 {
+						d.listens.Store(true)
+					}
+				})
+				h.HasEnded = func(context.Context, function.Replica) bool {
+					return died.Load() > 0 && time.Now().UnixNano() > died.Load()
+				}
+				deploy(t, h, "f", serve(t, watchdog), serve(t, watchdog), serve(t, watchdog))
+				answer, body := fetch(t, method, "http://"+serve(t, h)+"/function/f", nil)
+				if answer.StatusCode != row.want || d.early.Load() != row.asked {
+					t.Errorf("status %d, %q, after %d answers of watchdogs; want %d, after %d", answer.StatusCode, body, d.early.Load(), row.want, row.asked)
 				}
 			})
 		}

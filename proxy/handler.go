@@ -143,8 +143,8 @@ type Rules struct {
 	// policy.Chain.Do; it is asked for functions that do not exist, too. Nil means none,
 	// and so does what it returns.
 	CallPolicy func(function.Name, *http.Request) policy.Policy
-	// HasEnded tells whether a replica that broke a call off has ended, for the text that
-	// the caller gets; see upstream.HasEnded. Nil means that no replica is asked.
+	// HasEnded tells whether a replica that broke a call off has ended, or one whose watchdog answered in
+	// its process's place; see upstream.HasEnded. Nil means that no replica is asked.
 	HasEnded func(context.Context, function.Replica) bool
 }
 

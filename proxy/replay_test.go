@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -154,6 +155,56 @@ func TestReplay_NothingThatWasAtWork(t *testing.T) {
 				t.Errorf("says %q of a function that lives", text)
 			}
 		})
+	}
+}
+
+// A function that ends each connection on which it is asked so is asked three times, by either lane,
+// however many connections to it are kept.
+func TestReplay_KeptConnectionsAddNoTries(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []int{0, 1, 10} {
+		for lane, header := range map[string]http.Header{"short": {}, "other": {"Pragma": {"no-cache"}}} {
+			t.Run(fmt.Sprintf("%d kept, the %s lane", kept, lane), func(t *testing.T) {
+				t.Parallel()
+				var seen atomic.Int64
+				var together sync.WaitGroup
+				together.Add(kept)
+				address := rawFunction(t, func(conn net.Conn) {
+					reader := bufio.NewReader(conn)
+					for {
+						request, err := http.ReadRequest(reader)
+						if err != nil {
+							return
+						}
+						if request.URL.Path == "/end" {
+							seen.Add(1)
+							return
+						}
+						together.Done()
+						together.Wait() // so that each has a connection of its own
+						fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					}
+				})
+				h := newHandler(t)
+				deploy(t, h, "f", address)
+				base := "http://" + serve(t, h) + "/function/f"
+				var warm sync.WaitGroup
+				for range kept {
+					warm.Go(func() { fetch(t, "GET", base+"/keep", nil) })
+				}
+				warm.Wait()
+				r := request(t, "GET", base+"/end", nil)
+				maps.Copy(r.Header, header)
+				answer, err := http.DefaultTransport.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				if answer.StatusCode != http.StatusBadGateway || seen.Load() != 1+maxReplays {
+					t.Errorf("status %d after %d requests, want 502 after %d", answer.StatusCode, seen.Load(), 1+maxReplays)
+				}
+			})
+		}
 	}
 }
 

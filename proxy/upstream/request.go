@@ -39,6 +39,11 @@ type Request struct {
 	Client Client
 	// Beside is set when the try may end before its client's call does, as policies want it.
 	Beside bool
+	// Fresh has a connection made for the request: it was sent before, and what has ended that
+	// connection may end one that is kept, too.
+	Fresh bool
+	// Resent counts how often Open has sent it again because a kept connection had ended.
+	Resent int32
 }
 
 // Plain is a request whose bytes are known.

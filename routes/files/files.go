@@ -89,6 +89,9 @@ func OpenRegular(name string, stat func(string) (os.FileInfo, error), open func(
 }
 
 func orNotRegular(err error, name string) error {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "open", Path: failed.Path, Err: failed.Err} // statat is not the reader's word
+	}
 	if err != nil {
 		return err
 	}
