@@ -46,7 +46,7 @@ func (a *attempt) prepare(ctx context.Context, c *call, body upstream.Body) {
 	a.out = upstream.Request{
 		Context: ctx, HTTP: c.r, Incoming: c.incoming, Path: c.target.path, Forwarded: c.handler.forwardingOf(c.r),
 		CallID: c.id, Start: c.start, Announced: c.announced, Body: body,
-		HeadTimeout: c.headTimeout(), IdleTimeout: c.policy.IdleTimeout, Client: a, Fresh: c.repeats.replays.Load() > 0,
+		HeadTimeout: c.headTimeout(), IdleTimeout: c.policy.IdleTimeout, Client: a, Sent: c.repeats.replays.Load(),
 	}
 }
 
@@ -172,12 +172,13 @@ type repeats struct {
 // to be released when the answer has been passed on or dropped.
 func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver.Lease, error) {
 	for {
+		before := a.out.Sent
 		got, err := a.open(lease)
 		if err == nil {
 			return got, lease, nil
 		}
-		c.repeats.replays.Add(a.out.Resent)
-		a.out.Resent, a.out.Fresh = 0, true
+		c.repeats.replays.Add(a.out.Sent - before)
+		a.out.Sent = max(1, a.out.Sent)
 		left := c.retryUntil(err) - time.Since(c.began)
 		if left <= 0 || a.out.Context.Err() != nil || !c.mayRepeat(a, err) {
 			c.handler.findEnd(a.out.Context, lease.Replica(), err)
@@ -195,7 +196,7 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 		}
 		if a.early.HasDied() {
 			next.Release()
-			return nil, lease, c.diedEarly()
+			return nil, lease, a.diedEarly()
 		}
 		lease = next
 	}

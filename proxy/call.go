@@ -84,7 +84,7 @@ func (c *call) run() (err error) {
 		return err
 	}
 	own := c.ownPolicy()
-	if err := c.checkEarly(); err != nil {
+	if err := c.attempt.checkEarly(c); err != nil {
 		return err
 	}
 	lease, err := c.attempt.acquire(c.r.Context(), c, c.handler.wakeTimeout())

@@ -60,7 +60,7 @@ func (a *attempt) watchEarly() error {
 	}
 	for end := time.Now().Add(earlyWatch); time.Now().Before(end); {
 		if a.early.HasDied() || h.HasEnded(a.out.Context, *replica) {
-			return a.call.diedEarly()
+			return a.diedEarly()
 		}
 		if clock.Sleep(a.out.Context, earlyPause) != nil {
 			break
@@ -70,8 +70,8 @@ func (a *attempt) watchEarly() error {
 }
 
 // diedEarly is the end of a call that may have ended its replica.
-func (c *call) diedEarly() error {
-	return &upstream.CutOff{After: time.Since(c.began), Gone: true, Err: errEarly}
+func (a *attempt) diedEarly() error {
+	return &upstream.CutOff{After: time.Since(a.call.began), Gone: true, Err: errEarly}
 }
 
 // isEarly reports whether an answer may say that the process behind a watchdog does not
@@ -120,11 +120,11 @@ func (c *call) retryUntil(err error) time.Duration {
 	return c.repeats.until
 }
 
-// checkEarly is watchEarly for the replica that the short lane sent the call to.
-func (c *call) checkEarly() error {
-	if c.attempt.early.Replica() == nil {
+// checkEarly is watchEarly for the replica that the short lane sent a call to.
+func (a *attempt) checkEarly(c *call) error {
+	if a.early.Replica() == nil {
 		return nil
 	}
-	c.attempt.call, c.attempt.out.Context = c, c.r.Context()
-	return c.attempt.watchEarly()
+	a.call, a.out.Context = c, c.r.Context()
+	return a.watchEarly()
 }

@@ -286,7 +286,7 @@ func (e *express) leaves(err error) bool {
 	case errors.Is(err, upstream.ErrUnreachable):
 		e.handler.Resolver.Suspect(e.name, e.lease.Replica().ID)
 	case errors.Is(err, upstream.ErrUnanswered):
-		e.left.tries = 1 + e.request.Resent
+		e.left.tries = 1 + e.request.Sent
 	default:
 		e.left = leftover{}
 		return false

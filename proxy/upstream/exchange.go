@@ -55,7 +55,7 @@ var _ Answer = (*exchange)(nil)
 // ErrUnanswered the request may be sent again.
 func (u *Pool) Open(request *Request) (Answer, error) {
 	s := u.all.scratches.get()
-	for fresh := request.Fresh; ; fresh = true {
+	for fresh := request.Sent > 0; ; fresh = true {
 		// Before connect, which looks whether a kept connection still stands: it may be closed while
 		// calls gather.
 		u.all.batching.Gather()
@@ -238,7 +238,7 @@ func (x *exchange) lost(err error, sent bool) error {
 	switch {
 	case x.conn.reused && !x.conn.IsSevered() && repeatable:
 		if sent {
-			x.out.Resent++
+			x.out.Sent++
 		}
 		return fmt.Errorf("%w: %w", ErrStale, err)
 	case !sent:

@@ -39,11 +39,9 @@ type Request struct {
 	Client Client
 	// Beside is set when the try may end before its client's call does, as policies want it.
 	Beside bool
-	// Fresh has a connection made for the request: it was sent before, and what has ended that
-	// connection may end one that is kept, too.
-	Fresh bool
-	// Resent counts how often Open has sent it again because a kept connection had ended.
-	Resent int32
+	// Sent is how often the request was sent before, without an answer. It is not sent over a kept
+	// connection then: what has ended the one may end the other. Open adds those that end under it.
+	Sent int32
 }
 
 // Plain is a request whose bytes are known.
