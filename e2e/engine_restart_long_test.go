@@ -310,7 +310,10 @@ func (e *ownEngine) whileAway(t *testing.T, silent bool, act func() *visitors) *
 func (c *child) wantMended(t *testing.T, visits *visitors) {
 	t.Helper()
 	started, echo := make(chan time.Duration, 1), image(t, "echo")
-	go func() { started <- engineStarts(t, c.network, echo, 1) }() // beside what is measured
+	go func() { // beside what is measured
+		defer close(started)
+		started <- engineStarts(t, c.network, echo, 1)
+	}()
 	took := c.mended(t, "runs", "naps", "rests")
 	engine := <-started
 	visits.stop()

@@ -94,6 +94,10 @@ func (c *call) run() (err error) {
 	if err != nil {
 		return err
 	}
+	if c.attempt.early.HasDied() {
+		lease.Release()
+		return c.attempt.diedEarly()
+	}
 	c.repeats.until = time.Since(c.began) + c.handler.retryTimeout()
 	if chain := c.policies(); chain != nil || own != nil {
 		return c.deliverThrough(chain, own, lease)

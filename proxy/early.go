@@ -15,6 +15,9 @@ import (
 // errEarly says that a watchdog has answered for a process that has seen nothing of the call.
 var errEarly = errors.New("the process behind the watchdog does not listen yet")
 
+// errDiedEarly says that a replica has ended whose watchdog had answered so: perhaps of the call.
+var errDiedEarly = errors.New("the process behind the watchdog has ended")
+
 // openUnproven is openLent for a replica that has not answered for itself yet. An answer that may only
 // mean that it is too early is not passed on, if the body can be sent again. Such a replica is not lent
 // again until it has been seen to be ready; what it answers then counts. But a process that has died
@@ -55,23 +58,22 @@ const (
 // call may have ended it, and no other replica is to get it.
 func (a *attempt) watchEarly() error {
 	replica, h := a.early.Replica(), a.call.handler
-	if replica == nil || h.HasEnded == nil {
+	if replica == nil {
 		return nil
 	}
-	for end := time.Now().Add(earlyWatch); time.Now().Before(end); {
-		if a.early.HasDied() || h.HasEnded(a.out.Context, *replica) {
+	for end := time.Now().Add(earlyWatch); ; {
+		if a.early.HasDied() || h.HasEnded != nil && h.HasEnded(a.out.Context, *replica) {
 			return a.diedEarly()
 		}
-		if clock.Sleep(a.out.Context, earlyPause) != nil {
-			break
+		if h.HasEnded == nil || time.Now().After(end) || clock.Sleep(a.out.Context, earlyPause) != nil {
+			return nil
 		}
 	}
-	return nil
 }
 
 // diedEarly is the end of a call that may have ended its replica.
 func (a *attempt) diedEarly() error {
-	return &upstream.CutOff{After: time.Since(a.call.began), Gone: true, Err: errEarly}
+	return &upstream.CutOff{After: time.Since(a.call.began), Gone: true, Err: errDiedEarly}
 }
 
 // isEarly reports whether an answer may say that the process behind a watchdog does not

@@ -148,7 +148,7 @@ func TestEarly_NoOtherReplicaGetsACallThatOneHasDiedOf(t *testing.T) {
 				if row.known == 1 {
 					h.Resolver.Changed = func(function.Name) { bury(h, id) }
 				}
-				url := "http://" + serve(t, h) + "/function/f"
+				url := "http://" + serveLanes(t, h) + "/function/f"
 				answer, body := fetch(t, method, url, nil)
 				if answer.StatusCode != row.wantStatus || d.early.Load() != row.known || !strings.Contains(body, row.want) {
 					t.Errorf("status %d, %q, after %d replicas had the call; want %d, after %d", answer.StatusCode, body, d.early.Load(), row.wantStatus, row.known)
@@ -193,7 +193,7 @@ func TestEarly_NoOtherReplicaGetsACallUntilTheFirstIsSeenToLive(t *testing.T) {
 					return died.Load() > 0 && time.Now().UnixNano() > died.Load()
 				}
 				deploy(t, h, "f", serve(t, watchdog), serve(t, watchdog), serve(t, watchdog))
-				answer, body := fetch(t, method, "http://"+serve(t, h)+"/function/f", nil)
+				answer, body := fetch(t, method, "http://"+serveLanes(t, h)+"/function/f", nil)
 				if answer.StatusCode != row.want || d.early.Load() != row.asked {
 					t.Errorf("status %d, %q, after %d answers of watchdogs; want %d, after %d", answer.StatusCode, body, d.early.Load(), row.want, row.asked)
 				}

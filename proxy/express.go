@@ -278,7 +278,7 @@ func (e *express) leaves(err error) bool {
 	if e.call.Gone() {
 		return false
 	}
-	e.left = leftover{began: e.began}
+	e.left = leftover{began: e.began, tries: e.request.Sent}
 	switch {
 	case errors.Is(err, errEarly):
 		e.handler.Resolver.Deny(e.name, e.lease.Replica().ID)
@@ -286,7 +286,7 @@ func (e *express) leaves(err error) bool {
 	case errors.Is(err, upstream.ErrUnreachable):
 		e.handler.Resolver.Suspect(e.name, e.lease.Replica().ID)
 	case errors.Is(err, upstream.ErrUnanswered):
-		e.left.tries = 1 + e.request.Sent
+		e.left.tries++
 	default:
 		e.left = leftover{}
 		return false

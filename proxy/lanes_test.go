@@ -77,6 +77,12 @@ func (c counted) Carry(call *front.Call) front.Verdict {
 	return verdict
 }
 
+// serveLanes runs a handler behind both lanes and returns its address.
+func serveLanes(t testing.TB, h *Handler) string {
+	t.Helper()
+	return serveWith(t, h, func(full *http.Server) server { return &front.Server{HTTP: full, Lane: h} })
+}
+
 func newLanes(t testing.TB) lanes {
 	h := newHandler(t)
 	h.MaxRequestBody = 32 << 10

@@ -187,7 +187,7 @@ func TestReplay_KeptConnectionsAddNoTries(t *testing.T) {
 				})
 				h := newHandler(t)
 				deploy(t, h, "f", address)
-				base := "http://" + serve(t, h) + "/function/f"
+				base := "http://" + serveLanes(t, h) + "/function/f"
 				var warm sync.WaitGroup
 				for range kept {
 					warm.Go(func() { fetch(t, "GET", base+"/keep", nil) })

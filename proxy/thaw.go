@@ -104,6 +104,7 @@ func (a *attempt) openFrozen(replica *function.Replica) (upstream.Answer, error)
 	}
 	forget := c.handler.thaws.await(replica.ID, abandon)
 	got, err := frozen.openOn(replica)
+	a.out.Sent = frozen.out.Sent
 	forget()
 	if err == nil {
 		return heldAnswer{got, func() { abandon(nil) }}, nil

@@ -63,3 +63,29 @@ func TestDied_ComesWhenItIsNotLentAnyMore(t *testing.T) {
 	}
 	(&watcher{resolver: r}).hear(function.Event{Function: figlet, Died: "a"})
 }
+
+// A listing may show a replica before it runs, and the next one with its address: it has not moved.
+func TestLease_HasDiedSinceItWasLent(t *testing.T) {
+	r, figlet := withReplicas(t)
+	created := running(figlet, "a")
+	created.State, created.Address = function.Created, netip.AddrPort{}
+	for _, listed := range []function.Replica{created, running(figlet, "a")} {
+		r.Observe(figlet, r.Listing(), []function.Replica{listed})
+	}
+	r.MarkReady(figlet, "a")
+	lease := mustAcquire(t, r, figlet)
+	if lease.HasDied() {
+		t.Error("dead, but it was never seen to run elsewhere")
+	}
+	r.Tell(figlet, "a", replica.Event{Kind: replica.Died})
+	if !lease.HasDied() {
+		t.Error("alive after its end")
+	}
+	lease.Release()
+	r.MarkReady(figlet, "a")
+	again := mustAcquire(t, r, figlet)
+	defer again.Release()
+	if again.HasDied() || (Lease{}).HasDied() {
+		t.Error("dead, but it was started again, or is none")
+	}
+}

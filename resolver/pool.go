@@ -101,7 +101,7 @@ func (p *pool) lend(m *member) Lease {
 	effects := p.apply(m, replica.Event{Kind: replica.Lent})
 	m.lastUsed = time.Now()
 	p.calls++
-	return Lease{pool: p, member: m, replica: m.replica, rings: effects.Has(replica.Ring), waking: m.record.Phase == replica.Thawing, proven: m.proven.Load()}
+	return Lease{pool: p, member: m, replica: m.replica, rings: effects.Has(replica.Ring), waking: m.record.Phase == replica.Thawing, proven: m.proven.Load(), deaths: m.deaths.Load()}
 }
 
 func (p *pool) release(m *member) replica.Effects {
@@ -213,7 +213,7 @@ func (p *pool) apply(m *member, e replica.Event) replica.Effects {
 		m.settled = make(chan struct{})
 	}
 	if effects.Has(replica.Sever) && !before.IsLeaving() {
-		m.died.Store(true)
+		m.deaths.Add(1)
 	}
 	if effects.Has(replica.Settle) {
 		close(m.settled)

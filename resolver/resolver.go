@@ -53,6 +53,7 @@ type Lease struct {
 	waking  bool // the replica slept when it was lent, or was on its way to wake
 	rings   bool // lending it has roused it, or is more than its fleet expects
 	proven  bool // the replica had answered for itself when it was lent
+	deaths  int32
 }
 
 // Replica is the borrowed replica. It is shared: do not modify it.
@@ -70,7 +71,7 @@ func (l Lease) IsProven() bool { return l.proven }
 func (l Lease) Prove() { l.member.proven.Store(true) }
 
 // HasDied reports whether the replica has ended by itself since it was lent; false for the zero lease.
-func (l Lease) HasDied() bool { return l.member != nil && l.member.died.Load() }
+func (l Lease) HasDied() bool { return l.member != nil && l.member.deaths.Load() != l.deaths }
 
 // Release gives the replica back.
 func (l Lease) Release() {

@@ -15,9 +15,10 @@ type member struct {
 	replica *function.Replica
 	// record is where the replica is in its life; only apply changes it.
 	record replica.Record
-	// proven is set once it has answered for itself, and died once it has ended, or moved, by itself.
-	proven, died atomic.Bool
-
+	// proven is set once it has answered for itself, and deaths counts how often it has ended, or moved,
+	// by itself.
+	proven   atomic.Bool
+	deaths   atomic.Int32
 	lastUsed time.Time     // when it was last lent, given back or put into rotation
 	idle     chan struct{} // closed when it will never carry a call again
 	settled  chan struct{} // closed when it is no longer freezing

@@ -131,14 +131,15 @@ func attempt(ctx context.Context, c interopCase, cc *grpc.ClientConn) (failure a
 }
 
 // Some cases race with themselves: a client that cancels a call and then ends it may have the answer
-// first, without a proxy too. So no case may fail more often by way of the provider than directly, and
+// first, without a proxy too. So a case may fail once in twenty times more than it does directly, and
 // directly hardly ever.
 func TestGRPC_InteropCasesPassAsTheyDoDirectly(t *testing.T) {
 	_, direct, through := proxied(t)
+	const chance = repeats / 20
 	reference := failures(t, dial(t, direct))
 	for name, failed := range reference {
 		t.Logf("%s failed directly: %v", name, failed)
-		if len(failed) > 1+repeats/20 {
+		if len(failed) > 1+chance {
 			t.Errorf("%s failed %d of %d times directly: this test compares with nothing", name, len(failed), repeats)
 		}
 	}
@@ -149,7 +150,7 @@ func TestGRPC_InteropCasesPassAsTheyDoDirectly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for name, failed := range failures(t, cc) {
-				if len(failed) > len(reference[name]) {
+				if len(failed) > len(reference[name])+chance {
 					t.Errorf("%s failed %d of %d times, and %d times directly: %v", name, len(failed), repeats, len(reference[name]), failed)
 				}
 			}

@@ -51,8 +51,8 @@ type exchange struct {
 var _ Answer = (*exchange)(nil)
 
 // Open sends a request to the replica in HTTP/1 and waits for the head of its answer. After
-// ErrUnreachable, ErrExhausted and ErrBadField the replica has certainly seen nothing of it; after
-// ErrUnanswered the request may be sent again.
+// ErrUnreachable, ErrExhausted and ErrBadField the replica has certainly seen nothing of it, unless Sent
+// has grown; after that, and after ErrUnanswered, the request may be sent again.
 func (u *Pool) Open(request *Request) (Answer, error) {
 	s := u.all.scratches.get()
 	for fresh := request.Sent > 0; ; fresh = true {

@@ -39,8 +39,8 @@ type Request struct {
 	Client Client
 	// Beside is set when the try may end before its client's call does, as policies want it.
 	Beside bool
-	// Sent is how often the request was sent before, without an answer. It is not sent over a kept
-	// connection then: what has ended the one may end the other. Open adds those that end under it.
+	// Sent is how often the request may have been sent before, without an answer. If it was, it is not sent
+	// over a kept connection: what has ended the one may end the other. Open adds those that end under it.
 	Sent int32
 }
 
