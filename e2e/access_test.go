@@ -238,7 +238,7 @@ func (in intruder) hammer(t *testing.T, target string) (stop func() map[string]i
 // freePort is a port that a provider can be started on again and again.
 func freePort(t *testing.T) string {
 	t.Helper()
-	return portOf(wiretest.Vacant(t, "127.0.0.1").String())
+	return portOf(wiretest.Vacant(t, "0.0.0.0").String()) // it may listen on every address
 }
 
 func gatewaysOn(t *testing.T, network string) []string {

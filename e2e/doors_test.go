@@ -149,6 +149,8 @@ func TestDoors_CredentialsAreAskedForOnEveryWay(t *testing.T) {
 	(*spec.Annotations)[function.KeyAuth] = `apiKey("X-Api-Key", "/does/not/exist")`
 	h.send(t, http.MethodPut, "/system/functions", spec).wants(t, http.StatusBadRequest, function.KeyAuth)
 	(*spec.Annotations)[function.KeyAuth] = ""
+	h.send(t, http.MethodPut, "/system/functions", spec).wants(t, http.StatusBadRequest, function.KeyAuth, "empty")
+	delete(*spec.Annotations, function.KeyAuth)
 	if _, err := h.sdk.Update(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Vacant returns an address of the loopback on which nothing listens: connecting is refused. Until the
+// Vacant returns an address of a host, in IPv4, on which nothing listens: connecting is refused. Until the
 // test ends nobody else is given its port, and the test itself, or a program that it starts, may listen
 // there, as often as it likes. A port that was only looked for is another test's a moment later.
 func Vacant(t testing.TB, host string) netip.AddrPort {
