@@ -59,7 +59,7 @@ type progress struct {
 // previousView is what is known of the revision before the wanted one, which serves until that
 // answers.
 type previousView struct {
-	// window is how long it is kept then, and until when that is over.
+	// window is how long it is kept then, and until is when that is over.
 	window time.Duration
 	until  time.Time
 	// starting counts its containers in the making that are not among members yet.

@@ -20,7 +20,8 @@ func mayRepeat(r *http.Request, policy function.Replay) bool {
 	return slices.Contains(strings.Split(cmp.Or(policy.Methods, idempotent), ","), r.Method)
 }
 
-// keep has the body kept from now on as it is read, and reports whether it may be: if the request may be sent again.
+// keep has the body kept from now on as it is read, if the request may be sent again, and reports whether
+// it may.
 func (r *Request) keep(policy function.Replay) bool {
 	if !mayRepeat(r.HTTP, policy) || r.HTTP.ContentLength > policy.MaxBody {
 		return false

@@ -168,8 +168,8 @@ type repeats struct {
 // send carries a try to the replica, and to others as long as one cannot be reached at all: it may
 // have stopped a moment ago, and its successor be about to start. A request that may be repeated
 // (RFC 9110, 9.2.2) also survives a replica that ends at once (upstream.WorkTime), without a byte of
-// an answer; but not many, and not a kept connection to each besides, since it may be what ended them. The lease, which is none with an error, is
-// to be released when the answer has been passed on or dropped.
+// an answer; but not many, and not a kept connection to each besides, since it may be what ended them.
+// The lease, which is none with an error, is to be released when the answer has been passed on or dropped.
 func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver.Lease, error) {
 	for {
 		before := a.out.Sent
@@ -184,8 +184,10 @@ func (c *call) send(a *attempt, lease resolver.Lease) (upstream.Answer, resolver
 			c.handler.findEnd(a.out.Context, lease.Replica(), err)
 			return nil, lease, err
 		}
-		if dead := a.watchEarly(); dead != nil {
-			return nil, lease, dead
+		if errors.Is(err, errEarly) {
+			if dead := a.watchEarly(); dead != nil {
+				return nil, lease, dead
+			}
 		}
 		next, unavailable := a.acquire(a.out.Context, c, left)
 		if errors.Is(unavailable, errNotAwake) {
