@@ -4,14 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
-	"time"
 	"unicode"
 
-	"github.com/docker/docker/api/types/container"
-
 	"faas-docker/function"
-	"faas-docker/function/clock"
 )
 
 const (
@@ -25,7 +20,7 @@ const (
 // PostMortem tells why a replica stopped: it must still be on the engine. Where
 // its last lines cannot be read the rest is told without them.
 func (l *LogReader) PostMortem(ctx context.Context, id string) (function.PostMortem, error) {
-	found, err := l.inspectDead(ctx, id)
+	found, err := l.docker.ContainerInspect(ctx, id)
 	if err != nil {
 		return function.PostMortem{}, l.explain(fmt.Sprintf("inspect replica %q", id), err)
 	}
@@ -41,27 +36,6 @@ func (l *LogReader) PostMortem(ctx context.Context, id string) (function.PostMor
 		report.LastLines = append(report.LastLines, harmless(clip(line.Text, lastLineSize)))
 	}
 	return report, nil
-}
-
-// A busy engine notes the end of a process some time before it notes that memory had run out.
-const (
-	memoryLooks = 10
-	memoryPause = 100 * time.Millisecond
-	killedCode  = 128 + int(syscall.SIGKILL)
-)
-
-// inspectDead inspects a container, again for a while if the kernel may have killed it for its memory.
-func (l *LogReader) inspectDead(ctx context.Context, id string) (found container.InspectResponse, err error) {
-	for range memoryLooks {
-		found, err = l.docker.ContainerInspect(ctx, id)
-		if err != nil || found.State.OOMKilled || found.State.ExitCode != killedCode || found.HostConfig.Memory == 0 {
-			break
-		}
-		if clock.Sleep(ctx, memoryPause) != nil {
-			break
-		}
-	}
-	return found, err
 }
 
 // clip keeps the beginning of a text, at most size bytes and whole characters.
