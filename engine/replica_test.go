@@ -335,20 +335,37 @@ func TestPostMortem_TellsExitCodeAndLastLines(t *testing.T) {
 	}
 }
 
+// Docker loses the kernel's word now and then, when the end of the process overtakes it: what it says of
+// five replicas in turn it does not lose.
 func TestPostMortem_TellsThatMemoryRanOut(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	replica, err := s.Start(t.Context(), s.function("figlet", withEnv("grow", "1"), func(f *function.Function) {
+	for range 5 {
+		report := s.reportOfOneThatGrows()
+		if report.ExitCode != 137 {
+			t.Fatalf("got %+v, want exit code 137", report)
+		}
+		if report.OutOfMemory {
+			return
+		}
+	}
+	t.Error("of none of five replicas it is told that memory ran out")
+}
+
+func (s *scene) reportOfOneThatGrows() function.PostMortem {
+	s.t.Helper()
+	replica, err := s.Start(s.t.Context(), s.function("figlet", withEnv("grow", "1"), func(f *function.Function) {
 		f.Limits = &function.Resources{Memory: "32Mi"}
 	}))
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.awaitExit(replica)
-	report, err := s.PostMortem(t.Context(), replica.ID)
-	if err != nil || !report.OutOfMemory || report.ExitCode != 137 {
-		t.Errorf("got %+v, %v, want out of memory with exit code 137", report, err)
+	report, err := s.PostMortem(s.t.Context(), replica.ID)
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	return report
 }
 
 func (s *scene) awaitExit(replica function.Replica) {

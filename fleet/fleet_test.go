@@ -769,3 +769,20 @@ func TestStart_OfAPrunedImageIsTriedAgainAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestEpitaph_SaysHowAReplicaEnded(t *testing.T) {
+	for _, tc := range []struct {
+		report function.PostMortem
+		want   string
+	}{
+		{function.PostMortem{ExitCode: 0}, "replica a exited with code 0 and wrote nothing"},
+		{function.PostMortem{ExitCode: 7, LastLines: []string{"b", "c"}}, "replica a exited with code 7; its last lines: b | c"},
+		{function.PostMortem{ExitCode: 137, OutOfMemory: true}, "replica a was stopped by the kernel for using more memory than its limit and wrote nothing"},
+		{function.PostMortem{ExitCode: 137}, "replica a was killed with exit code 137 (perhaps it ran out of memory) and wrote nothing"},
+		{function.PostMortem{ExitCode: 1, Unread: true}, "replica a exited with code 1; what it wrote can no longer be read"},
+	} {
+		if got := epitaph(function.Replica{Instance: "a"}, tc.report); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}

@@ -406,12 +406,24 @@ func inService(f function.Function, revision uint64) bool {
 	return revision == f.Revision || f.Previous.Serving() && revision == f.Previous.Revision
 }
 
+// killed is the exit code of a process that SIGKILL ended: 128 and the signal's number.
+const killed = 137
+
 func epitaph(replica function.Replica, pm function.PostMortem) string {
-	how := fmt.Sprintf("exited with code %d", pm.ExitCode)
-	if pm.OutOfMemory {
-		how = "was stopped by the kernel for using more memory than its limit"
+	return fmt.Sprintf("replica %s %s%s", replica.Instance, howItEnded(pm), lastWords(pm))
+}
+
+// howItEnded thinks of memory also where the engine says nothing: Docker loses the kernel's word of it when the
+// end of the process overtakes it.
+func howItEnded(pm function.PostMortem) string {
+	switch {
+	case pm.OutOfMemory:
+		return "was stopped by the kernel for using more memory than its limit"
+	case pm.ExitCode == killed:
+		return "was killed with exit code 137 (perhaps it ran out of memory)"
+	default:
+		return fmt.Sprintf("exited with code %d", pm.ExitCode)
 	}
-	return fmt.Sprintf("replica %s %s%s", replica.Instance, how, lastWords(pm))
 }
 
 // lastWords continues a sentence about a replica with what it wrote last.
