@@ -35,6 +35,7 @@ func arrowTable() map[string]arrows {
 		"queue":          {imports: []string{"function"}},
 		"queue/disk":     {imports: []string{"queue"}},
 		"queue/dispatch": {imports: []string{"queue"}},
+		"queue/callback": {imports: []string{"queue"}},
 		"replica":        {imports: []string{"function"}},
 		"resolver":       {imports: []string{"function", "replica"}},
 		"routes":         {imports: []string{"function", "grammar", "routes/argument", "routes/eskip", "routes/files"}},

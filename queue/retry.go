@@ -64,7 +64,7 @@ type Outcome struct {
 // chance is between 0 and 1, and decides the jitter.
 func (r Retries) Next(tries int, o Outcome, now time.Time, chance float64) (State, time.Time) {
 	switch {
-	case !o.IsOurs && o.Status >= 200 && o.Status < 400 && !slices.Contains(r.Codes, o.Status):
+	case !o.IsFinal && !o.IsOurs && o.Status >= 200 && o.Status < 400 && !slices.Contains(r.Codes, o.Status):
 		return Done, now
 	case o.IsFinal, tries > r.Attempts:
 		return Dead, now
