@@ -36,6 +36,7 @@ func arrowTable() map[string]arrows {
 		"queue/disk":     {imports: []string{"queue"}},
 		"queue/dispatch": {imports: []string{"queue"}},
 		"queue/callback": {imports: []string{"queue"}},
+		"queue/api":      {imports: []string{"function", "grammar", "queue", "queue/callback"}},
 		"replica":        {imports: []string{"function"}},
 		"resolver":       {imports: []string{"function", "replica"}},
 		"routes":         {imports: []string{"function", "grammar", "routes/argument", "routes/eskip", "routes/files"}},

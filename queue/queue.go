@@ -59,7 +59,7 @@ type Call struct {
 	Version uint64 `json:"-"`
 	// ID is given by Accept, and Accepted with it.
 	ID ID
-	// CallID is what X-Call-Id says. Calls that belong together share one.
+	// CallID is what X-Call-Id says. Calls that belong together share one; a call without one gets its ID.
 	CallID string
 	// Lane is the line that the call stands in: calls of one lane are claimed in their order.
 	Lane string `json:"-"`
@@ -82,8 +82,9 @@ type Call struct {
 
 // Request is what is sent.
 type Request struct {
-	// Path has the query.
+	// Path has the query. Remote is the address of the client, with its port.
 	Method, Path, Host string
+	Remote             string
 	Header             http.Header
 	Body               Body
 }

@@ -204,7 +204,7 @@ func (q *Queue) insert(tx *bbolt.Tx, r *record) (err error) {
 		return fmt.Errorf("make an ID: %w", err)
 	}
 	c.Accepted, c.State, c.Version = q.clock.now(), queue.Ready, 1
-	c.Due = q.clock.read(c.Due)
+	c.Due, c.CallID = q.clock.read(c.Due), cmp.Or(c.CallID, c.ID.String())
 	if r.place, err = due.NextSequence(); err != nil {
 		return err
 	}

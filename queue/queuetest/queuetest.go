@@ -320,6 +320,11 @@ func byCallID(t *testing.T, o Opened) {
 		t.Fatal(err)
 	}
 	wantIDs(t, "found", got, []*queue.Call{one, two})
+	none := newCall("d", func(c *queue.Call) { c.CallID = "" })
+	accept(t, o, none)
+	if none.CallID != none.ID.String() || find(t, o, none.ID).CallID != none.CallID {
+		t.Errorf("a call without an X-Call-Id has %q, want its ID %s", none.CallID, none.ID)
+	}
 }
 
 func pages(t *testing.T, o Opened) {
