@@ -213,6 +213,7 @@ func TestArchitecture_TheTimeOfDayDecidesNothing(t *testing.T) {
 		"fleet/keep.go":        "the end of a way back, for the store; what is left of it is counted otherwise",
 		"front/server.go":      "the header Date",
 		"proxy/client.go":      "the header X-Start-Time",
+		"queue/api/api.go":     "the header X-Start-Time",
 		"queue/disk/record.go": "when a call is due, for the file, by a clock that never goes back",
 	}
 	needed := map[string]bool{}
