@@ -67,8 +67,7 @@ func Open(folder string, options Options) (*Queue, error) {
 		return nil, fmt.Errorf("open the queue: make its folder: %w", err)
 	}
 	var err error
-	q.db, err = bbolt.Open(filepath.Join(folder, "queue.db"), 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
+	if q.db, err = openFile(filepath.Join(folder, "queue.db")); err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
 	if err := q.prepare(); err != nil {

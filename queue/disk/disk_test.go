@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"faas-docker/function"
 	"faas-docker/queue"
@@ -98,6 +99,58 @@ func TestQueue_SaysWhyItCannotBeOpened(t *testing.T) {
 	}
 	if _, err := Open(other, Options{}); err == nil {
 		t.Error("a file of something else was opened")
+	}
+}
+
+func TestQueue_GivesBackTheRoomOfWhatIsOver(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	q := open(t, folder, Options{})
+	var calls []*queue.Call
+	for range 3000 {
+		calls = append(calls, sample("a", 30<<10))
+	}
+	kept := calls[1234]
+	if err := q.Accept(t.Context(), calls...); err != nil {
+		t.Fatal(err)
+	}
+	var over []queue.Settlement
+	for _, c := range calls {
+		if c != kept {
+			c.State, c.Last.Ended = queue.Cancelled, time.Unix(1, 0)
+			over = append(over, queue.Settlement{Call: c})
+		}
+	}
+	if err := q.Settle(t.Context(), over...); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		gone, err := q.Sweep(queue.Cancelled, time.Now(), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gone == 0 {
+			break
+		}
+	}
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(folder, "queue.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	before := size()
+	q.Close()
+	q = open(t, folder, Options{})
+	if after := size(); before < minCompact || after > 1<<20 {
+		t.Errorf("the file had %d bytes, and has %d, want 64 MiB at least, and 1 MiB at most", before, after)
+	}
+	if got, err := q.Find(kept.ID); err != nil || got.State != queue.Ready || len(got.Request.Body.Inline) != 30<<10 {
+		t.Errorf("the one that was left: %v", err)
+	}
+	if q.bytes.Load() > 40<<10 {
+		t.Errorf("%d bytes are counted, want those of one call", q.bytes.Load())
 	}
 }
 
