@@ -52,7 +52,8 @@ type Queue struct {
 	// bytes is the size of all calls with their bodies.
 	bytes atomic.Int64
 
-	// mu protects lanes. It is held within transactions that read, and never across a commit.
+	// mu protects lanes. Who looks into the file for claims takes it first: a transaction that began before could
+	// show a call as it was before it was settled, which is claimed no more. It is never held across a commit.
 	mu    sync.Mutex
 	lanes map[string]*lane
 }

@@ -79,13 +79,13 @@ func (q *Queue) left(r record) {
 
 // Claim implements queue.Backend.
 func (q *Queue) Claim(name string, most int) (claimed []*queue.Call, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lanes[name]
+	if l == nil {
+		return nil, nil
+	}
 	err = q.db.View(func(tx *bbolt.Tx) error {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		l := q.lanes[name]
-		if l == nil {
-			return nil
-		}
 		claimed, err = l.claim(tx, name, q.clock.now(), most)
 		return err
 	})
@@ -131,9 +131,9 @@ func from(bucket *bbolt.Bucket, first, prefix []byte) func(yield func(key, value
 
 // GiveBack implements queue.Backend.
 func (q *Queue) GiveBack(calls ...*queue.Call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	_ = q.db.View(func(tx *bbolt.Tx) error {
-		q.mu.Lock()
-		defer q.mu.Unlock()
 		for _, c := range calls {
 			r, err := read(tx, c.ID)
 			l := q.lanes[c.Lane]
