@@ -221,9 +221,10 @@ func (a *API) word(err error) *refusal {
 	if own, ok := errors.AsType[*refusal](err); ok {
 		return own
 	}
+	if failure, ok := errors.AsType[*function.Failure](err); ok {
+		return &refusal{code: codeOf(failure), text: failure.Text, retry: failure.RetryAfter}
+	}
 	switch {
-	case errors.Is(err, function.ErrNotFound):
-		return &refusal{code: http.StatusNotFound, text: err.Error()}
 	case errors.Is(err, queue.ErrUnknown):
 		return &refusal{code: http.StatusNotFound, text: "there is no such call, or it ended so long ago that it was forgotten"}
 	case errors.Is(err, queue.ErrKeyTaken):
@@ -233,6 +234,17 @@ func (a *API) word(err error) *refusal {
 	}
 	a.Logger.Error("a call could not be accepted", "err", err)
 	return &refusal{code: http.StatusServiceUnavailable, text: "the call could not be written down, and will not be made: the provider's log says why", retry: retryTime}
+}
+
+// codeOf maps the words of package function to HTTP's.
+func codeOf(failure *function.Failure) int {
+	switch {
+	case errors.Is(failure, function.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(failure, function.ErrInvalid):
+		return http.StatusBadRequest
+	}
+	return http.StatusServiceUnavailable
 }
 
 // status is how a call stands, for whoever knows its ID: neither headers nor bodies.

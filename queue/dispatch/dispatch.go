@@ -78,6 +78,8 @@ const (
 	defaultInFlight = 1000
 	// mostTogether is how many calls of one lane are begun before the next lane gets its turn.
 	mostTogether = 8
+	// busyTime is how soon it is looked again for a place where others have all of them: they do not ring.
+	busyTime = 100 * time.Millisecond
 	// retryTime is how soon it is tried again to read or write the queue: no event tells that this is possible.
 	retryTime = time.Second
 )
@@ -133,13 +135,16 @@ func (d *Dispatcher) inTurn(lanes []queue.Lane) []queue.Lane {
 func (d *Dispatcher) begin(stop context.Context, calls *sync.WaitGroup, lane queue.Lane) (begun int, next time.Duration) {
 	wait := time.Until(lane.Next)
 	switch {
-	case lane.Next.IsZero():
+	case lane.Next.IsZero(), d.isPaused(lane.Name):
 		return 0, time.Hour
 	case wait > 0:
 		return 0, wait
 	}
 	free := d.free(lane.Name)
-	if free == 0 {
+	switch {
+	case free == 0 && d.InFlight(lane.Name) == 0:
+		return 0, busyTime
+	case free == 0:
 		return 0, time.Hour // who gives a place back rings
 	}
 	claimed, err := d.Queue.Claim(lane.Name, min(free, mostTogether))
@@ -154,14 +159,17 @@ func (d *Dispatcher) begin(stop context.Context, calls *sync.WaitGroup, lane que
 	return len(claimed), time.Hour
 }
 
+func (d *Dispatcher) isPaused(lane string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.paused[lane]
+}
+
 // free is how many calls of a lane can begin.
 func (d *Dispatcher) free(lane string) int {
 	places := d.Rules.Places(lane)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.paused[lane] {
-		return 0
-	}
 	return max(0, min(places-d.inFlight[lane], d.MaxInFlight-d.total))
 }
 
@@ -193,7 +201,8 @@ func (d *Dispatcher) ended(c *queue.Call) {
 // make makes one call, and writes down what became of it. One that was broken off because the program ends
 // is made again by the next.
 func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
-	if d.Rules.Once(c) {
+	once := d.Rules.Once(c)
+	if once {
 		c.State = queue.Started
 		if !d.settle(ctx, c) {
 			return
@@ -205,6 +214,7 @@ func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
 		d.Queue.GiveBack(c)
 		return
 	}
+	answer.IsFinal = answer.IsFinal || once && mayHaveRun(answer.Outcome)
 	c.Tries++
 	c.Last = queue.Try{Ended: time.Now(), Status: answer.Status, Took: time.Since(began)}
 	if err != nil {
@@ -216,6 +226,11 @@ func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
 		then = d.Rules.Then(c, answer)
 	}
 	d.settle(ctx, c, then...)
+}
+
+// mayHaveRun reports whether a call that has no answer of the function's may have reached it.
+func mayHaveRun(o queue.Outcome) bool {
+	return o.Status == 0 || o.IsOurs && o.Status != http.StatusServiceUnavailable && o.Status != http.StatusTooManyRequests
 }
 
 func (d *Dispatcher) try(ctx context.Context, c *queue.Call) (Answer, error) {

@@ -35,13 +35,25 @@ type scene struct {
 
 // rules are those of a test; each lane has as many places.
 type rules struct {
+	mu      sync.Mutex // protects places
 	places  int
 	retries queue.Retries
 	once    bool
 	then    func(*queue.Call, Answer) []*queue.Call
 }
 
-func (r *rules) Places(string) int                 { return r.places }
+func (r *rules) Places(string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.places
+}
+
+func (r *rules) set(places int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.places = places
+}
+
 func (r *rules) Retries(*queue.Call) queue.Retries { return r.retries }
 func (r *rules) Once(*queue.Call) bool             { return r.once }
 func (r *rules) Then(c *queue.Call, a Answer) []*queue.Call {
@@ -158,6 +170,7 @@ func TestDispatcher_MakesWhatIsAcceptedBeforeAndAfterItsStart(t *testing.T) {
 	play(t, func(s *scene) {
 		before := s.accept("a", "/1")
 		s.start()
+		time.Sleep(time.Second)
 		after := s.accept("a", "/2")
 		time.Sleep(time.Second)
 		s.wantMade("a/1!", "a/2!")
@@ -297,6 +310,30 @@ func TestDispatcher_AtMostOnceIsWrittenBefore(t *testing.T) {
 	})
 }
 
+func TestDispatcher_AtMostOnceRepeatsOnlyWhatCannotHaveRun(t *testing.T) {
+	play(t, func(s *scene) {
+		s.rules.once = true
+		ours := func(code int) Answer { return Answer{Outcome: queue.Outcome{Status: code, IsOurs: true}} }
+		answers := map[string]Answer{"/busy": ours(503), "/many": ours(429), "/fails": status(500), "/cut": ours(502), "/slow": ours(504), "/gone": {}}
+		s.answer = func(_ context.Context, c *queue.Call) (Answer, error) {
+			if c.Tries > 0 {
+				return status(200), nil
+			}
+			return answers[c.Request.Path], nil
+		}
+		s.start()
+		for path, want := range map[string]queue.State{
+			"/busy": queue.Done, "/many": queue.Done, "/fails": queue.Done, "/cut": queue.Dead, "/slow": queue.Dead, "/gone": queue.Dead,
+		} {
+			c := s.accept("a", path)
+			time.Sleep(time.Minute)
+			if got := s.find(c.ID); got.State != want {
+				s.Errorf("%s: got %s, want %s", path, got.State, want)
+			}
+		}
+	})
+}
+
 func TestDispatcher_BreaksOffWhatIsCancelled(t *testing.T) {
 	play(t, func(s *scene) {
 		s.rules.places = 1
@@ -347,6 +384,19 @@ func TestDispatcher_LeavesToTheNextProcessWhatDoesNotEnd(t *testing.T) {
 		if err != nil || len(got) != 1 || got[0].ID != long.ID || got[0].Tries != 0 {
 			s.Errorf("left are %v, %v, want the long one, not tried", got, err)
 		}
+	})
+}
+
+func TestDispatcher_WaitsForPlacesThatOthersHave(t *testing.T) {
+	play(t, func(s *scene) {
+		s.rules.set(0)
+		s.start()
+		s.accept("a", "/")
+		time.Sleep(time.Minute)
+		s.wantMade()
+		s.rules.set(1)
+		time.Sleep(time.Second)
+		s.wantMade("a/!")
 	})
 }
 
