@@ -23,7 +23,8 @@ type State uint8
 const (
 	// Ready calls wait for their time and for a free place.
 	Ready State = iota + 1
-	// Started calls are being made, and must not be made twice.
+	// Started calls are being made, and must not be made twice: one that is claimed was being made when the last
+	// process ended.
 	Started
 	// Done calls have succeeded.
 	Done
@@ -85,7 +86,7 @@ type Request struct {
 	// Path has the query. Remote is the address of the client, with its port.
 	Method, Path, Host string
 	Remote             string
-	Header             http.Header
+	Header             http.Header `json:"-"`
 	Body               Body
 }
 
@@ -160,7 +161,7 @@ type Backend interface {
 	// has it, and is not accepted again.
 	Accept(ctx context.Context, calls ...*Call) error
 	// Settle writes down what became of calls, claimed or not: all or none. ErrChanged says that something was
-	// written about one since its Version, such as a cancellation. A Done call keeps neither header nor body.
+	// written about one since its Version, such as a cancellation. A call that is Done or Cancelled keeps neither header nor body.
 	Settle(ctx context.Context, settlements ...Settlement) error
 	Close() error
 }
@@ -168,7 +169,7 @@ type Backend interface {
 // Bodies keeps the bodies of calls.
 type Bodies interface {
 	// Keep reads a body, to its end, for a call to be accepted. One that no call takes is removed by Drop,
-	// or at the next start. An error of the reader is returned as it is.
+	// or at the next start. An error of the reader is returned as it is; ErrFull says that there is no room.
 	Keep(body io.Reader) (Body, error)
 	Drop(Body)
 	// Open reads the body of a call.
@@ -188,9 +189,10 @@ type Lines interface {
 
 // Records are what is known of calls.
 type Records interface {
-	// Find returns one call, or ErrUnknown; FindAll all calls with an X-Call-Id.
+	// Find returns one call, or ErrUnknown.
 	Find(ID) (*Call, error)
-	FindAll(callID string) ([]*Call, error)
+	// FindAll returns calls with an X-Call-Id, the oldest first, from behind an ID on, at most so many.
+	FindAll(callID string, after ID, most int) ([]*Call, error)
 	// List returns calls, the youngest first.
 	List(Query) ([]*Call, error)
 	// Sweep forgets calls that ended before a time, at most so many at once, and returns how many.

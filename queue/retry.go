@@ -13,8 +13,9 @@ import (
 type Retries struct {
 	// Attempts is how often at most; the first try does not count.
 	Attempts int
-	// Codes are the statuses that are a failure which may pass.
-	Codes []int
+	// Codes are the statuses that are a failure which may pass; with AllCodes all are that, but for 2xx.
+	Codes    []int
+	AllCodes bool
 	// MinWait is the pause before the first repeat. Each further one is twice as long, up to MaxWait.
 	MinWait, MaxWait time.Duration
 	// Jitter says how much of a pause is left to chance.
@@ -54,7 +55,8 @@ type Outcome struct {
 	Status int
 	// RetryAfter is the header of that name; empty for none.
 	RetryAfter string
-	// IsOurs is set when the answer is the provider's, and not the function's: it may pass whatever it is.
+	// IsOurs is set when the answer is the provider's, and not the function's: it may pass unless it says that
+	// the call itself is wrong.
 	IsOurs bool
 	// IsFinal is set when no other try can succeed, as for a function that was deleted.
 	IsFinal bool
@@ -63,18 +65,27 @@ type Outcome struct {
 // Next says what becomes of a call after a try, which Tries has counted: Done, Dead, or Ready at a time.
 // chance is between 0 and 1, and decides the jitter.
 func (r Retries) Next(tries int, o Outcome, now time.Time, chance float64) (State, time.Time) {
+	failed := o.IsOurs || o.Status == 0 || r.mayPass(o.Status)
 	switch {
-	case !o.IsFinal && !o.IsOurs && o.Status >= 200 && o.Status < 400 && !slices.Contains(r.Codes, o.Status):
+	case !o.IsFinal && !failed && o.Status < 400:
 		return Done, now
-	case o.IsFinal, tries > r.Attempts:
-		return Dead, now
-	case o.Status != 0 && !o.IsOurs && !slices.Contains(r.Codes, o.Status):
+	case o.IsFinal, !failed, o.isPermanent(), tries > r.Attempts:
 		return Dead, now
 	}
 	if asked, ok := o.asksFor(now); ok {
 		return Ready, now.Add(min(max(asked, r.MinWait), MaxRetryAfter))
 	}
 	return Ready, now.Add(r.pause(tries, chance))
+}
+
+// mayPass reports whether a status is a failure that may pass.
+func (r Retries) mayPass(status int) bool {
+	return slices.Contains(r.Codes, status) || r.AllCodes && status/100 != 2
+}
+
+// isPermanent reports whether the provider would refuse the call again.
+func (o Outcome) isPermanent() bool {
+	return o.IsOurs && o.Status/100 == 4 && o.Status != http.StatusRequestTimeout && o.Status != http.StatusTooManyRequests
 }
 
 // pause is the one before the repeat that follows so many tries.

@@ -2,6 +2,8 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -107,9 +109,22 @@ func (a *API) target(r *http.Request) (target, error) {
 	}
 	path = "/" + path
 	if r.URL.RawQuery != "" {
-		path += "?" + r.URL.RawQuery
+		path += "?" + escaped(r.URL.RawQuery)
 	}
 	return target{name: function.ParseName(name, a.DefaultNamespace), path: path}, nil
+}
+
+// escaped is a query without bytes that are not ASCII.
+func escaped(query string) string {
+	var b strings.Builder
+	for _, c := range []byte(query) {
+		if c > ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
@@ -119,12 +134,14 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request) error {
 	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "%s %s\n", call.Request.Method, call.Request.Path)
-	body, err := a.Queue.Keep(io.TeeReader(a.bounded(w, r, call.Function), digest))
+	sent := &sentBody{Reader: a.bounded(w, r, call.Function)}
+	body, err := a.Queue.Keep(io.TeeReader(sent, digest))
 	if err != nil {
-		return a.explainBody(err, call.Function)
+		return cmp.Or(a.explainBody(sent.failure, call.Function), err)
 	}
 	call.Request.Body, call.Digest = body, hex.EncodeToString(digest.Sum(nil))
-	if err := a.Queue.Accept(r.Context(), call); err != nil {
+	// A client that goes away meanwhile leaves a call behind, not half of one.
+	if err := a.Queue.Accept(context.WithoutCancel(r.Context()), call); err != nil {
 		a.Queue.Drop(body)
 		return err
 	}
@@ -151,7 +168,7 @@ func (a *API) newCall(r *http.Request) (*queue.Call, error) {
 		return nil, function.UnknownFunction(t.name)
 	}
 	call := &queue.Call{
-		CallID: r.Header.Get("X-Call-Id"), Lane: lane, Function: t.name, Callback: r.Header.Get("X-Callback-Url"), Key: r.Header.Get("Idempotency-Key"),
+		CallID: callID(r.Header.Get("X-Call-Id")), Lane: lane, Function: t.name, Callback: r.Header.Get("X-Callback-Url"), Key: r.Header.Get("Idempotency-Key"),
 		Request: queue.Request{Method: r.Method, Path: t.path, Host: r.Host, Remote: r.RemoteAddr, Header: r.Header.Clone()},
 	}
 	grammar.StripConnection(call.Request.Header)
@@ -161,6 +178,17 @@ func (a *API) newCall(r *http.Request) (*queue.Call, error) {
 	return call, check(r, call)
 }
 
+// callID is a client's own, where that can stand in a log as it is; else the call gets one.
+func callID(given string) string {
+	isOdd := func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>'
+	}
+	if len(given) > longestCallID || strings.ContainsFunc(given, isOdd) {
+		return ""
+	}
+	return given
+}
+
 // check says why a call cannot be made later.
 func check(r *http.Request, call *queue.Call) error {
 	switch {
@@ -168,10 +196,8 @@ func check(r *http.Request, call *queue.Call) error {
 		return refuse(http.StatusBadRequest, "gRPC calls cannot be made later: their callers wait for messages: call %s directly", call.Function)
 	case grammar.Upgrade(r.Header) != "":
 		return refuse(http.StatusBadRequest, "a connection that is upgraded cannot be made later: call %s directly", call.Function)
-	case len(call.Key) > longestKey:
-		return refuse(http.StatusBadRequest, "the Idempotency-Key is longer than %d bytes", longestKey)
-	case len(call.CallID) > longestCallID:
-		return refuse(http.StatusBadRequest, "the X-Call-Id is longer than %d bytes", longestCallID)
+	case len(call.Key) > longestKey || strings.ContainsFunc(call.Key, func(c rune) bool { return c < ' ' || c >= 0x7f }):
+		return refuse(http.StatusBadRequest, "the Idempotency-Key is longer than %d bytes, or has characters beyond ASCII", longestKey)
 	case call.Callback == "":
 		return nil
 	}
@@ -189,13 +215,28 @@ func (a *API) bounded(w http.ResponseWriter, r *http.Request, name function.Name
 	return r.Body
 }
 
+// sentBody is a body on its way from the client.
+type sentBody struct {
+	io.Reader
+	// failure is why it could not be read; nil while it could.
+	failure error
+}
+
+func (b *sentBody) Read(into []byte) (int, error) {
+	n, err := b.Reader.Read(into)
+	if err != nil && err != io.EOF {
+		b.failure = err
+	}
+	return n, err
+}
+
+// explainBody says why a body could not be read; nil when it could.
 func (a *API) explainBody(err error, name function.Name) error {
-	large, ok := errors.AsType[*http.MaxBytesError](err)
-	switch {
-	case ok:
+	if err == nil {
+		return nil
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return refuse(http.StatusRequestEntityTooLarge, "function %q: the body is larger than the %d bytes that a call may have which is made later: async_max_body, or max_request_body of the function, allow more", name, large.Limit)
-	case errors.Is(err, queue.ErrFull):
-		return err
 	}
 	return refuse(http.StatusBadRequest, "the body could not be read to its end: %v", err)
 }
@@ -293,25 +334,33 @@ func (a *API) tell(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(statusOf(call))
 }
 
+// page is how many calls of one X-Call-Id are looked at together.
+const page = 100
+
 // cancel cancels all calls of an X-Call-Id, or the one of an ID.
 func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
-	calls, err := a.named(strings.TrimPrefix(r.URL.Path, Prefix))
-	if err != nil {
-		return err
-	}
-	cancelled := 0
-	for _, c := range calls {
-		if c.State.IsOver() {
-			continue
-		}
-		c.State, c.Last.Ended = queue.Cancelled, time.Now()
-		switch err := a.Queue.Settle(r.Context(), queue.Settlement{Call: c}); {
-		case err == nil:
-			cancelled++
-			a.Break(c.ID)
-		case !errors.Is(err, queue.ErrChanged): // it has ended this moment
+	named := strings.TrimPrefix(r.URL.Path, Prefix)
+	found, cancelled := 0, 0
+	for after := uuid.Nil; ; {
+		calls, err := a.Queue.FindAll(named, after, page)
+		if err != nil {
 			return err
 		}
+		if len(calls) == 0 {
+			break
+		}
+		n, err := a.cancelAll(r.Context(), calls)
+		if err != nil {
+			return err
+		}
+		found, cancelled, after = found+len(calls), cancelled+n, calls[len(calls)-1].ID
+	}
+	if found == 0 {
+		n, err := a.cancelOne(r.Context(), named)
+		if err != nil {
+			return err
+		}
+		cancelled = n
 	}
 	if cancelled == 0 {
 		return refuse(http.StatusConflict, "the call is over: there is nothing to cancel")
@@ -320,16 +369,32 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// named are the calls that a client names.
-func (a *API) named(text string) ([]*queue.Call, error) {
-	calls, err := a.Queue.FindAll(text)
-	if err != nil || len(calls) > 0 {
-		return calls, err
-	}
-	id, err := uuid.Parse(text)
+func (a *API) cancelOne(ctx context.Context, named string) (cancelled int, err error) {
+	id, err := uuid.Parse(named)
 	if err != nil {
-		return nil, queue.ErrUnknown
+		return 0, queue.ErrUnknown
 	}
 	call, err := a.Queue.Find(id)
-	return []*queue.Call{call}, err
+	if err != nil {
+		return 0, err
+	}
+	return a.cancelAll(ctx, []*queue.Call{call})
+}
+
+// cancelAll cancels calls that are not over, and returns how many those were. Callbacks of calls that are go on.
+func (a *API) cancelAll(ctx context.Context, calls []*queue.Call) (cancelled int, err error) {
+	for _, c := range calls {
+		if c.State.IsOver() || c.URL != "" {
+			continue
+		}
+		c.State, c.Last.Ended = queue.Cancelled, time.Now()
+		switch err := a.Queue.Settle(context.WithoutCancel(ctx), queue.Settlement{Call: c}); {
+		case err == nil:
+			cancelled++
+			a.Break(c.ID)
+		case !errors.Is(err, queue.ErrChanged): // it has ended this moment
+			return cancelled, err
+		}
+	}
+	return cancelled, nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/go-hclog"
 
 	"faas-docker/function"
@@ -86,6 +87,7 @@ func TestAccept_KeepsTheWholeRequest(t *testing.T) {
 		{"PUT", "/async-function/figlet.dev/a/b", "figlet.dev", "/a/b"},
 		{"PATCH", "/async-function/env/a%2Fb//c?x=1&y=%20", "env.openfaas-fn", "/a%2Fb//c?x=1&y=%20"},
 		{"POST", "/async-function/figlet?only=query", "figlet.openfaas-fn", "/?only=query"},
+		{"POST", "/async-function/figlet?raw=caf\xe9", "figlet.openfaas-fn", "/?raw=caf%E9"},
 	} {
 		before := time.Now()
 		got := s.do(tc.method, tc.target, "hello", "X-Callback-Url", "https://example.com/back", "X-A", "1", "X-A", "2", "Connection", "X-Gone", "X-Gone", "1")
@@ -107,8 +109,8 @@ func TestAccept_KeepsTheWholeRequest(t *testing.T) {
 			t.Errorf("X-Start-Time is %s", at)
 		}
 	}
-	if s.rung != 5 {
-		t.Errorf("rung %d times, want 5", s.rung)
+	if s.rung != 6 {
+		t.Errorf("rung %d times, want 6", s.rung)
 	}
 }
 
@@ -119,8 +121,18 @@ func TestAccept_KeepsTheCallersOwnID(t *testing.T) {
 			t.Errorf("told is %q", got.Header.Get("X-Call-Id"))
 		}
 	}
-	if calls, _ := s.Queue.FindAll("trace-7"); len(calls) != 2 {
+	if calls, _ := s.Queue.FindAll("trace-7", uuid.Nil, 9); len(calls) != 2 {
 		t.Errorf("%d calls are found, want 2", len(calls))
+	}
+}
+
+func TestAccept_GivesAnIDForOneThatNoLogCanHave(t *testing.T) {
+	s := open(t, disk.Options{})
+	for _, odd := range []string{"a b", "a\"b", "caf\xe9", strings.Repeat("x", 129), "<script>"} {
+		got := s.do("POST", "/async-function/figlet", "", "X-Call-Id", odd)
+		if id := got.Header.Get("X-Call-Id"); got.StatusCode != 202 || id != s.all()[0].ID.String() {
+			t.Errorf("%q: %d, told is %q", odd, got.StatusCode, id)
+		}
 	}
 }
 
@@ -144,7 +156,8 @@ func TestAccept_RefusesWhatCannotBeMade(t *testing.T) {
 		{"gRPC", "POST", "/async-function/figlet", "", []string{"Content-Type", "application/grpc"}, 400, "gRPC"},
 		{"an upgrade", "POST", "/async-function/figlet", "", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, 400, "upgraded"},
 		{"a long key", "POST", "/async-function/figlet", "", []string{"Idempotency-Key", long}, 400, "255"},
-		{"a long ID", "POST", "/async-function/figlet", "", []string{"X-Call-Id", long}, 400, "128"},
+		{"a key that is no text", "POST", "/async-function/figlet", "", []string{"Idempotency-Key", "caf\xe9"}, 400, "ASCII"},
+		{"a long callback", "POST", "/async-function/figlet", "", []string{"X-Callback-Url", "http://example.com/" + strings.Repeat("x", 3000)}, 400, "2048"},
 		{"a large body", "POST", "/async-function/env", strings.Repeat("x", 100<<10+1), nil, 413, "102400 bytes"},
 	} {
 		got := s.do(tc.method, tc.target, tc.body, tc.headers...)
@@ -260,5 +273,12 @@ func TestCancel_EndsAllCallsOfAnID(t *testing.T) {
 	}
 	if got := s.do("DELETE", other, ""); got.StatusCode != 202 {
 		t.Errorf("by its own ID: got %d, want 202", got.StatusCode)
+	}
+	back := &queue.Call{CallID: "over", Lane: "callback:example.com", URL: "http://example.com/"}
+	if err := s.Queue.Accept(t.Context(), back); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.do("DELETE", Prefix+"over", ""); got.StatusCode != 409 {
+		t.Errorf("a call of which only the callback is left: got %d, want 409", got.StatusCode)
 	}
 }

@@ -23,6 +23,8 @@ const (
 	// mostRedirects is how many redirects are followed, and mostRead how much of an answer is read, in bytes.
 	mostRedirects = 3
 	mostRead      = 64 << 10
+	// longestURL is how long a URL may be, in bytes.
+	longestURL = 2 << 10
 )
 
 // ErrURL says that a URL cannot be called back.
@@ -32,6 +34,8 @@ var ErrURL = errors.New("not a URL that can be called back")
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
+	case len(text) > longestURL:
+		return fmt.Errorf("%w: it is longer than %d bytes", ErrURL, longestURL)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrURL, err)
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -46,7 +50,7 @@ func CheckURL(text string) error {
 
 // Retries are those of callbacks: five more tries within about an hour.
 func Retries() queue.Retries {
-	return queue.Retries{Attempts: 5, MinWait: 2 * time.Minute, MaxWait: 32 * time.Minute, Jitter: queue.EqualJitter}
+	return queue.Retries{Attempts: 5, AllCodes: true, MinWait: 2 * time.Minute, MaxWait: 32 * time.Minute, Jitter: queue.EqualJitter}
 }
 
 // Sender sends callbacks. Make it with New; it is safe for concurrent use.
@@ -97,8 +101,7 @@ func (s *Sender) Send(ctx context.Context, call *queue.Call, body func() (io.Rea
 	if o.Status/100 == 2 {
 		return o, nil
 	}
-	// Whatever else the receiver says may pass, but for what it says to be for ever.
-	o.IsOurs, o.IsFinal = true, o.Status == http.StatusGone || o.Status/100 == 3
+	o.IsFinal = o.Status == http.StatusGone || o.Status/100 == 3
 	return o, fmt.Errorf("send the callback: %s answered %s", request.URL.Host, answer.Status)
 }
 

@@ -28,8 +28,27 @@ func (q *Queue) Keep(body io.Reader) (queue.Body, error) {
 	if len(inline) <= maxInline {
 		return queue.Body{Inline: inline, Size: int64(len(inline))}, nil
 	}
-	return q.bodies.keep(io.MultiReader(bytes.NewReader(inline), body))
+	room := &quota{queue: q}
+	defer room.giveBack()
+	return q.bodies.keep(io.TeeReader(io.MultiReader(bytes.NewReader(inline), body), room))
 }
+
+// quota refuses what a Queue has no room for. It counts what is kept until a call has it.
+type quota struct {
+	queue *Queue
+	taken int64
+}
+
+func (r *quota) Write(piece []byte) (int, error) {
+	size := int64(len(piece))
+	r.taken += size
+	if total, most := r.queue.bytes.Load()+r.queue.keeping.Add(size), r.queue.options.MaxBytes; most > 0 && total > most {
+		return 0, queue.ErrFull
+	}
+	return len(piece), nil
+}
+
+func (r *quota) giveBack() { r.queue.keeping.Add(-r.taken) }
 
 func (b bodies) keep(body io.Reader) (kept queue.Body, err error) {
 	name := uuid.NewString()
@@ -47,15 +66,15 @@ func (b bodies) keep(body io.Reader) (kept queue.Body, err error) {
 	if err != nil {
 		return queue.Body{}, explain("keep a body", err)
 	}
-	if err = errors.Join(file.Sync(), file.Close(), b.sync()); err != nil {
+	if err = errors.Join(file.Sync(), file.Close(), syncFolder(b.folder)); err != nil {
 		return queue.Body{}, explain("keep a body", err)
 	}
 	return queue.Body{File: name, Size: size}, nil
 }
 
-// sync makes the names of the files durable.
-func (b bodies) sync() error {
-	folder, err := os.Open(b.folder)
+// syncFolder makes the names of the files in a folder durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,13 @@ type Queue struct {
 	bodies  bodies
 	commits committer
 	clock   clock
-	// bytes is the size of all calls with their bodies.
-	bytes atomic.Int64
+	// bytes is the size of all calls with their bodies, keeping that of bodies that no call has yet, and batch what is accepted in the commit under way; that is
+	// the committer's alone.
+	bytes, keeping atomic.Int64
+	batch          struct {
+		tx    *bbolt.Tx
+		bytes int64
+	}
 
 	// mu protects lanes. Who looks into the file for claims takes it first: a transaction that began before could
 	// show a call as it was before it was settled, which is claimed no more. It is never held across a commit.
@@ -61,7 +66,7 @@ type Queue struct {
 var _ queue.Backend = (*Queue)(nil)
 
 // Open reads the file queue.db in a folder, and makes both where they are missing. What was claimed when the
-// last process ended is ready again, but for Started calls: those are dead.
+// last process ended can be claimed again.
 func Open(folder string, options Options) (*Queue, error) {
 	q := &Queue{options: options, lanes: map[string]*lane{}, bodies: bodies{folder: filepath.Join(folder, "bodies")}}
 	if err := os.MkdirAll(q.bodies.folder, 0o700); err != nil {
@@ -87,7 +92,7 @@ func (q *Queue) prepare() error {
 				return err
 			}
 		}
-		return giveUpStarted(tx)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -117,30 +122,6 @@ func (q *Queue) prepare() error {
 	return q.bodies.sweep(files)
 }
 
-// giveUpStarted ends the calls that may have been made when the process ended, and must not be made twice.
-func giveUpStarted(tx *bbolt.Tx) error {
-	var started []record
-	for _, id := range keys(tx.Bucket([]byte(dueBucket)), nil) {
-		value := tx.Bucket([]byte(callsBucket)).Get(id)
-		if state, _ := stateAndLane(value); state != queue.Started {
-			continue
-		}
-		r, err := decode(value)
-		if err != nil {
-			return err
-		}
-		started = append(started, r)
-	}
-	for _, before := range started {
-		after := *before.call
-		after.State, after.Last = queue.Dead, queue.Try{Ended: time.Now(), Error: "the provider ended while the call was made"}
-		if err := replace(tx, before, &after); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Accept implements queue.Backend.
 func (q *Queue) Accept(ctx context.Context, calls ...*queue.Call) error {
 	a := acceptance{queue: q, calls: calls}
@@ -160,8 +141,19 @@ type acceptance struct {
 
 // check finds calls that are known already, and what keeps the others from being accepted.
 func (a *acceptance) check(tx *bbolt.Tx) error {
-	a.fresh = a.fresh[:0]
 	var size int64
+	if err := a.find(tx); err != nil {
+		return err
+	}
+	for _, r := range a.fresh {
+		size += sizeOf(r.call)
+	}
+	return a.queue.hasRoom(tx, size)
+}
+
+// find finds the calls that are known already.
+func (a *acceptance) find(tx *bbolt.Tx) error {
+	a.fresh = a.fresh[:0]
 	for _, c := range a.calls {
 		known, err := findKey(tx, c)
 		switch {
@@ -174,11 +166,19 @@ func (a *acceptance) check(tx *bbolt.Tx) error {
 			continue
 		}
 		a.fresh = append(a.fresh, record{call: c})
-		size += sizeOf(c)
 	}
-	if most := a.queue.options.MaxBytes; most > 0 && a.queue.bytes.Load()+size > most {
+	return nil
+}
+
+// hasRoom refuses calls for which there is no room, those included that are accepted in the same commit.
+func (q *Queue) hasRoom(tx *bbolt.Tx, size int64) error {
+	if q.batch.tx != tx {
+		q.batch.tx, q.batch.bytes = tx, 0
+	}
+	if most := q.options.MaxBytes; most > 0 && q.bytes.Load()+q.batch.bytes+size > most {
 		return queue.ErrFull
 	}
+	q.batch.bytes += size
 	return nil
 }
 
@@ -270,14 +270,14 @@ func (s *settling) check(tx *bbolt.Tx) error {
 		}
 		s.before = append(s.before, r)
 	}
-	return s.then.check(tx)
+	return s.then.find(tx) // what follows a call has the room that it had
 }
 
 func (s *settling) write(tx *bbolt.Tx) error {
 	s.after = s.after[:0]
 	for i, one := range s.settlements {
 		after := *one.Call
-		if after.State == queue.Done {
+		if after.State == queue.Done || after.State == queue.Cancelled {
 			after.Request.Header, after.Request.Body = nil, queue.Body{Size: after.Request.Body.Size}
 		}
 		after.Due = s.queue.clock.read(after.Due)
@@ -297,10 +297,10 @@ func (s *settling) committed() {
 			s.queue.bodies.remove(before.call.Request.Body)
 		}
 		s.queue.left(before)
-		if !after.call.State.IsOver() {
-			s.queue.entered(after)
-		} else {
+		if after.call.State.IsOver() {
 			s.queue.bytes.Add(sizeOf(after.call))
+		} else {
+			s.queue.entered(after)
 		}
 	}
 	s.then.committed()
@@ -348,11 +348,18 @@ func (q *Queue) Find(id queue.ID) (found *queue.Call, err error) {
 }
 
 // FindAll implements queue.Backend.
-func (q *Queue) FindAll(callID string) (found []*queue.Call, err error) {
+func (q *Queue) FindAll(callID string, after queue.ID, most int) (found []*queue.Call, err error) {
 	err = q.db.View(func(tx *bbolt.Tx) error {
 		prefix := append([]byte(callID), 0)
-		for key := range keys(tx.Bucket([]byte(callIDBucket)), prefix) {
-			r, err := read(tx, queue.ID(key[len(prefix):]))
+		for key := range from(tx.Bucket([]byte(callIDBucket)), pairKey(callID, after), prefix) {
+			id := queue.ID(key[len(prefix):])
+			if len(found) == most {
+				return nil
+			}
+			if id == after {
+				continue
+			}
+			r, err := read(tx, id)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -52,13 +53,36 @@ func TestQueue_RefusesWhatHasNoRoom(t *testing.T) {
 	if accepted < 5 || accepted > 10 {
 		t.Errorf("%d calls of about 1 KiB were accepted, want those that 10 KiB hold", accepted)
 	}
+	if _, err := q.Keep(strings.NewReader(strings.Repeat("x", 1<<20))); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("a long body: got %v, want ErrFull", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(q.bodies.folder, "*")); len(left) != 0 || q.keeping.Load() != 0 {
+		t.Errorf("of a long body without room %v is left, %d bytes are counted", left, q.keeping.Load())
+	}
+	var together []*queue.Call
+	for range 100 {
+		together = append(together, sample("b", 512))
+	}
+	if err := q.Accept(t.Context(), together...); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("a hundred at once: got %v, want ErrFull", err)
+	}
 	claimed, _ := q.Claim("a", 100)
+	for _, c := range claimed {
+		c.State = queue.Done
+		if err := q.Settle(t.Context(), queue.Settlement{Call: c, Then: []*queue.Call{sample("callbacks", 512)}}); err != nil {
+			t.Fatal("what is over cannot be written down, or not what follows it: ", err)
+		}
+	}
+	if claimed, _ = q.Claim("callbacks", 100); len(claimed) != accepted {
+		t.Errorf("%d callbacks, want %d", len(claimed), accepted)
+	}
 	for _, c := range claimed {
 		c.State = queue.Done
 		if err := q.Settle(t.Context(), queue.Settlement{Call: c}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	q.options.MaxBytes *= 2 // what is done is remembered, and counts
 	if err := q.Accept(t.Context(), sample("a", 512)); err != nil {
 		t.Errorf("after all were done: %v", err)
 	}

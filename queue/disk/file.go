@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,6 +30,9 @@ func openFile(path string) (*bbolt.DB, error) {
 		return openBolt(path) // as long as it was
 	}
 	if err := os.Rename(path+".new", path); err != nil {
+		return nil, fmt.Errorf("replace it by a smaller one: %w", err)
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("replace it by a smaller one: %w", err)
 	}
 	return openBolt(path)

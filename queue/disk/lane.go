@@ -59,7 +59,12 @@ func (q *Queue) entered(r record) {
 	q.bytes.Add(sizeOf(r.call))
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.lane(r.call.Lane).enter(r.dueKey())
+	l, key := q.lane(r.call.Lane), r.dueKey()
+	if l.waiting++; r.call.State == queue.Started {
+		l.claimed[string(key)] = struct{}{} // it is being made
+		return
+	}
+	l.back(key)
 }
 
 // left takes note of a call that does not stand where it stood.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"faas-docker/queue"
@@ -12,9 +13,10 @@ import (
 
 // A record of a call begins with what its indexes and lists ask for, in a form that need not be decoded:
 //
-//	state 1 | due 8 | place 8 | version 8 | lane | call as JSON | inline body
+//	state 1 | due 8 | place 8 | version 8 | lane | call as JSON | header | inline body
 //
-// lane and JSON have their lengths before them. Times are ns since 1970, all numbers big-endian.
+// lane, JSON and each name and value of the header have their lengths before them: a header may have bytes that
+// are no text, which JSON would replace. Times are ns since 1970, all numbers big-endian.
 const (
 	dueAt     = 1
 	placeAt   = dueAt + 8
@@ -42,8 +44,7 @@ func (r record) encode() ([]byte, error) {
 	b = binary.BigEndian.AppendUint64(b, nanos(c.Due))
 	b = binary.BigEndian.AppendUint64(b, r.place)
 	b = binary.BigEndian.AppendUint64(b, c.Version)
-	b = append(binary.AppendUvarint(b, uint64(len(c.Lane))), c.Lane...)
-	b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	b = appendHeader(appendPiece(appendPiece(b, c.Lane), string(text)), c.Request.Header)
 	return append(b, c.Request.Body.Inline...), nil
 }
 
@@ -56,7 +57,11 @@ func decode(b []byte) (record, error) {
 	if !ok {
 		return record{}, errRecord
 	}
-	text, body, ok := cut(rest)
+	text, rest, ok := cut(rest)
+	if !ok {
+		return record{}, errRecord
+	}
+	header, body, ok := cutHeader(rest)
 	if !ok {
 		return record{}, errRecord
 	}
@@ -64,12 +69,44 @@ func decode(b []byte) (record, error) {
 	if err := json.Unmarshal(text, c); err != nil {
 		return record{}, fmt.Errorf("%w: %w", errRecord, err)
 	}
-	c.State, c.Lane = queue.State(b[0]), string(lane)
+	c.State, c.Lane, c.Request.Header = queue.State(b[0]), string(lane), header
 	c.Due, c.Version = moment(binary.BigEndian.Uint64(b[dueAt:])), binary.BigEndian.Uint64(b[versionAt:])
 	if len(body) > 0 {
 		c.Request.Body.Inline = append([]byte(nil), body...)
 	}
 	return record{call: c, place: binary.BigEndian.Uint64(b[placeAt:])}, nil
+}
+
+func appendPiece(b []byte, piece string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(piece))), piece...)
+}
+
+// appendHeader appends names and values in turn, and an empty name.
+func appendHeader(b []byte, header http.Header) []byte {
+	for name, values := range header {
+		for _, value := range values {
+			b = appendPiece(appendPiece(b, name), value)
+		}
+	}
+	return appendPiece(b, "")
+}
+
+func cutHeader(b []byte) (header http.Header, rest []byte, ok bool) {
+	for {
+		name, rest, ok := cut(b)
+		if !ok || len(name) == 0 {
+			return header, rest, ok
+		}
+		value, rest, ok := cut(rest)
+		if !ok {
+			return nil, nil, false
+		}
+		if header == nil {
+			header = http.Header{}
+		}
+		header[string(name)] = append(header[string(name)], string(value))
+		b = rest
+	}
 }
 
 func cut(b []byte) (piece, rest []byte, ok bool) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,7 +79,8 @@ const (
 	defaultInFlight = 1000
 	// mostTogether is how many calls of one lane are begun before the next lane gets its turn.
 	mostTogether = 8
-	// busyTime is how soon it is looked again for a place where others have all of them: they do not ring.
+	// busyTime is how soon it is looked again for a place where all are taken: calls that are made directly do not
+	// ring when they end.
 	busyTime = 100 * time.Millisecond
 	// retryTime is how soon it is tried again to read or write the queue: no event tells that this is possible.
 	retryTime = time.Second
@@ -141,11 +143,8 @@ func (d *Dispatcher) begin(stop context.Context, calls *sync.WaitGroup, lane que
 		return 0, wait
 	}
 	free := d.free(lane.Name)
-	switch {
-	case free == 0 && d.InFlight(lane.Name) == 0:
+	if free == 0 {
 		return 0, busyTime
-	case free == 0:
-		return 0, time.Hour // who gives a place back rings
 	}
 	claimed, err := d.Queue.Claim(lane.Name, min(free, mostTogether))
 	if err != nil {
@@ -155,6 +154,9 @@ func (d *Dispatcher) begin(stop context.Context, calls *sync.WaitGroup, lane que
 	d.last = lane.Name
 	for _, c := range claimed {
 		d.start(stop, calls, c)
+	}
+	if len(claimed) == 0 {
+		return 0, busyTime // what was due was cancelled, and when the next one is has been found out
 	}
 	return len(claimed), time.Hour
 }
@@ -198,9 +200,16 @@ func (d *Dispatcher) ended(c *queue.Call) {
 	d.Ring()
 }
 
+// errEnded is why a call is given up that must not be made again.
+var errEnded = errors.New("the provider ended while the call was made")
+
 // make makes one call, and writes down what became of it. One that was broken off because the program ends
-// is made again by the next.
+// is left to the next.
 func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
+	if c.State == queue.Started {
+		d.finish(ctx, c, Answer{Outcome: queue.Outcome{IsFinal: true}}, errEnded)
+		return
+	}
 	once := d.Rules.Once(c)
 	if once {
 		c.State = queue.Started
@@ -211,12 +220,19 @@ func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
 	began := time.Now()
 	answer, err := d.try(ctx, c)
 	if ctx.Err() != nil {
+		d.Queue.Drop(answer.Body)
 		d.Queue.GiveBack(c)
 		return
 	}
 	answer.IsFinal = answer.IsFinal || once && mayHaveRun(answer.Outcome)
 	c.Tries++
-	c.Last = queue.Try{Ended: time.Now(), Status: answer.Status, Took: time.Since(began)}
+	c.Last.Took = time.Since(began)
+	d.finish(ctx, c, answer, err)
+}
+
+// finish decides what becomes of a call after a try, and writes it down.
+func (d *Dispatcher) finish(ctx context.Context, c *queue.Call, answer Answer, err error) {
+	c.Last = queue.Try{Ended: time.Now(), Status: answer.Status, Took: c.Last.Took}
 	if err != nil {
 		c.Last.Error = err.Error()
 	}
@@ -225,7 +241,10 @@ func (d *Dispatcher) make(ctx context.Context, c *queue.Call) {
 	if c.State.IsOver() {
 		then = d.Rules.Then(c, answer)
 	}
-	d.settle(ctx, c, then...)
+	isTaken := func(next *queue.Call) bool { return next.Request.Body.File == answer.Body.File }
+	if !d.settle(ctx, c, then...) || !slices.ContainsFunc(then, isTaken) {
+		d.Queue.Drop(answer.Body)
+	}
 }
 
 // mayHaveRun reports whether a call that has no answer of the function's may have reached it.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,9 +25,10 @@ import (
 type scene struct {
 	*testing.T
 	*Dispatcher
-	queue *flaky
-	rules *rules
-	stop  func()
+	queue  *flaky
+	folder string
+	rules  *rules
+	stop   func()
 
 	mu    sync.Mutex
 	calls []string
@@ -93,7 +96,7 @@ func play(t *testing.T, act func(s *scene)) {
 		}
 		retries := queue.DefaultRetries()
 		retries.Jitter = queue.NoJitter
-		s := &scene{T: t, queue: &flaky{Backend: kept}, rules: &rules{places: 2, retries: retries}, stop: func() {}}
+		s := &scene{T: t, queue: &flaky{Backend: kept}, folder: folder, rules: &rules{places: 2, retries: retries}, stop: func() {}}
 		s.Dispatcher = New(Config{Queue: s.queue, Caller: s, Rules: s.rules, Logger: hclog.NewNullLogger()})
 		act(s)
 		s.stop()
@@ -307,6 +310,92 @@ func TestDispatcher_AtMostOnceIsWrittenBefore(t *testing.T) {
 		if got := s.find(c.ID); got.State != queue.Done {
 			s.Errorf("got %s, want done", got.State)
 		}
+	})
+}
+
+func TestDispatcher_GivesUpWhatWasBeingMadeWhenTheProviderEnded(t *testing.T) {
+	play(t, func(s *scene) {
+		c := s.accept("a", "/")
+		claimed, err := s.queue.Claim("a", 1)
+		if err != nil || len(claimed) != 1 {
+			s.Fatal(claimed, err)
+		}
+		claimed[0].State = queue.Started
+		if err := s.queue.Settle(s.Context(), queue.Settlement{Call: claimed[0]}); err != nil {
+			s.Fatal(err)
+		}
+		s.queue.GiveBack(claimed[0]) // as the end of a process does
+		told := false
+		s.rules.then = func(*queue.Call, Answer) []*queue.Call { told = true; return nil }
+		s.start()
+		s.Ring()
+		time.Sleep(time.Second)
+		s.wantMade()
+		if got := s.find(c.ID); got.State != queue.Dead || got.Last.Error != errEnded.Error() || !told {
+			s.Errorf("got %+v, told %v, want it dead, with the reason, and its callback", got, told)
+		}
+	})
+}
+
+// An answer that is kept for a callback is dropped where there is none after all.
+func TestDispatcher_DropsAnswersThatNobodyGets(t *testing.T) {
+	play(t, func(s *scene) {
+		s.answer = func(_ context.Context, c *queue.Call) (Answer, error) {
+			kept, err := s.queue.Keep(strings.NewReader(strings.Repeat("x", 100<<10)))
+			answer := Answer{Outcome: queue.Outcome{Status: 500}, Body: kept}
+			if c.Tries == 3 {
+				answer.Status = 200
+			}
+			return answer, err
+		}
+		var last queue.Body
+		s.rules.then = func(c *queue.Call, a Answer) []*queue.Call {
+			last = a.Body
+			if c.Lane == "callbacks" {
+				return nil
+			}
+			return []*queue.Call{{Lane: "callbacks", Request: queue.Request{Body: a.Body}, Due: time.Now().Add(time.Hour)}}
+		}
+		s.accept("a", "/")
+		s.start()
+		time.Sleep(30 * time.Minute)
+		if got := len(s.bodies()); got != 1 {
+			s.Errorf("%d answers are kept, want that of the last try", got)
+		}
+		body, err := s.queue.Open(last)
+		if err != nil {
+			s.Fatalf("the answer of the last try is gone: %v", err)
+		}
+		body.Close()
+	})
+}
+
+// bodies are the files of long bodies.
+func (s *scene) bodies() []string {
+	files, _ := filepath.Glob(filepath.Join(s.folder, "bodies", "*"))
+	return files
+}
+
+func TestDispatcher_FindsTheNextBehindOneThatWasCancelled(t *testing.T) {
+	play(t, func(s *scene) {
+		s.start()
+		dueIn := func(path string, d time.Duration) *queue.Call {
+			c := &queue.Call{Lane: "a", Request: queue.Request{Path: path}, Due: time.Now().Add(d)}
+			if err := s.queue.Accept(s.Context(), c); err != nil {
+				s.Fatal(err)
+			}
+			s.Ring()
+			return c
+		}
+		first := dueIn("/1", time.Minute)
+		dueIn("/2", 2*time.Minute)
+		time.Sleep(time.Second)
+		first.State = queue.Cancelled
+		if err := s.queue.Settle(s.Context(), queue.Settlement{Call: first}); err != nil {
+			s.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		s.wantMade("a/2")
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,7 +42,9 @@ func Run(t *testing.T, open func(t *testing.T) Opened) {
 		"a retry stands at its time":                    retry,
 		"a cancelled call is not claimed":               cancelled,
 		"a dead call can be made ready":                 redrive,
-		"a Started call is dead after the end":          startedIsDead,
+		"a Started call is claimed as such after it":    startedIsClaimed,
+		"headers keep bytes that are no text":           oddBytes,
+		"a cancelled call gives its body back":          cancelledIsBare,
 		"one Idempotency-Key is one call":               oneKey,
 		"calls of one X-Call-Id are found":              byCallID,
 		"a list goes page by page":                      pages,
@@ -279,17 +282,44 @@ func redrive(t *testing.T, o Opened) {
 	wantIDs(t, "claimed", claim(t, o, "a", 9), []*queue.Call{c})
 }
 
-func startedIsDead(t *testing.T, o Opened) {
+func startedIsClaimed(t *testing.T, o Opened) {
 	accept(t, o, newCall("a"))
 	c := claim(t, o, "a", 1)[0]
 	settle(t, o, c, queue.Started)
-	settled := *c
-	o = o.Reopen()
-	if got := find(t, o, c.ID); got.State != queue.Dead || got.Last.Error == "" {
-		t.Errorf("got %+v, want it dead, with the reason", got)
+	if again := claim(t, o, "a", 9); len(again) != 0 {
+		t.Fatal("it is claimed again while it is made")
 	}
-	if err := o.Settle(t.Context(), queue.Settlement{Call: &settled}); !errors.Is(err, queue.ErrChanged) {
-		t.Errorf("settled by the process that has ended: got %v, want ErrChanged", err)
+	accept(t, o, newCall("a"))
+	if again := claim(t, o, "a", 9); len(again) != 1 || again[0].ID == c.ID {
+		t.Fatalf("claimed are %v, want the other one", again)
+	}
+	o = o.Reopen()
+	got := claim(t, o, "a", 9)
+	if len(got) != 2 || !slices.ContainsFunc(got, func(got *queue.Call) bool { return got.ID == c.ID && got.State == queue.Started }) {
+		t.Errorf("after the end claimed are %+v, want the one that was being made, as such", got)
+	}
+}
+
+func oddBytes(t *testing.T, o Opened) {
+	header := http.Header{"X-Latin": {"caf\xe9", ""}, "X-Empty": {""}, "X-Utf8": {"caf\u00e9"}}
+	sent := newCall("a", func(c *queue.Call) { c.Request.Header = header })
+	accept(t, o, sent)
+	if got := find(t, o.Reopen(), sent.ID); !maps.EqualFunc(got.Request.Header, header, slices.Equal[[]string]) {
+		t.Errorf("got %q, want %q", got.Request.Header, header)
+	}
+}
+
+func cancelledIsBare(t *testing.T, o Opened) {
+	body, err := o.Keep(strings.NewReader(strings.Repeat("x", 1<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCall("a", func(c *queue.Call) { c.Request.Body = body })
+	accept(t, o, c)
+	settle(t, o, c, queue.Cancelled)
+	if reader, err := o.Open(body); err == nil {
+		reader.Close()
+		t.Error("the body of a cancelled call is still there")
 	}
 }
 
@@ -315,11 +345,21 @@ func oneKey(t *testing.T, o Opened) {
 func byCallID(t *testing.T, o Opened) {
 	one, two := newCall("a"), newCall("a")
 	accept(t, o, one, two, newCall("b"), newCall("c", func(c *queue.Call) { c.CallID = "call-a2" }))
-	got, err := o.FindAll("call-a")
+	got, err := o.FindAll("call-a", uuid.Nil, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantIDs(t, "found", got, []*queue.Call{one, two})
+	for _, page := range []struct {
+		after queue.ID
+		want  []*queue.Call
+	}{{uuid.Nil, []*queue.Call{one}}, {one.ID, []*queue.Call{two}}, {two.ID, nil}} {
+		got, err := o.FindAll("call-a", page.after, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantIDs(t, "found of a page", got, page.want)
+	}
 	none := newCall("d", func(c *queue.Call) { c.CallID = "" })
 	accept(t, o, none)
 	if none.CallID != none.ID.String() || find(t, o, none.ID).CallID != none.CallID {
@@ -411,7 +451,7 @@ func sweep(t *testing.T, o Opened) {
 	if _, err := o.Find(old.ID); !errors.Is(err, queue.ErrUnknown) {
 		t.Errorf("the old one: got %v, want ErrUnknown", err)
 	}
-	left, _ := o.FindAll("call-a")
+	left, _ := o.FindAll("call-a", uuid.Nil, 9)
 	wantIDs(t, "left", left, []*queue.Call{young, dead})
 }
 
@@ -479,7 +519,7 @@ func unknown(t *testing.T, o Opened) {
 	if got := claim(t, o, "nothing", 9); len(got) != 0 {
 		t.Errorf("claimed %d calls of no lane", len(got))
 	}
-	if got, err := o.FindAll("nothing"); len(got) != 0 || err != nil {
+	if got, err := o.FindAll("nothing", uuid.Nil, 9); len(got) != 0 || err != nil {
 		t.Errorf("find all: got %d, %v", len(got), err)
 	}
 	o.GiveBack(&queue.Call{ID: id})
