@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,14 +326,14 @@ func TestDispatcher_GivesUpWhatWasBeingMadeWhenTheProviderEnded(t *testing.T) {
 			s.Fatal(err)
 		}
 		s.queue.GiveBack(claimed[0]) // as the end of a process does
-		told := false
-		s.rules.then = func(*queue.Call, Answer) []*queue.Call { told = true; return nil }
+		var told atomic.Bool
+		s.rules.then = func(*queue.Call, Answer) []*queue.Call { told.Store(true); return nil }
 		s.start()
 		s.Ring()
 		time.Sleep(time.Second)
 		s.wantMade()
-		if got := s.find(c.ID); got.State != queue.Dead || got.Last.Error != errEnded.Error() || !told {
-			s.Errorf("got %+v, told %v, want it dead, with the reason, and its callback", got, told)
+		if got := s.find(c.ID); got.State != queue.Dead || got.Last.Error != errEnded.Error() || !told.Load() {
+			s.Errorf("got %+v, told %v, want it dead, with the reason, and its callback", got, told.Load())
 		}
 	})
 }
@@ -348,9 +349,9 @@ func TestDispatcher_DropsAnswersThatNobodyGets(t *testing.T) {
 			}
 			return answer, err
 		}
-		var last queue.Body
+		var last atomic.Value
 		s.rules.then = func(c *queue.Call, a Answer) []*queue.Call {
-			last = a.Body
+			last.Store(a.Body)
 			if c.Lane == "callbacks" {
 				return nil
 			}
@@ -362,7 +363,7 @@ func TestDispatcher_DropsAnswersThatNobodyGets(t *testing.T) {
 		if got := len(s.bodies()); got != 1 {
 			s.Errorf("%d answers are kept, want that of the last try", got)
 		}
-		body, err := s.queue.Open(last)
+		body, err := s.queue.Open(last.Load().(queue.Body))
 		if err != nil {
 			s.Fatalf("the answer of the last try is gone: %v", err)
 		}
