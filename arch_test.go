@@ -35,7 +35,7 @@ func arrowTable() map[string]arrows {
 		"queue":          {imports: []string{"function"}},
 		"queue/disk":     {imports: []string{"queue"}},
 		"queue/dispatch": {imports: []string{"queue"}},
-		"queue/callback": {imports: []string{"queue"}},
+		"queue/callback": {imports: []string{"grammar", "queue"}},
 		"queue/api":      {imports: []string{"function", "grammar", "queue", "queue/callback"}},
 		"replica":        {imports: []string{"function"}},
 		"resolver":       {imports: []string{"function", "replica"}},

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ type client struct {
 
 // identify gives the call its number and its time, and tells the client both.
 func (c *client) identify(began time.Time) {
-	if given := c.r.Header["X-Call-Id"]; len(given) > 0 && isCallID(given[0]) {
+	if given := c.r.Header["X-Call-Id"]; len(given) > 0 && grammar.IsCallID(given[0]) {
 		c.id = given[0]
 	} else {
 		c.id = uuid.NewString()
@@ -58,18 +57,6 @@ func (c *client) identify(began time.Time) {
 
 // appendStart words when a call began, for X-Start-Time.
 func appendStart(b []byte, began time.Time) []byte { return strconv.AppendInt(b, began.UnixNano(), 10) }
-
-// maxCallID is how long a client's number for a call may be, in bytes: every line of the log has it.
-const maxCallID = 128
-
-// isCallID reports whether a client's number can stand in a log as it is. Those of
-// others, such as UUIDs, ULIDs and the traces of clouds, can.
-func isCallID(text string) bool {
-	isOdd := func(c rune) bool {
-		return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>'
-	}
-	return text != "" && len(text) <= maxCallID && !strings.ContainsFunc(text, isOdd)
-}
 
 // stripped is a request without what its client meant for its own connection: fields that are set
 // later are not the client's to remove. It is the same one where the server has seen to that.

@@ -207,7 +207,7 @@ func (e *express) complete() {
 	b = append(append(append(b, e.host...), "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Prefix: "+prefix...), e.given...)
 	b = append(b, "\r\nX-Call-Id: "...)
 	id := len(b)
-	if given := string(e.plain.callID); isCallID(given) {
+	if given := string(e.plain.callID); grammar.IsCallID(given) {
 		b = append(b, given...)
 	} else {
 		b = append(b, uuid.NewString()...)

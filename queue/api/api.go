@@ -28,11 +28,8 @@ import (
 // Prefix is where asynchronous invocations live.
 const Prefix = "/async-function/"
 
-const (
-	// longestKey and longestCallID bound what a client may name a call, in bytes.
-	longestKey    = 255
-	longestCallID = 128
-)
+// longestKey is how long an Idempotency-Key may be, in bytes.
+const longestKey = 255
 
 // Rules say which functions can be called later, and how.
 type Rules interface {
@@ -178,15 +175,12 @@ func (a *API) newCall(r *http.Request) (*queue.Call, error) {
 	return call, check(r, call)
 }
 
-// callID is a client's own, where that can stand in a log as it is; else the call gets one.
+// callID is a client's own, where that can be one; else the call gets one.
 func callID(given string) string {
-	isOdd := func(c rune) bool {
-		return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '\'' || c == '<' || c == '>'
+	if grammar.IsCallID(given) {
+		return given
 	}
-	if len(given) > longestCallID || strings.ContainsFunc(given, isOdd) {
-		return ""
-	}
-	return given
+	return ""
 }
 
 // check says why a call cannot be made later.

@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"syscall"
 	"time"
 
+	"faas-docker/grammar"
 	"faas-docker/queue"
 )
 
@@ -120,19 +120,10 @@ func newRequest(ctx context.Context, call *queue.Call, body func() (io.ReadClose
 	}
 	request.GetBody, request.ContentLength = body, call.Request.Body.Size
 	for key, values := range call.Request.Header {
-		if !isOfConnection(key) {
+		// Those of the function's own connection, and the length of its answer, are not for another one.
+		if role := grammar.RoleOf(key); role != grammar.OfConnection && role != grammar.OfMessage {
 			request.Header[key] = values
 		}
 	}
 	return request, nil
-}
-
-// isOfConnection reports whether a field of the function's answer was for its connection, or says how long a
-// body is that may be another now.
-func isOfConnection(key string) bool {
-	switch strings.ToLower(key) {
-	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "content-length":
-		return true
-	}
-	return false
 }

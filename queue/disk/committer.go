@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -124,15 +125,6 @@ func (c *committer) commit(together []*pending) {
 		if err == nil && refused[i] == nil {
 			p.committed()
 		}
-		p.done <- firstOf(refused[i], err)
+		p.done <- cmp.Or(refused[i], err)
 	}
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -49,8 +49,8 @@ type Queue struct {
 	bodies  bodies
 	commits committer
 	clock   clock
-	// bytes is the size of all calls with their bodies, keeping that of bodies that no call has yet, and batch what is accepted in the commit under way; that is
-	// the committer's alone.
+	// bytes is the size of all calls with their bodies, and keeping that of bodies that no call has yet. batch is
+	// what is accepted in the commit under way; it is the committer's alone.
 	bytes, keeping atomic.Int64
 	batch          struct {
 		tx    *bbolt.Tx
@@ -494,9 +494,14 @@ func sizeOf(c *queue.Call) int64 {
 
 // keys yields the keys of a bucket that begin with a prefix, with what they hold.
 func keys(bucket *bbolt.Bucket, prefix []byte) func(yield func(key, value []byte) bool) {
+	return from(bucket, prefix, prefix)
+}
+
+// from yields those that are not before first.
+func from(bucket *bbolt.Bucket, first, prefix []byte) func(yield func(key, value []byte) bool) {
 	return func(yield func(key, value []byte) bool) {
 		cursor := bucket.Cursor()
-		for key, value := cursor.Seek(prefix); key != nil && bytes.HasPrefix(key, prefix); key, value = cursor.Next() {
+		for key, value := cursor.Seek(first); key != nil && bytes.HasPrefix(key, prefix); key, value = cursor.Next() {
 			if !yield(key, value) {
 				return
 			}

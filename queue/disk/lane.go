@@ -14,7 +14,7 @@ type lane struct {
 	waiting int
 	// claimed are the keys of the calls that were claimed.
 	claimed map[string]struct{}
-	// from is where to look for calls on: what stands before it is claimed. Nil is the beginning.
+	// from is where to look for calls on: what stands before it is claimed.
 	from []byte
 	// next is the due time of the first call that is not claimed; zero when there is none.
 	next time.Time
@@ -28,7 +28,7 @@ func (l *lane) enter(key []byte) {
 
 // back has the next look begin at a key at the latest.
 func (l *lane) back(key []byte) {
-	if l.from == nil || bytes.Compare(key, l.from) < 0 {
+	if bytes.Compare(key, l.from) < 0 {
 		l.from = bytes.Clone(key)
 	}
 	if due := dueOf(key); l.next.IsZero() || due.Before(l.next) {
@@ -48,7 +48,7 @@ func (l *lane) status(name string, by clock) queue.Lane {
 func (q *Queue) lane(name string) *lane {
 	l := q.lanes[name]
 	if l == nil {
-		l = &lane{claimed: map[string]struct{}{}}
+		l = &lane{claimed: map[string]struct{}{}, from: lanePrefix(name)}
 		q.lanes[name] = l
 	}
 	return l
@@ -60,11 +60,12 @@ func (q *Queue) entered(r record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l, key := q.lane(r.call.Lane), r.dueKey()
-	if l.waiting++; r.call.State == queue.Started {
-		l.claimed[string(key)] = struct{}{} // it is being made
+	if r.call.State != queue.Started {
+		l.enter(key)
 		return
 	}
-	l.back(key)
+	l.waiting++
+	l.claimed[string(key)] = struct{}{} // it is being made
 }
 
 // left takes note of a call that does not stand where it stood.
@@ -117,21 +118,6 @@ func (l *lane) claim(tx *bbolt.Tx, name string, now time.Time, most int) (claime
 		l.next = time.Time{}
 	}
 	return claimed, nil
-}
-
-// from yields the keys with a prefix, from one of them on.
-func from(bucket *bbolt.Bucket, first, prefix []byte) func(yield func(key, value []byte) bool) {
-	if first == nil {
-		return keys(bucket, prefix)
-	}
-	return func(yield func(key, value []byte) bool) {
-		cursor := bucket.Cursor()
-		for key, value := cursor.Seek(first); key != nil && bytes.HasPrefix(key, prefix); key, value = cursor.Next() {
-			if !yield(key, value) {
-				return
-			}
-		}
-	}
 }
 
 // GiveBack implements queue.Backend.
